@@ -1,0 +1,480 @@
+//! One fabricated chip: the fixed pattern that a seed draws, and what a calibration makes of it.
+
+use alloc::{vec, vec::Vec};
+
+use crate::{
+    dac::{Codes, IdealDac, Parameter, PerParameter},
+    drift::{self, Environment},
+    random::{Purpose, Stream},
+    spec::{ChipSpec, Distribution, Spread},
+};
+
+/// Whether somebody calibrated the chip before we got it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Codes can be trimmed, up to the chip file's residuals.
+    Calibrated,
+    /// Every circuit gets the code that would be right for an average one.
+    Uncalibrated,
+}
+
+/// What fabrication gave one circuit. Only tests and oracles may look at it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CircuitPattern {
+    /// Factor on the DAC code, near 1.
+    dac_gain: PerParameter<f64>,
+    /// Offset in codes.
+    dac_offset: PerParameter<f64>,
+    /// Relative deviation that a calibration leaves.
+    residual: PerParameter<f64>,
+    /// Relative to nominal.
+    pub(crate) capacitance: f64,
+    /// Factor on all weights of the column, near 1.
+    pub(crate) column: f32,
+    /// Factor of the column's ADC channel, near 1.
+    pub(crate) adc_gain: f64,
+    /// Offset of the column's ADC channel, LSB.
+    pub(crate) adc_offset_lsb: f64,
+    /// Never works.
+    pub(crate) dead: bool,
+}
+
+/// A fabricated chip.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    spec: ChipSpec,
+    seed: u64,
+    condition: Condition,
+    pub(crate) circuits: Vec<CircuitPattern>,
+    /// `[code]`: the weight that a code really has, in units of the ideal LSB.
+    pub(crate) weight_of_code: Vec<f32>,
+}
+
+/// Values that all circuits should have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Targets {
+    /// `[circuit]`
+    pub circuits: Vec<PerParameter<f64>>,
+}
+
+/// A deliberate decalibration (Cramer et al. 2022, figure 4): targets drawn from normal
+/// distributions of relative width `sigma`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decalibration {
+    /// Relative standard deviation σ_d.
+    pub sigma: f64,
+    /// Whether τ_mem is drawn.
+    pub tau_mem: bool,
+    /// Whether τ_syn is drawn, excitatory and inhibitory apart.
+    pub tau_syn: bool,
+    /// Whether V_th − E_leak is drawn.
+    pub threshold: bool,
+}
+
+impl Targets {
+    /// The chip file's defaults for every circuit.
+    pub fn defaults(spec: &ChipSpec) -> Self {
+        let defaults = PerParameter(Parameter::ALL.map(|parameter| spec.parameters.get(parameter).default));
+        Self {
+            circuits: vec![defaults; spec.circuits()],
+        }
+    }
+
+    /// Draws these targets anew around themselves. Circuits with the same `group` number share a
+    /// draw, so that a neuron of joined circuits moves as one.
+    ///
+    /// τ is truncated to the chip's range; the threshold is not, because circuits whose leak ends
+    /// above their threshold are the failure to be studied.
+    pub fn decalibrate(&mut self, spec: &ChipSpec, how: &Decalibration, seed: u64, group: impl Fn(usize) -> usize) {
+        let stream = Stream::new(Purpose::Decalibration, &[seed]);
+        for (circuit, targets) in self.circuits.iter_mut().enumerate() {
+            let factor = |parameter: Parameter| {
+                let z = stream.gaussian(group(circuit) as u32, parameter as u32, 0);
+                1.0 + how.sigma * f64::from(z)
+            };
+            let mut stretch = |parameter: Parameter| {
+                let range = spec.parameters.get(parameter);
+                targets[parameter] = (targets[parameter] * factor(parameter)).clamp(range.min, range.max);
+            };
+            if how.tau_mem {
+                stretch(Parameter::TauMem);
+            }
+            if how.tau_syn {
+                stretch(Parameter::TauSynExc);
+                stretch(Parameter::TauSynInh);
+            }
+            if how.threshold {
+                let leak = targets[Parameter::Leak];
+                let swing = targets[Parameter::Threshold] - leak;
+                targets[Parameter::Threshold] = leak + swing * factor(Parameter::Threshold);
+            }
+        }
+    }
+}
+
+impl Instance {
+    /// Fabricates a chip: the same specification and seed give the same chip, always.
+    pub fn fabricate(spec: &ChipSpec, seed: u64, condition: Condition) -> Self {
+        let circuits = (0..spec.circuits()).map(|circuit| fabricate_circuit(spec, seed, condition, circuit as u32));
+        Self {
+            circuits: circuits.collect(),
+            weight_of_code: weight_dac(spec, seed),
+            spec: spec.clone(),
+            seed,
+            condition,
+        }
+    }
+
+    /// What the chip is made after.
+    pub fn spec(&self) -> &ChipSpec {
+        &self.spec
+    }
+
+    /// The seed that it was fabricated from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether it was calibrated.
+    pub fn condition(&self) -> Condition {
+        self.condition
+    }
+
+    /// Circuits that a health check finds to be dead.
+    pub fn dead_circuits(&self) -> Vec<u16> {
+        let dead = self.circuits.iter().enumerate().filter(|(_, circuit)| circuit.dead);
+        dead.map(|(index, _)| index as u16).collect()
+    }
+
+    /// DAC codes for the targets: trimmed circuit by circuit as a calibration would leave them, or
+    /// an average circuit's codes where the chip is uncalibrated.
+    pub fn trimmed(&self, targets: &Targets) -> Codes {
+        let mut codes = Codes::zeros(self.circuits.len());
+        let swing = self.spec.swing_lsb();
+        let circuits = codes.circuits.iter_mut().zip(&targets.circuits).zip(&self.circuits);
+        for ((codes, targets), pattern) in circuits {
+            for parameter in Parameter::ALL {
+                let dac = self.dac(parameter);
+                let mut target = targets[parameter];
+                let (mut gain, mut offset) = (1.0, 0.0);
+                if self.condition == Condition::Calibrated {
+                    let residual = pattern.residual[parameter];
+                    target += residual * if parameter.is_potential() { swing } else { target };
+                    (gain, offset) = (pattern.dac_gain[parameter], pattern.dac_offset[parameter]);
+                }
+                let code = libm::round((dac.code(target) - offset) / gain);
+                codes[parameter] = code.clamp(0.0, dac.full_scale) as u16;
+            }
+        }
+        codes
+    }
+
+    /// What the circuits really do under these codes: the truth, for the array itself, for tests,
+    /// and for curves named *oracle*.
+    pub fn oracle_values(
+        &self,
+        codes: &Codes,
+        configuration_seed: u64,
+        environment: &Environment,
+    ) -> Vec<PerParameter<f64>> {
+        let stream = Stream::new(Purpose::Configuration, &[self.seed, configuration_seed]);
+        let swing = self.spec.swing_lsb();
+        let circuits = codes.circuits.iter().zip(&self.circuits).enumerate();
+        let value = |circuit: usize, codes: &PerParameter<u16>, pattern: &CircuitPattern, parameter: Parameter| {
+            let (gain, offset) = (pattern.dac_gain[parameter], pattern.dac_offset[parameter]);
+            let value = self.dac(parameter).value(gain * f64::from(codes[parameter]) + offset);
+            let z = f64::from(stream.gaussian(circuit as u32, parameter as u32, 0));
+            let per_configuration = &self.spec.parameters.get(parameter).per_configuration;
+            let mut deviation = per_configuration.bias + per_configuration.sigma * z;
+            deviation += drift::deviation(&self.spec.drift, self.seed, circuit as u32, parameter, environment);
+            if parameter.is_potential() {
+                value + deviation * swing
+            } else {
+                // Positive however unlucky the draw.
+                value * libm::exp(deviation)
+            }
+        };
+        circuits
+            .map(|(circuit, (codes, pattern))| {
+                PerParameter(Parameter::ALL.map(|parameter| value(circuit, codes, pattern, parameter)))
+            })
+            .collect()
+    }
+
+    fn dac(&self, parameter: Parameter) -> IdealDac {
+        let range = self.spec.parameters.get(parameter);
+        IdealDac {
+            map: range.map,
+            min: range.min,
+            max: range.max,
+            full_scale: f64::from(self.spec.dac_max()),
+        }
+    }
+
+    /// The deviation of one synapse's strength from its ideal, as a factor; 0 where it is dead.
+    ///
+    /// `row` counts physical rows: an even one excites, the odd one after it inhibits.
+    pub(crate) fn synapse_factor(&self, row: u32, circuit: u16) -> f32 {
+        let synapse = Stream::new(Purpose::Synapse, &[self.seed]);
+        let words = synapse.words(row, u32::from(circuit), 0);
+        let dead = (f64::from(words[1]) + 0.5) / 4_294_967_296.0 < self.spec.array.dead_synapse_fraction.value;
+        let pattern = &self.circuits[usize::from(circuit)];
+        if dead || pattern.dead {
+            return 0.0;
+        }
+        let row = Stream::new(Purpose::Row, &[self.seed]).gaussian(row, 0, 0);
+        let spec = &self.spec.synapse;
+        let synapse = 1.0 + spec.synapse.sigma as f32 * crate::random::gaussian(words[0]);
+        let row = 1.0 + spec.row.sigma as f32 * row;
+        // A conductance cannot change its sign.
+        (row * pattern.column * synapse).max(0.0)
+    }
+}
+
+fn fabricate_circuit(spec: &ChipSpec, seed: u64, condition: Condition, circuit: u32) -> CircuitPattern {
+    let pattern = Stream::new(Purpose::Circuit, &[seed]);
+    let left_over = Stream::new(Purpose::CalibrationResidual, &[seed]);
+    let adc = Stream::new(Purpose::AdcColumn, &[seed]);
+    // Draws 0…8 are the parameters' gains, 16…24 their offsets.
+    let gain = |parameter: Parameter| {
+        let spread = &spec.parameters.get(parameter).dac_gain;
+        positive(spec.distribution, spread, &pattern, circuit, parameter as u32)
+    };
+    let offset = |parameter: Parameter| {
+        let spread = &spec.parameters.get(parameter).dac_offset;
+        let z = pattern.gaussian(circuit, 16 + parameter as u32, 0);
+        (spread.bias + spread.sigma * f64::from(z)) * f64::from(spec.dac_max())
+    };
+    let residual = |parameter: Parameter| {
+        let spread = &spec.parameters.get(parameter).calibrated;
+        if parameter.is_potential() {
+            spread.bias + spread.sigma * f64::from(left_over.gaussian(circuit, parameter as u32, 0))
+        } else {
+            positive(spec.distribution, spread, &left_over, circuit, parameter as u32) - 1.0
+        }
+    };
+    let scope = |spread: &crate::spec::CalibratedSpread| match condition {
+        Condition::Calibrated => spread.calibrated.clone(),
+        Condition::Uncalibrated => spread.uncalibrated.clone(),
+    };
+    let offset_spread = scope(&spec.adc.offset_lsb);
+    let adc_z = f64::from(adc.gaussian(circuit, 0, 0));
+    CircuitPattern {
+        dac_gain: PerParameter(Parameter::ALL.map(gain)),
+        dac_offset: PerParameter(Parameter::ALL.map(offset)),
+        residual: PerParameter(Parameter::ALL.map(residual)),
+        capacitance: positive(spec.distribution, &spec.membrane.capacitance, &pattern, circuit, 32),
+        column: positive(spec.distribution, &spec.synapse.column, &pattern, circuit, 33) as f32,
+        adc_gain: positive(spec.distribution, &scope(&spec.adc.gain), &adc, circuit, 1),
+        adc_offset_lsb: offset_spread.bias + offset_spread.sigma * adc_z,
+        dead: pattern.uniform(circuit, 34, 0) < spec.array.dead_circuit_fraction.value,
+    }
+}
+
+/// A positive factor of mean 1 + bias and relative standard deviation σ.
+fn positive(distribution: Distribution, spread: &Spread, stream: &Stream, index: u32, step: u32) -> f64 {
+    let mean = 1.0 + spread.bias;
+    if spread.sigma == 0.0 {
+        return mean;
+    }
+    match distribution {
+        Distribution::LogNormal => {
+            // exp(s z − s²/2) has mean 1 and variance exp(s²) − 1.
+            let s = libm::sqrt(libm::log1p(spread.sigma * spread.sigma));
+            let z = f64::from(stream.gaussian(index, step, 0));
+            mean * libm::exp(s * z - 0.5 * s * s)
+        }
+        Distribution::TruncatedNormal => {
+            let draw = (0..64).map(|draw| f64::from(stream.gaussian(index, step, draw)));
+            // A fresh draw lies beyond 3 σ once in 370: 64 in a row never do.
+            let z = draw.into_iter().find(|z| z.abs() <= 3.0).unwrap_or(0.0);
+            (mean * (1.0 + spread.sigma * z)).max(1e-3)
+        }
+    }
+}
+
+/// The true weight of each code: bit b is made of 2^b unit elements, each with its own mismatch.
+fn weight_dac(spec: &ChipSpec, seed: u64) -> Vec<f32> {
+    let stream = Stream::new(Purpose::WeightDac, &[seed]);
+    let sigma = spec.synapse.unit_element.sigma;
+    let bits = spec.array.weight_bits.value as u32;
+    let bit_weight = |bit: u32| {
+        let units = f64::from(1_u32 << bit);
+        units * (1.0 + sigma / libm::sqrt(units) * f64::from(stream.gaussian(bit, 0, 0)))
+    };
+    let weight = |code: u32| {
+        (0..bits)
+            .filter(|bit| code >> bit & 1 == 1)
+            .map(bit_weight)
+            .sum::<f64>()
+    };
+    (0..1_u32 << bits).map(|code| weight(code) as f32).collect()
+}
+
+#[cfg(all(test, feature = "toml"))]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn relative_spread(values: &[f64]) -> (f64, f64) {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0);
+        (mean, libm::sqrt(variance))
+    }
+
+    /// Mean within 5 standard errors and spread within 5 of its own (σ/√2n for a normal
+    /// distribution, twice that allowed for the log-normal's heavier tail): a false alarm about
+    /// once in 10⁶ quantities, and the seeds are fixed.
+    fn assert_statistics(what: &str, values: &[f64], mean: f64, sigma: f64) {
+        let n = values.len() as f64;
+        let (measured_mean, measured_sigma) = relative_spread(values);
+        let mean_error = 5.0 * sigma / libm::sqrt(n);
+        assert!(
+            (measured_mean - mean).abs() <= mean_error + 1e-12,
+            "{what}: mean {measured_mean}, file {mean}"
+        );
+        let sigma_error = 10.0 * sigma / libm::sqrt(2.0 * n);
+        assert!(
+            (measured_sigma - sigma).abs() <= sigma_error + 1e-12,
+            "{what}: σ {measured_sigma}, file {sigma}"
+        );
+    }
+
+    #[test]
+    fn fabricated_statistics_match_the_chip_file() {
+        for distribution in [Distribution::LogNormal, Distribution::TruncatedNormal] {
+            let mut spec = crate::builtin("hicann-x").unwrap();
+            spec.distribution = distribution;
+            let chips: Vec<_> = (0..20)
+                .map(|seed| Instance::fabricate(&spec, seed, Condition::Uncalibrated))
+                .collect();
+            let all = |of: &dyn Fn(&CircuitPattern) -> f64| -> Vec<f64> {
+                chips.iter().flat_map(|chip| chip.circuits.iter().map(of)).collect()
+            };
+            // Truncation at 3 σ takes 1.3 % of the spread.
+            for parameter in Parameter::ALL {
+                let range = spec.parameters.get(parameter);
+                assert_statistics(
+                    parameter.key(),
+                    &all(&|c| c.dac_gain[parameter]),
+                    1.0,
+                    range.dac_gain.sigma,
+                );
+                let offset = range.dac_offset.sigma * f64::from(spec.dac_max());
+                assert_statistics(parameter.key(), &all(&|c| c.dac_offset[parameter]), 0.0, offset);
+                let left = &range.calibrated;
+                assert_statistics(parameter.key(), &all(&|c| c.residual[parameter]), left.bias, left.sigma);
+            }
+            assert_statistics(
+                "capacitance",
+                &all(&|c| c.capacitance),
+                1.0,
+                spec.membrane.capacitance.sigma,
+            );
+            assert_statistics("column", &all(&|c| f64::from(c.column)), 1.0, spec.synapse.column.sigma);
+            assert_statistics("adc gain", &all(&|c| c.adc_gain), 1.0, spec.adc.gain.uncalibrated.sigma);
+            assert_statistics(
+                "adc offset",
+                &all(&|c| c.adc_offset_lsb),
+                0.0,
+                spec.adc.offset_lsb.uncalibrated.sigma,
+            );
+            let dead = all(&|c| f64::from(u8::from(c.dead))).iter().sum::<f64>();
+            let expected = spec.array.dead_circuit_fraction.value * 512.0 * 20.0;
+            assert!(
+                (dead - expected).abs() < 5.0 * libm::sqrt(expected),
+                "{dead} dead, {expected} expected"
+            );
+        }
+    }
+
+    #[test]
+    fn synapse_errors_match_the_chip_file() {
+        let mut spec = crate::builtin("hicann-x").unwrap();
+        spec.synapse.row.sigma = 0.0;
+        spec.synapse.column.sigma = 0.0;
+        spec.array.dead_circuit_fraction.value = 0.0;
+        let chip = Instance::fabricate(&spec, 3, Condition::Calibrated);
+        let factors: Vec<f64> = (0..256)
+            .flat_map(|row| (0..512).map(move |circuit| (row, circuit)))
+            .map(|(row, circuit)| f64::from(chip.synapse_factor(row, circuit)))
+            .collect();
+        let alive: Vec<f64> = factors.iter().copied().filter(|&factor| factor > 0.0).collect();
+        let dead = (factors.len() - alive.len()) as f64;
+        let expected = spec.array.dead_synapse_fraction.value * factors.len() as f64;
+        assert!((dead - expected).abs() < 5.0 * libm::sqrt(expected));
+        assert_statistics("synapse", &alive, 1.0, spec.synapse.synapse.sigma);
+    }
+
+    #[test]
+    fn a_calibrated_chip_is_near_its_targets_and_an_uncalibrated_one_is_not() {
+        let spec = crate::builtin("hicann-x").unwrap();
+        let targets = Targets::defaults(&spec);
+        let spread_of = |condition: Condition, parameter: Parameter| {
+            let mut values = Vec::new();
+            for seed in 0..8 {
+                let chip = Instance::fabricate(&spec, seed, condition);
+                let truth = chip.oracle_values(&chip.trimmed(&targets), 1, &Environment::fresh(&spec));
+                values.extend(truth.iter().map(|circuit| circuit[parameter]));
+            }
+            relative_spread(&values)
+        };
+        for parameter in Parameter::ALL {
+            let range = spec.parameters.get(parameter);
+            let unit = if parameter.is_potential() {
+                spec.swing_lsb()
+            } else {
+                range.default
+            };
+            let (mean, calibrated) = spread_of(Condition::Calibrated, parameter);
+            let (_, uncalibrated) = spread_of(Condition::Uncalibrated, parameter);
+            let bias = (mean - range.default) / unit - range.calibrated.bias;
+            assert!(bias.abs() < 0.02, "{}: bias {bias}", parameter.key());
+            assert!(
+                calibrated < 0.6 * uncalibrated,
+                "{}: {calibrated} {uncalibrated}",
+                parameter.key()
+            );
+        }
+    }
+
+    #[test]
+    fn decalibration_draws_the_stated_width_and_groups_move_together() {
+        let spec = crate::builtin("hicann-x").unwrap();
+        let how = Decalibration {
+            sigma: 0.2,
+            tau_mem: true,
+            tau_syn: true,
+            threshold: true,
+        };
+        let mut values = Vec::new();
+        for seed in 0..40 {
+            let mut targets = Targets::defaults(&spec);
+            targets.decalibrate(&spec, &how, seed, |circuit| circuit / 2);
+            assert_eq!(targets.circuits[6], targets.circuits[7]);
+            assert_ne!(targets.circuits[5], targets.circuits[6]);
+            values.extend(
+                targets
+                    .circuits
+                    .iter()
+                    .step_by(2)
+                    .map(|c| [c[Parameter::TauMem], c[Parameter::TauSynInh], c[Parameter::Threshold]]),
+            );
+        }
+        let column = |k: usize| values.iter().map(|v| v[k]).collect::<Vec<_>>();
+        assert_statistics("τ_mem", &column(0), 10.0, 2.0);
+        assert_statistics("τ_syn", &column(1), 10.0, 2.0);
+        assert_statistics("threshold", &column(2), 125.0, 9.0);
+        let wide = Decalibration { sigma: 0.5, ..how };
+        let mut targets = Targets::defaults(&spec);
+        targets.decalibrate(&spec, &wide, 1, |circuit| circuit);
+        assert!(
+            targets
+                .circuits
+                .iter()
+                .any(|c| c[Parameter::Threshold] < c[Parameter::Leak]),
+            "leak over threshold must occur"
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! How circuits form neurons, and which source drives which synapses.
+
+use alloc::{vec, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+use crate::spec::ChipSpec;
+
+/// A group of like neurons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Population {
+    /// Number of neurons.
+    pub neurons: usize,
+    /// Circuits joined to each neuron.
+    pub joined: usize,
+    /// Readout neurons (leaky integrators) never spike.
+    pub readout: bool,
+    /// `[neuron][joined]`; threshold, reset, refractory time and ADC are the first one's.
+    pub circuits: Vec<u16>,
+}
+
+impl Population {
+    /// Spiking neurons.
+    pub fn spiking(neurons: usize, joined: usize, circuits: Vec<u16>) -> Self {
+        Self {
+            neurons,
+            joined,
+            readout: false,
+            circuits,
+        }
+    }
+
+    /// Leaky integrators.
+    pub fn readout(neurons: usize, joined: usize, circuits: Vec<u16>) -> Self {
+        Self {
+            neurons,
+            joined,
+            readout: true,
+            circuits,
+        }
+    }
+
+    /// The circuits of a neuron, the first one leading.
+    pub fn members(&self, neuron: usize) -> &[u16] {
+        &self.circuits[neuron * self.joined..(neuron + 1) * self.joined]
+    }
+}
+
+/// Where events of a projection come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The host.
+    Inputs,
+    /// The neurons of a population, by its index.
+    Population(usize),
+}
+
+/// All-to-all connections from a source to a population.
+///
+/// Source unit j takes the signed input `first_slot + j` of every target neuron: circuit
+/// slot / S of its members (S signed inputs a circuit), row pair slot mod S.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Projection {
+    /// Presynaptic side.
+    pub source: Source,
+    /// Index of the postsynaptic population.
+    pub target: usize,
+    /// First signed input used.
+    pub first_slot: usize,
+}
+
+/// A network as it lies on the chip.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wiring {
+    /// Number of inputs from the host.
+    pub inputs: usize,
+    /// Groups of neurons; spikes and samples number the neurons through all of them.
+    pub populations: Vec<Population>,
+    /// Connections; [`crate::weights::Weights`] has one matrix for each.
+    pub projections: Vec<Projection>,
+}
+
+/// Why a wiring is not possible on a chip.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WiringError {
+    /// A circuit that the chip does not have.
+    #[error("the wiring uses circuit {circuit}, but the chip has circuits 0…{}", .circuits - 1)]
+    NoSuchCircuit {
+        /// Asked for.
+        circuit: u16,
+        /// There are.
+        circuits: usize,
+    },
+    /// A circuit in two neurons.
+    #[error("circuit {0} is part of two neurons")]
+    CircuitTwice(u16),
+    /// The number of circuits does not fit the neurons.
+    #[error("population {population} lists {listed} circuits for {neurons} neurons of {joined} each")]
+    CircuitCount {
+        /// Index.
+        population: usize,
+        /// Listed.
+        listed: usize,
+        /// Neurons.
+        neurons: usize,
+        /// Circuits each.
+        joined: usize,
+    },
+    /// A projection from or to a population that does not exist.
+    #[error("projection {0} names a population that does not exist")]
+    NoSuchPopulation(usize),
+    /// More inputs than a neuron's circuits have.
+    #[error("projection {projection} needs signed inputs up to {needed}, its target neurons have {available}")]
+    FanIn {
+        /// Index.
+        projection: usize,
+        /// Needed.
+        needed: usize,
+        /// Available.
+        available: usize,
+    },
+    /// DAC codes for another number of circuits.
+    #[error("there are DAC codes for {given} circuits, the chip has {circuits}")]
+    CodeCount {
+        /// Given.
+        given: usize,
+        /// There are.
+        circuits: usize,
+    },
+}
+
+impl Wiring {
+    /// Number of neurons of all populations.
+    pub fn neurons(&self) -> usize {
+        self.populations.iter().map(|population| population.neurons).sum()
+    }
+
+    /// Number of units of a source.
+    pub fn units(&self, source: Source) -> usize {
+        match source {
+            Source::Inputs => self.inputs,
+            Source::Population(index) => self.populations[index].neurons,
+        }
+    }
+
+    /// Rows and columns of a projection's weight matrix: `[pre, post]`.
+    pub fn shape(&self, projection: &Projection) -> [usize; 2] {
+        [
+            self.units(projection.source),
+            self.populations[projection.target].neurons,
+        ]
+    }
+
+    /// Number of a population's first neuron.
+    pub fn first_neuron(&self, population: usize) -> usize {
+        self.populations[..population]
+            .iter()
+            .map(|earlier| earlier.neurons)
+            .sum()
+    }
+
+    /// Whether the chip has what the wiring uses.
+    ///
+    /// # Errors
+    /// [`WiringError`], the first found.
+    pub fn check(&self, spec: &ChipSpec) -> Result<(), WiringError> {
+        let circuits = spec.circuits();
+        let mut used = vec![false; circuits];
+        for (index, population) in self.populations.iter().enumerate() {
+            let (neurons, joined) = (population.neurons, population.joined);
+            if population.circuits.len() != neurons * joined || joined == 0 {
+                let listed = population.circuits.len();
+                return Err(WiringError::CircuitCount {
+                    population: index,
+                    listed,
+                    neurons,
+                    joined,
+                });
+            }
+            for &circuit in &population.circuits {
+                let slot = used
+                    .get_mut(usize::from(circuit))
+                    .ok_or(WiringError::NoSuchCircuit { circuit, circuits })?;
+                if core::mem::replace(slot, true) {
+                    return Err(WiringError::CircuitTwice(circuit));
+                }
+            }
+        }
+        for (index, projection) in self.projections.iter().enumerate() {
+            let exists = |population: usize| population < self.populations.len();
+            let source_exists = match projection.source {
+                Source::Inputs => true,
+                Source::Population(population) => exists(population),
+            };
+            if !source_exists || !exists(projection.target) {
+                return Err(WiringError::NoSuchPopulation(index));
+            }
+            let needed = projection.first_slot + self.units(projection.source);
+            let available = self.populations[projection.target].joined * spec.signed_inputs();
+            if needed > available {
+                return Err(WiringError::FanIn {
+                    projection: index,
+                    needed,
+                    available,
+                });
+            }
+        }
+        Ok(())
+    }
+}

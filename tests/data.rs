@@ -1,0 +1,167 @@
+//! Checks against the real data sets, where they are at hand.
+//!
+//! The folder is `SPIKELOOP_DATA`, else the copy shared beside a development checkout. Without the
+//! files a test is reported as ignored and its name says what it lacks.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use spikeloop::data::mnist16::{self, LatencyCode};
+use spikeloop::data::{DataError, yin_yang};
+
+fn main() -> ExitCode {
+    let dir = data_folder();
+    let mut tests = Vec::new();
+    let parts = [
+        ("train", yin_yang::TRAIN),
+        ("validation", yin_yang::VALIDATION),
+        ("test", yin_yang::TEST),
+    ];
+    for (part, published) in parts {
+        let samples = dir.join(format!("yin-yang/{part}_samples.npy"));
+        let labels = dir.join(format!("yin-yang/{part}_labels.npy"));
+        let lacks = [&samples, &labels]
+            .into_iter()
+            .find(|path| !path.is_file())
+            .map(|path| file_name(path));
+        tests.push(trial(
+            &format!("yin_yang_{part}_is_the_published_array"),
+            lacks.as_deref(),
+            move || same_as_published(published, &samples, &labels),
+        ));
+    }
+    let lacks = match mnist16::find(&dir) {
+        Err(DataError::MissingFile { what, .. }) => Some(what),
+        // Anything else wrong with the files is for the test to fail on.
+        _ => None,
+    };
+    tests.push(trial("mnist_loads_and_encodes", lacks, move || mnist(&dir)));
+    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
+}
+
+/// Where the data may be.
+fn data_folder() -> PathBuf {
+    match std::env::var_os("SPIKELOOP_DATA") {
+        Some(folder) if !folder.is_empty() => folder.into(),
+        _ => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// A test, ignored if it lacks its data.
+fn trial(
+    name: &str,
+    lacks: Option<&str>,
+    run: impl FnOnce() -> Result<(), Box<dyn Error>> + Send + 'static,
+) -> Trial {
+    let name = match lacks {
+        Some(what) => format!("{name} (lacks {what})"),
+        None => name.to_owned(),
+    };
+    Trial::test(name, || run().map_err(Failed::from)).with_ignored_flag(lacks.is_some())
+}
+
+/// Fails with `message` unless `condition` holds.
+fn check(condition: bool, message: impl Into<String>) -> Result<(), Box<dyn Error>> {
+    if condition {
+        Ok(())
+    } else {
+        Err(message.into().into())
+    }
+}
+
+/// Shape and elements of a .npy file.
+fn npy<T: npyz::Deserialize>(path: &Path) -> Result<(Vec<u64>, Vec<T>), Box<dyn Error>> {
+    let file = npyz::NpyFile::new(BufReader::new(File::open(path)?))?;
+    Ok((file.shape().to_vec(), file.into_vec()?))
+}
+
+fn same_as_published(
+    (size, seed): (usize, u32),
+    samples: &Path,
+    labels: &Path,
+) -> Result<(), Box<dyn Error>> {
+    let (shape, features) = npy::<f64>(samples)?;
+    check(shape == [size as u64, 4], format!("samples are {shape:?}"))?;
+    let (shape, labels) = npy::<i64>(labels)?;
+    check(shape == [size as u64], format!("labels are {shape:?}"))?;
+
+    let generated = yin_yang::generate(size, seed);
+    check(generated.labels.len() == size, "wrong number of labels")?;
+    for i in 0..size {
+        check(
+            i64::from(generated.labels[i]) == labels[i],
+            format!("label {i}: {} for {}", generated.labels[i], labels[i]),
+        )?;
+        for (feature, &value) in generated.features[i].iter().enumerate() {
+            let published = features[4 * i + feature];
+            check(
+                value.to_bits() == published.to_bits(),
+                format!("feature {feature} of sample {i}: {value} for {published}"),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn mnist(dir: &Path) -> Result<(), Box<dyn Error>> {
+    let (train, test) = mnist16::load(dir)?;
+    let sizes = (train.len(), test.len());
+    check(sizes == (60_000, 10_000), format!("sizes are {sizes:?}"))?;
+    let first = &test.labels[..10];
+    check(
+        first == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9],
+        format!("the first test labels are {first:?}"),
+    )?;
+    let mut counts = [0; mnist16::CLASSES];
+    for &label in &test.labels {
+        counts[usize::from(label)] += 1;
+    }
+    check(
+        counts == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+        format!("the test labels are distributed as {counts:?}"),
+    )?;
+
+    let code = LatencyCode {
+        tau_in_us: 8.0,
+        floor: 0.2,
+        window_us: 10.0,
+    };
+    for (name, images) in [("train", &train), ("test", &test)] {
+        let in_range = images
+            .pixels
+            .iter()
+            .all(|pixel| (0.0..=1.0).contains(pixel));
+        check(in_range, "a pixel is outside [0, 1]")?;
+        let set = images.encode(name, &code)?;
+        check(set.len() == images.len(), "samples were lost")?;
+        let sizes = || set.offsets.windows(2).map(|ends| ends[1] - ends[0]);
+        let mean = set.events() as f64 / set.len() as f64;
+        println!(
+            "MNIST {name}: input spikes per image: mean {mean:.2}, min {:?}, max {:?}",
+            sizes().min(),
+            sizes().max()
+        );
+        // About a fifth to a third of the pixels of a digit carry ink.
+        check(
+            (30.0..100.0).contains(&mean),
+            format!("mean of {mean} spikes"),
+        )?;
+        for i in 0..set.len() {
+            let (times, units) = set.sample(i);
+            let sorted = times.iter().zip(units).is_sorted();
+            let within = times.iter().all(|&time| time <= set.window_ns);
+            check(sorted && within, format!("events of sample {i}"))?;
+        }
+    }
+    Ok(())
+}
