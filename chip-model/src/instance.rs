@@ -201,6 +201,12 @@ impl Instance {
             .collect()
     }
 
+    /// True capacitance (relative), ADC gain and ADC offset in LSB of a circuit: for oracles.
+    pub fn oracle_circuit(&self, circuit: u16) -> (f64, f64, f64) {
+        let pattern = &self.circuits[usize::from(circuit)];
+        (pattern.capacitance, pattern.adc_gain, pattern.adc_offset_lsb)
+    }
+
     fn dac(&self, parameter: Parameter) -> IdealDac {
         let range = self.spec.parameters.get(parameter);
         IdealDac {

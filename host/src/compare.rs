@@ -1,0 +1,185 @@
+//! The comparison that the field cares about: one network, several ways to get it onto a chip.
+
+use std::sync::atomic::AtomicBool;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    experiment::Method,
+    lab::{Lab, LabError},
+    matrix::Matrix,
+    seeds::Occasion,
+    train::{
+        engine::{Engine, Evaluation},
+        run::{Ending, EpochMetrics, Learner, Observer},
+    },
+};
+
+/// One row of `comparison.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The method.
+    pub method: Method,
+    /// Test accuracy, 0–1.
+    pub accuracy: f64,
+    /// Mean number of hidden spikes a test sample.
+    pub hidden_spikes_per_inference: f64,
+    /// By the simple ledger, µJ; `null` where no chip ran.
+    pub energy_uj_per_inference: Option<f64>,
+    /// Chip time of one inference with its reset, µs; `null` where no chip ran.
+    pub latency_us: Option<f64>,
+    /// Mean test loss.
+    pub loss: f64,
+    /// Test samples.
+    pub samples: usize,
+    /// Everything the chip counted over the test set; `null` where no chip ran.
+    pub counters: Option<spikeloop_chip::counters::Counters>,
+}
+
+impl Row {
+    /// From an evaluation.
+    pub fn new(method: Method, evaluation: &Evaluation) -> Self {
+        Self {
+            method,
+            accuracy: evaluation.accuracy,
+            hidden_spikes_per_inference: evaluation.hidden_spikes_per_inference,
+            energy_uj_per_inference: evaluation.energy_uj_per_inference,
+            latency_us: evaluation.latency_us,
+            loss: evaluation.loss,
+            samples: evaluation.samples,
+            counters: evaluation.counters,
+        }
+    }
+}
+
+/// Someone who watches a comparison.
+pub trait Spectator {
+    /// A method begins to train.
+    fn begin(&mut self, _method: Method, _epochs: u32, _samples: usize) {}
+    /// After each batch.
+    fn batch(&mut self, _method: Method, _done: usize, _of: usize, _metrics: &EpochMetrics) {}
+    /// After each epoch.
+    fn epoch(&mut self, _method: Method, _metrics: &EpochMetrics, _learner: &Learner) {}
+    /// A method is done, with the learner that its weights came from.
+    fn end(&mut self, _method: Method, _row: &Row, _learner: &Learner) {}
+}
+
+/// Watches nothing.
+impl Spectator for () {}
+
+struct Watching<'a> {
+    method: Method,
+    spectator: &'a mut dyn Spectator,
+}
+
+impl Observer for Watching<'_> {
+    fn batch(&mut self, _: u32, done: usize, of: usize, metrics: &EpochMetrics) {
+        self.spectator.batch(self.method, done, of, metrics);
+    }
+
+    fn epoch(&mut self, metrics: &EpochMetrics, learner: &Learner) {
+        self.spectator.epoch(self.method, metrics, learner);
+    }
+}
+
+/// How a comparison ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// One row a finished method, in the order of tables.
+    pub rows: Vec<Row>,
+    /// Whether all were finished.
+    pub ending: Ending,
+}
+
+/// The engine that trains and tests a method.
+///
+/// # Errors
+/// The chip refused its configuration.
+pub fn engine_of(lab: &Lab, method: Method) -> Result<Box<dyn Engine>, LabError> {
+    Ok(match method {
+        Method::Ideal => Box::new(lab.software(false)),
+        Method::Quantised => Box::new(lab.software(true)),
+        Method::Transfer | Method::InTheLoop => Box::new(lab.chip()?),
+        Method::Oracle => Box::new(lab.chip()?.with_oracle()?),
+    })
+}
+
+/// The method whose weights a transfer deploys: trained with the same quantisation, so that it is
+/// an honest baseline.
+pub fn transferred_from(lab: &Lab) -> Method {
+    if lab.experiment.chip.quantise {
+        Method::Quantised
+    } else {
+        Method::Ideal
+    }
+}
+
+/// Trains and tests every method of the experiment.
+///
+/// # Errors
+/// A substrate's.
+pub fn compare(lab: &Lab, stop: &AtomicBool, spectator: &mut dyn Spectator) -> Result<Comparison, LabError> {
+    let mut methods = lab.experiment.training.methods.clone();
+    methods.sort_unstable();
+    methods.dedup();
+    let source = transferred_from(lab);
+    let transfers = methods.contains(&Method::Transfer);
+    let mut rows = Vec::new();
+    let mut deployed: Option<Learner> = None;
+    for method in Method::ALL {
+        let needed_for_transfer = transfers && method == source;
+        if !methods.contains(&method) && !needed_for_transfer {
+            continue;
+        }
+        let mut engine = engine_of(lab, method)?;
+        let learner = match (method, &deployed) {
+            (Method::Transfer, Some(learner)) => learner.clone(),
+            _ => {
+                let mut learner = Learner::new(&lab.network, lab.initial.clone(), lab.experiment.training.adam);
+                let settings = lab.train_settings();
+                spectator.begin(method, settings.epochs, lab.data.train.len());
+                let validation = lab
+                    .data
+                    .validation
+                    .as_ref()
+                    .filter(|_| lab.experiment.training.validate);
+                let mut watching = Watching { method, spectator };
+                let (network, train, seeds) = (&lab.network, &lab.data.train, &lab.seeds);
+                let ending = learner.train(
+                    &mut *engine,
+                    network,
+                    train,
+                    validation,
+                    &settings,
+                    seeds,
+                    stop,
+                    &mut watching,
+                )?;
+                if ending == Ending::Interrupted {
+                    return Ok(Comparison { rows, ending });
+                }
+                learner
+            }
+        };
+        if method == source {
+            deployed = Some(learner.clone());
+        }
+        if methods.contains(&method) {
+            let row = Row::new(method, &test(&mut *engine, &learner.weights, lab)?);
+            spectator.end(method, &row, &learner);
+            rows.push(row);
+        }
+    }
+    Ok(Comparison {
+        rows,
+        ending: Ending::Complete,
+    })
+}
+
+/// The test set, once.
+///
+/// # Errors
+/// A substrate's.
+pub fn test(engine: &mut dyn Engine, weights: &[Matrix], lab: &Lab) -> Result<Evaluation, LabError> {
+    Ok(engine.evaluate(weights, &lab.data.test, Occasion::Test)?)
+}

@@ -1,0 +1,337 @@
+//! An experiment made ready: data, network, chip, placement, initial weights.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use spikeloop_chip::{
+    dac::Codes,
+    instance::{Condition, Decalibration, Instance},
+    spec::{ChipSpec, SpecError},
+};
+
+use crate::{
+    data::{DataError, DataSplits, SpikeDataset, mnist16, yin_yang},
+    experiment::{DataName, Decalibrated, Experiment},
+    matrix::Matrix,
+    network::Network,
+    placement::{Placement, PlacementError},
+    seeds::Seeds,
+    substrate::{EmulatedChip, Substrate, SubstrateError},
+    train::{
+        in_the_loop::{InTheLoop, LoopSettings},
+        initialise::{initialise, weight_range},
+        loss::Readout,
+        quantise::Quantiser,
+        run::TrainSettings,
+        software::{Software, recursion_of},
+    },
+};
+
+/// Why an experiment cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The chip file cannot be read.
+    #[error("cannot read the chip file {path}: {source}; chips that are built in: {builtin}")]
+    ChipFile {
+        /// Path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+        /// Names.
+        builtin: String,
+    },
+    /// The chip file is wrong.
+    #[error("{path} is not a chip file:\n{source}")]
+    Chip {
+        /// Path or name.
+        path: String,
+        /// Why.
+        source: SpecError,
+    },
+    /// The network does not fit.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// The substrate refused.
+    #[error(transparent)]
+    Substrate(#[from] SubstrateError),
+}
+
+/// Everything that the methods share.
+pub struct Lab {
+    /// What was asked for.
+    pub experiment: Experiment,
+    /// All seeds.
+    pub seeds: Seeds,
+    /// Data.
+    pub data: DataSplits,
+    /// The network.
+    pub network: Network,
+    /// What the chip is made after.
+    pub spec: ChipSpec,
+    /// The chip.
+    pub instance: Instance,
+    /// Where the network lies on it.
+    pub placement: Placement,
+    /// DAC codes: calibrated, then decalibrated as asked for.
+    pub codes: Codes,
+    /// Weights before training, the same for every method.
+    pub initial: Vec<Matrix>,
+}
+
+/// A chip by its built-in name, or from a file.
+///
+/// # Errors
+/// [`LabError::ChipFile`], [`LabError::Chip`].
+pub fn load_chip(file: &str) -> Result<ChipSpec, LabError> {
+    let text = match spikeloop_chip::builtin_text(file) {
+        Some(text) => text.to_owned(),
+        None => std::fs::read_to_string(file).map_err(|source| LabError::ChipFile {
+            path: file.into(),
+            source,
+            builtin: spikeloop_chip::BUILTIN.map(|(name, _)| name).join(", "),
+        })?,
+    };
+    ChipSpec::from_toml(&text).map_err(|source| LabError::Chip {
+        path: file.into(),
+        source,
+    })
+}
+
+/// SHA-256 of the canonical encoding of a chip, in hexadecimal.
+pub fn chip_digest(spec: &ChipSpec) -> String {
+    // Encoding plain numbers and strings into memory cannot fail.
+    let bytes = postcard::to_allocvec(spec).unwrap_or_default();
+    Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// The data of an experiment, encoded as spikes.
+///
+/// # Errors
+/// [`DataError`] names what is missing or wrong.
+pub fn load_data(experiment: &Experiment, dir: &Path) -> Result<DataSplits, DataError> {
+    let section = &experiment.data;
+    let limit = |data: SpikeDataset, n: usize| if n == 0 { data } else { data.take(n) };
+    match section.set {
+        DataName::YinYang => {
+            let encoding = yin_yang::YinYangEncoding {
+                t_early_us: section.t_early_us,
+                t_late_us: section.t_late_us,
+                bias_us: section.bias_us,
+            };
+            let mut splits = yin_yang::published_splits(&encoding, section.window_us)?;
+            if section.test_samples > 0 {
+                // Fresh samples that no published split holds.
+                let samples = yin_yang::generate(section.test_samples, YIN_YANG_EXTRA_SEED);
+                splits.test = encoding.encode("yin-yang test (generated)", &samples, section.window_us)?;
+            }
+            splits.train = limit(splits.train, section.train_samples);
+            Ok(splits)
+        }
+        DataName::Mnist16 => {
+            let code = mnist16::LatencyCode {
+                tau_in_us: section.tau_in_us,
+                floor: section.floor,
+                window_us: section.window_us,
+            };
+            let (train, test) = mnist16::load(dir)?;
+            Ok(DataSplits {
+                train: limit(train.encode("mnist16 train", &code)?, section.train_samples),
+                validation: None,
+                test: limit(test.encode("mnist16 test", &code)?, section.test_samples),
+            })
+        }
+    }
+}
+
+/// Seed of generated Yin-Yang test samples; the published splits have 40, 41 and 42.
+const YIN_YANG_EXTRA_SEED: u32 = 2026;
+
+impl Lab {
+    /// Loads data and chip, fabricates, calibrates, places, and draws initial weights.
+    ///
+    /// # Errors
+    /// [`LabError`].
+    pub fn new(experiment: Experiment, data_dir: &Path) -> Result<Self, LabError> {
+        let spec = load_chip(&experiment.chip.file)?;
+        let data = load_data(&experiment, data_dir)?;
+        Self::with_data(experiment, spec, data)
+    }
+
+    /// The same with data at hand.
+    ///
+    /// # Errors
+    /// [`LabError`].
+    pub fn with_data(experiment: Experiment, spec: ChipSpec, data: DataSplits) -> Result<Self, LabError> {
+        let seeds = Seeds::new(experiment.seed, experiment.chip_seed);
+        let network = experiment.network(data.train.inputs, data.train.classes);
+        let (dt_us, steps) = ideal_grid(&experiment);
+        let recursion = recursion_of(&network, dt_us, steps, experiment.surrogate(), false);
+        // Before anything slow: does it fit at all?
+        Placement::new(&network, &spec, &plausible_range(&network, &spec), &[])?;
+        let (initial, sigmas) = initialise(
+            &network,
+            &recursion,
+            dt_us,
+            &data.train,
+            &experiment.network.initial,
+            &seeds,
+        );
+        let range = weight_range(&sigmas, &experiment.network.weight_range);
+        let condition = if experiment.chip.uncalibrated {
+            Condition::Uncalibrated
+        } else {
+            Condition::Calibrated
+        };
+        let instance = Instance::fabricate(&spec, seeds.chip, condition);
+        let placement = Placement::new(&network, &spec, &range, &instance.dead_circuits())?;
+        let codes = instance.trimmed(&decalibrated_targets(&experiment, &placement, &spec, &seeds));
+        Ok(Self {
+            experiment,
+            seeds,
+            data,
+            network,
+            spec,
+            instance,
+            placement,
+            codes,
+            initial,
+        })
+    }
+
+    /// How every method is trained.
+    pub fn train_settings(&self) -> TrainSettings {
+        let training = &self.experiment.training;
+        TrainSettings {
+            epochs: training.epochs,
+            batch: training.batch,
+            learning_rate: training.learning_rate,
+            schedule: training.schedule,
+            adam: training.adam,
+            dropout: training.dropout,
+            regularisers: self.experiment.regularise,
+        }
+    }
+
+    /// The ideal network, with float or with quantised weights.
+    pub fn software(&self, quantise: bool) -> Software {
+        let (dt_us, steps) = ideal_grid(&self.experiment);
+        let training = &self.experiment.training;
+        let recursion = recursion_of(
+            &self.network,
+            dt_us,
+            steps,
+            self.experiment.surrogate(),
+            training.reset_in_gradient,
+        );
+        let targets = self.experiment.spike_targets();
+        Software::new(
+            &self.network,
+            recursion,
+            dt_us,
+            self.readout(),
+            targets,
+            self.quantiser(),
+            quantise,
+        )
+    }
+
+    /// The configured chip in the loop.
+    ///
+    /// # Errors
+    /// The chip refused the configuration.
+    pub fn chip(&self) -> Result<InTheLoop<EmulatedChip>, SubstrateError> {
+        let mut chip = EmulatedChip::new(self.instance.clone());
+        chip.configure(&self.placement, &self.codes, self.seeds.configuration())?;
+        let training = &self.experiment.training;
+        let settings = LoopSettings {
+            duration_ns: (self.experiment.data.window_us * 1000.0).round() as u32,
+            refine: training.refine,
+            inject: training.inject,
+            surrogate: self.experiment.surrogate(),
+            reset_in_gradient: training.reset_in_gradient,
+            readout: self.readout(),
+            targets: self.experiment.spike_targets(),
+            masked_circuits: Vec::new(),
+        };
+        let mut quantiser = self.quantiser();
+        if !self.experiment.chip.quantise {
+            quantiser = quantiser.without_rounding();
+        }
+        Ok(InTheLoop::new(
+            chip,
+            &self.spec,
+            &self.placement,
+            quantiser,
+            self.seeds,
+            settings,
+        ))
+    }
+
+    fn quantiser(&self) -> Quantiser {
+        Quantiser::new(&self.network, &self.placement.weight_range, self.placement.weight_max)
+    }
+
+    fn readout(&self) -> Readout {
+        let training = &self.experiment.training;
+        Readout {
+            kind: training.loss,
+            logit_scale: training.logit_scale as f32,
+            amplitude: self.experiment.regularise.readout_amplitude as f32,
+            outputs: self.network.outputs(),
+            weight: 1.0,
+        }
+    }
+}
+
+/// Time step, µs, and number of steps of the ideal network.
+fn ideal_grid(experiment: &Experiment) -> (f64, usize) {
+    let dt_us = experiment.training.ideal_dt_us;
+    (dt_us, (experiment.data.window_us / dt_us).round() as usize + 1)
+}
+
+/// Weight ranges in the middle of what the chip can do, to ask whether a network fits otherwise.
+fn plausible_range(network: &Network, spec: &ChipSpec) -> Vec<f64> {
+    let gain = &spec.parameters.gain_exc_lsb_per_us;
+    let middle = libm::sqrt(gain.min * gain.max);
+    let connections = network.connections();
+    let joined = |layer: usize| {
+        let fan_in: usize = connections
+            .iter()
+            .filter(|c| c.layer == layer)
+            .map(|c| c.shape[0])
+            .sum();
+        fan_in.div_ceil(spec.signed_inputs()).max(1) as f64
+    };
+    let per_gain = f64::from(spec.weight_max()) * network.nominal.tau_syn_us / network.nominal.swing_lsb();
+    (0..network.layers.len())
+        .map(|layer| middle * per_gain / joined(layer))
+        .collect()
+}
+
+/// What the circuits are calibrated to: the placement's targets, decalibrated as asked for.
+fn decalibrated_targets(
+    experiment: &Experiment,
+    placement: &Placement,
+    spec: &ChipSpec,
+    seeds: &Seeds,
+) -> spikeloop_chip::instance::Targets {
+    let mut targets = placement.targets(spec);
+    let drawn = |which| experiment.chip.decalibrate.contains(&which);
+    let how = Decalibration {
+        sigma: experiment.chip.sigma_d,
+        tau_mem: drawn(Decalibrated::TauMem),
+        tau_syn: drawn(Decalibrated::TauSyn),
+        threshold: drawn(Decalibrated::Threshold),
+    };
+    if how.sigma > 0.0 {
+        let leaders = placement.leaders(spec.circuits());
+        targets.decalibrate(spec, &how, seeds.chip, |circuit| leaders[circuit]);
+    }
+    targets
+}

@@ -1,0 +1,108 @@
+//! Weight matrices `[pre][post]`, rows padded to whole blocks of 16 lanes.
+
+/// Neurons treated side by side.
+pub const LANES: usize = 16;
+
+/// One value for each of 16 neighbouring neurons.
+pub type Block = [f32; LANES];
+
+/// Number of blocks that hold `n` values.
+pub fn blocks(n: usize) -> usize {
+    n.div_ceil(LANES)
+}
+
+/// A dense matrix `[pre][post]`; padding lanes are zero.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    shape: [usize; 2],
+    data: Vec<Block>,
+}
+
+impl Matrix {
+    /// All zero.
+    pub fn zeros(shape: [usize; 2]) -> Self {
+        let data = vec![[0.0; LANES]; shape[0] * blocks(shape[1])];
+        Self { shape, data }
+    }
+
+    /// From row-major values without padding.
+    pub fn from_rows(shape: [usize; 2], values: &[f32]) -> Self {
+        assert_eq!(values.len(), shape[0] * shape[1], "a matrix needs all its values");
+        let mut matrix = Self::zeros(shape);
+        for (k, &value) in values.iter().enumerate() {
+            matrix.set(k / shape[1], k % shape[1], value);
+        }
+        matrix
+    }
+
+    /// Row-major values without padding.
+    pub fn to_rows(&self) -> Vec<f32> {
+        self.iter().collect()
+    }
+
+    /// `[pre, post]`
+    pub fn shape(&self) -> [usize; 2] {
+        self.shape
+    }
+
+    /// A row in blocks.
+    #[inline(always)]
+    pub fn row(&self, pre: usize) -> &[Block] {
+        let width = blocks(self.shape[1]);
+        &self.data[pre * width..(pre + 1) * width]
+    }
+
+    /// A row to be changed.
+    #[inline(always)]
+    pub fn row_mut(&mut self, pre: usize) -> &mut [Block] {
+        let width = blocks(self.shape[1]);
+        &mut self.data[pre * width..(pre + 1) * width]
+    }
+
+    /// One value.
+    pub fn get(&self, pre: usize, post: usize) -> f32 {
+        self.row(pre)[post / LANES][post % LANES]
+    }
+
+    /// Sets one value.
+    pub fn set(&mut self, pre: usize, post: usize, value: f32) {
+        self.row_mut(pre)[post / LANES][post % LANES] = value;
+    }
+
+    /// All values row by row, without padding.
+    pub fn iter(&self) -> impl Iterator<Item = f32> + '_ {
+        let post = self.shape[1];
+        (0..self.shape[0]).flat_map(move |j| self.row(j).as_flattened()[..post].iter().copied())
+    }
+
+    /// All blocks, padding included.
+    pub fn data(&self) -> &[Block] {
+        &self.data
+    }
+
+    /// All blocks to be changed; padding must stay zero.
+    pub fn data_mut(&mut self) -> &mut [Block] {
+        &mut self.data
+    }
+
+    /// `[post][pre]`
+    pub fn transposed(&self) -> Self {
+        let [pre, post] = self.shape;
+        let mut out = Self::zeros([post, pre]);
+        for j in 0..pre {
+            for i in 0..post {
+                out.set(i, j, self.get(j, i));
+            }
+        }
+        out
+    }
+
+    /// The same shape, each value changed; padding stays zero where `f(0) = 0`.
+    pub fn map(&self, f: impl Fn(f32) -> f32) -> Self {
+        let data = self.data.iter().map(|block| block.map(&f)).collect();
+        Self {
+            shape: self.shape,
+            data,
+        }
+    }
+}

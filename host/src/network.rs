@@ -1,0 +1,150 @@
+//! The network as the host thinks of it: layers, connections, nominal circuit parameters.
+
+use serde::{Deserialize, Serialize};
+
+/// A layer of neurons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Number of neurons.
+    pub size: usize,
+    /// Whether its neurons excite and inhibit one another.
+    pub recurrent: bool,
+    /// Whether its neurons spike; a readout layer integrates only.
+    pub spiking: bool,
+}
+
+/// Nominal parameters that all circuits of a network share: all that the host knows of them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Nominal {
+    /// Membrane time constant, µs.
+    pub tau_mem_us: f64,
+    /// Synaptic time constant, µs.
+    pub tau_syn_us: f64,
+    /// Refractory time, µs.
+    pub t_ref_us: f64,
+    /// E_leak of spiking neurons, LSB.
+    pub leak_lsb: f64,
+    /// V_reset of spiking neurons, LSB.
+    pub reset_lsb: f64,
+    /// V_th of spiking neurons, LSB.
+    pub threshold_lsb: f64,
+    /// E_leak of readout neurons, LSB.
+    pub readout_leak_lsb: f64,
+}
+
+impl Nominal {
+    /// V_th − E_leak, LSB: the unit of U on the host, where ϑ = 1.
+    pub fn swing_lsb(&self) -> f64 {
+        self.threshold_lsb - self.leak_lsb
+    }
+
+    /// E_leak of a layer, LSB.
+    pub fn leak_of(&self, layer: &Layer) -> f64 {
+        if layer.spiking {
+            self.leak_lsb
+        } else {
+            self.readout_leak_lsb
+        }
+    }
+}
+
+/// Where a connection's events come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Below {
+    /// The data.
+    Inputs,
+    /// A layer: the one below, or the same one where it is recurrent.
+    Layer(usize),
+}
+
+/// All-to-all weights from a source to a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Presynaptic side.
+    pub source: Below,
+    /// Postsynaptic layer.
+    pub layer: usize,
+    /// `[pre, post]`
+    pub shape: [usize; 2],
+}
+
+impl Connection {
+    /// Whether it leads from a layer to itself.
+    pub fn is_recurrent(&self) -> bool {
+        self.source == Below::Layer(self.layer)
+    }
+}
+
+/// Layers on top of one another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Network {
+    /// Number of inputs.
+    pub inputs: usize,
+    /// From the first hidden layer to the output.
+    pub layers: Vec<Layer>,
+    /// Nominal circuit parameters.
+    pub nominal: Nominal,
+}
+
+impl Network {
+    /// All connections; weights are kept in this order everywhere. A layer's feed-forward
+    /// connection comes before its recurrent one.
+    pub fn connections(&self) -> Vec<Connection> {
+        let mut connections = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let (source, pre) = match index.checked_sub(1) {
+                None => (Below::Inputs, self.inputs),
+                Some(below) => (Below::Layer(below), self.layers[below].size),
+            };
+            connections.push(Connection {
+                source,
+                layer: index,
+                shape: [pre, layer.size],
+            });
+            if layer.recurrent {
+                let source = Below::Layer(index);
+                connections.push(Connection {
+                    source,
+                    layer: index,
+                    shape: [layer.size; 2],
+                });
+            }
+        }
+        connections
+    }
+
+    /// Indices of a layer's feed-forward and recurrent connections.
+    pub fn connections_of(&self, layer: usize) -> (usize, Option<usize>) {
+        let before: usize = self.layers[..layer].iter().map(|l| 1 + usize::from(l.recurrent)).sum();
+        (before, self.layers[layer].recurrent.then_some(before + 1))
+    }
+
+    /// Number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.layers.last().map_or(0, |layer| layer.size)
+    }
+
+    /// Number of neurons of all layers.
+    pub fn neurons(&self) -> usize {
+        self.layers.iter().map(|layer| layer.size).sum()
+    }
+
+    /// Number of a layer's first neuron, counted through all layers.
+    pub fn first_neuron(&self, layer: usize) -> usize {
+        self.layers[..layer].iter().map(|l| l.size).sum()
+    }
+
+    /// Number of neurons below the output layer.
+    pub fn hidden_neurons(&self) -> usize {
+        self.first_neuron(self.layers.len().saturating_sub(1))
+    }
+
+    /// Sizes for people: `256-246-10`.
+    pub fn sizes(&self) -> String {
+        let layers = self.layers.iter().map(|layer| {
+            let recurrent = if layer.recurrent { "r" } else { "" };
+            format!("-{}{recurrent}", layer.size)
+        });
+        format!("{}{}", self.inputs, layers.collect::<String>())
+    }
+}

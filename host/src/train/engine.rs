@@ -1,0 +1,91 @@
+//! What the training loop asks of whatever runs the network.
+
+use serde::{Deserialize, Serialize};
+use spikeloop_chip::counters::Counters;
+
+use crate::{
+    data::SpikeDataset,
+    matrix::Matrix,
+    seeds::Occasion,
+    substrate::SubstrateError,
+    train::{gradient::Gradients, recursion::SpikeRegulariser},
+};
+
+/// One batch to learn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Where the samples are.
+    pub data: &'a SpikeDataset,
+    /// Which of them.
+    pub indices: &'a [usize],
+    /// For the trial seeds.
+    pub occasion: Occasion,
+    /// Slopes of the regularisers on spikes.
+    pub regulariser: &'a SpikeRegulariser,
+    /// Hidden neurons that this batch does without, counted through all layers.
+    pub dropped: &'a [usize],
+}
+
+/// How well a network does on a data set, and what it did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Fraction classified correctly.
+    pub accuracy: f64,
+    /// Mean loss.
+    pub loss: f64,
+    /// Number of samples.
+    pub samples: usize,
+    /// Mean number of hidden spikes a sample.
+    pub hidden_spikes_per_inference: f64,
+    /// What the chip counted, where one ran.
+    pub counters: Option<Counters>,
+    /// Chip time of one inference with its reset, µs, where a chip ran.
+    pub latency_us: Option<f64>,
+    /// By the simple ledger, µJ, where a chip ran.
+    pub energy_uj_per_inference: Option<f64>,
+    /// Class predicted for each sample.
+    #[serde(skip)]
+    pub predictions: Vec<u16>,
+}
+
+/// Runs batches of a network forward and backward.
+pub trait Engine {
+    /// The gradient of a batch by the shadow weights.
+    ///
+    /// # Errors
+    /// The substrate's.
+    fn gradients(&mut self, shadow: &[Matrix], batch: &Batch) -> Result<Gradients, SubstrateError>;
+
+    /// Takes a used gradient's memory back.
+    fn recycle(&mut self, gradients: Gradients);
+
+    /// Runs a whole data set forward.
+    ///
+    /// # Errors
+    /// The substrate's.
+    fn evaluate(
+        &mut self,
+        shadow: &[Matrix],
+        data: &SpikeDataset,
+        occasion: Occasion,
+    ) -> Result<Evaluation, SubstrateError>;
+
+    /// Keeps shadow weights where the substrate can follow.
+    fn clip(&self, shadow: &mut [Matrix]);
+}
+
+/// Sets the columns of dropped neurons to zero in every connection to their layer.
+pub(crate) fn drop_columns(network: &crate::network::Network, dropped: &[usize], matrices: &mut [Matrix]) {
+    for (connection, matrix) in network.connections().iter().zip(matrices) {
+        let first = network.first_neuron(connection.layer);
+        let columns = dropped
+            .iter()
+            .filter_map(|n| n.checked_sub(first))
+            .filter(|&n| n < connection.shape[1]);
+        for post in columns {
+            for pre in 0..connection.shape[0] {
+                matrix.set(pre, post, 0.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Gradients of a batch: summed over shards of eight samples in a fixed binary tree.
+//!
+//! The order of every addition is a function of the batch alone, so that the thread count cannot
+//! change a bit.
+
+use rayon::prelude::*;
+
+use crate::{matrix::Matrix, network::Network, pool::Pool, train::loss::Outcome};
+
+/// Samples that one task accumulates one after the other.
+pub const SAMPLES_A_SHARD: usize = 8;
+
+/// What a batch, or a part of it, gives.
+#[derive(Clone, Debug)]
+pub struct Gradients {
+    /// One matrix a connection.
+    pub weights: Vec<Matrix>,
+    /// Spikes of each neuron, counted through all layers.
+    pub spikes: Vec<f32>,
+    /// Sum of the samples' losses.
+    pub loss: f64,
+    /// Samples classified correctly.
+    pub correct: usize,
+}
+
+impl Gradients {
+    /// All zero.
+    pub fn zeros(network: &Network) -> Self {
+        Self {
+            weights: network.connections().iter().map(|c| Matrix::zeros(c.shape)).collect(),
+            spikes: vec![0.0; network.neurons()],
+            loss: 0.0,
+            correct: 0,
+        }
+    }
+
+    /// Back to zero.
+    fn clear(&mut self) {
+        for matrix in &mut self.weights {
+            matrix.data_mut().fill([0.0; crate::matrix::LANES]);
+        }
+        self.spikes.fill(0.0);
+        self.loss = 0.0;
+        self.correct = 0;
+    }
+
+    /// Counts one sample's outcome.
+    pub fn count(&mut self, outcome: &Outcome, label: usize) {
+        self.loss += outcome.loss;
+        self.correct += usize::from(outcome.prediction == label);
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (sum, more) in self.weights.iter_mut().zip(&other.weights) {
+            let sum = sum.data_mut().as_flattened_mut();
+            for (sum, more) in sum.iter_mut().zip(more.data().as_flattened()) {
+                *sum += more;
+            }
+        }
+        for (sum, more) in self.spikes.iter_mut().zip(&other.spikes) {
+            *sum += more;
+        }
+        self.loss += other.loss;
+        self.correct += other.correct;
+    }
+}
+
+/// Runs `work(sample, sum)` for every sample of a batch and sums what they add.
+pub fn accumulate(
+    network: &Network,
+    samples: usize,
+    buffers: &Pool<Gradients>,
+    work: impl Fn(std::ops::Range<usize>, &mut Gradients) + Sync,
+) -> Gradients {
+    let mut shards: Vec<Gradients> = (0..samples.div_ceil(SAMPLES_A_SHARD).max(1))
+        .into_par_iter()
+        .map(|shard| {
+            let mut sum = buffers.take(|| Gradients::zeros(network));
+            sum.clear();
+            work(
+                shard * SAMPLES_A_SHARD..samples.min((shard + 1) * SAMPLES_A_SHARD),
+                &mut sum,
+            );
+            sum
+        })
+        .collect();
+    let mut stride = 1;
+    while stride < shards.len() {
+        shards.par_chunks_mut(2 * stride).for_each(|pair| {
+            if pair.len() > stride {
+                let (left, right) = pair.split_at_mut(stride);
+                left[0].add(&right[0]);
+            }
+        });
+        stride *= 2;
+    }
+    let mut shards = shards.into_iter();
+    // `max(1)` above: there is always a first.
+    let total = shards.next().unwrap_or_else(|| Gradients::zeros(network));
+    shards.for_each(|shard| buffers.give(shard));
+    total
+}

@@ -1,0 +1,349 @@
+//! The loop: the chip runs forward with all its faults, the host goes backward through what it
+//! recorded.
+
+use serde::{Deserialize, Serialize};
+use spikeloop_chip::{counters::Counters, drift::Environment, energy::Ledger, spec::ChipSpec};
+
+use crate::{
+    data::SpikeDataset,
+    isa::Isa,
+    matrix::{Block, Matrix, blocks},
+    network::Network,
+    placement::Placement,
+    pool::Pool,
+    seeds::{Occasion, Seeds},
+    substrate::{EmulatedChip, EventBatch, RecordRequest, Recording, Substrate, SubstrateError, TrialSeed},
+    train::{
+        engine::{Batch, Engine, Evaluation, drop_columns},
+        exact::ExactLayer,
+        gradient::{Gradients, accumulate},
+        grid::{Decoder, Grid},
+        injected::{InjectedModel, InjectedWeights, InjectedWorkspace},
+        loss::{LossKind, Outcome, Readout, van_rossum},
+        quantise::Quantiser,
+        software::SpikeTargets,
+        surrogate::Surrogate,
+    },
+};
+
+/// What of a recording the gradient is taken at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inject {
+    /// Spikes; membranes are simulated again by the ideal model.
+    Spikes,
+    /// Spikes and membrane samples.
+    SpikesAndMembranes,
+}
+
+/// How a chip is trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoopSettings {
+    /// Length of a run, ns of chip time.
+    pub duration_ns: u32,
+    /// Bins for each ADC interval.
+    pub refine: usize,
+    /// What is injected.
+    pub inject: Inject,
+    /// Replaces Θ′.
+    pub surrogate: Surrogate,
+    /// Whether the reset is part of the gradient.
+    pub reset_in_gradient: bool,
+    /// The loss.
+    pub readout: Readout,
+    /// Targets of a van Rossum loss.
+    pub targets: SpikeTargets,
+    /// Circuits that stay switched off.
+    pub masked_circuits: Vec<u16>,
+}
+
+/// A configured chip in the training loop.
+pub struct InTheLoop<S> {
+    substrate: S,
+    spec: ChipSpec,
+    placement: Placement,
+    quantiser: Quantiser,
+    seeds: Seeds,
+    settings: LoopSettings,
+    request: RecordRequest,
+    grid: Grid,
+    decoder: Decoder,
+    model: InjectedModel,
+    /// The true weights instead of the programmed ones: the oracle.
+    true_weights: Option<fn(&S) -> Result<Vec<Matrix>, SubstrateError>>,
+    isa: Isa,
+    recording: Recording,
+    workspaces: Pool<InjectedWorkspace>,
+    buffers: Pool<Gradients>,
+}
+
+/// Samples that an evaluation sends to the chip at a time.
+const EVALUATION_BATCH: usize = 1000;
+
+impl<S: Substrate> InTheLoop<S> {
+    /// Around a configured substrate; the host knows nominal values only.
+    pub fn new(
+        substrate: S,
+        spec: &ChipSpec,
+        placement: &Placement,
+        quantiser: Quantiser,
+        seeds: Seeds,
+        settings: LoopSettings,
+    ) -> Self {
+        let network = &placement.network;
+        let request = RecordRequest {
+            duration_ns: settings.duration_ns,
+            adc_interval_ns: spec.adc_interval_ns(),
+            spikes: true,
+        };
+        let half_step = f64::from(spec.step_ns()) / 2.0;
+        let grid = Grid {
+            duration_ns: request.duration_ns,
+            points: request.samples(),
+            refine: settings.refine,
+            interval_ns: request.adc_interval_ns,
+            delay_ns: [half_step, half_step + 1000.0 * spec.timing.routing_delay_us.value],
+        };
+        let nominal = &network.nominal;
+        let layer = |layer: &crate::network::Layer| {
+            ExactLayer::homogeneous(layer.size, nominal.tau_mem_us, nominal.tau_syn_us, grid.dt_us())
+        };
+        let model = InjectedModel {
+            layers: network.layers.iter().map(layer).collect(),
+            bins: grid.bins(),
+            surrogate: settings.surrogate,
+            reset_in_gradient: settings.reset_in_gradient,
+            reset: ((nominal.reset_lsb - nominal.leak_lsb) / nominal.swing_lsb()) as f32,
+        };
+        Self {
+            decoder: Decoder::nominal(network, spec),
+            substrate,
+            spec: spec.clone(),
+            placement: placement.clone(),
+            quantiser,
+            seeds,
+            settings,
+            request,
+            grid,
+            model,
+            true_weights: None,
+            isa: Isa::current(),
+            recording: Recording::default(),
+            workspaces: Pool::default(),
+            buffers: Pool::default(),
+        }
+    }
+
+    /// Backward kernels compiled for a given instruction set.
+    pub fn with_isa(mut self, isa: Isa) -> Self {
+        self.isa = isa;
+        self
+    }
+
+    /// The substrate, to be changed between runs.
+    pub fn substrate_mut(&mut self) -> &mut S {
+        &mut self.substrate
+    }
+
+    /// The last recording.
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    fn network(&self) -> &Network {
+        &self.placement.network
+    }
+
+    fn mask(&mut self, dropped: &[usize]) -> Result<(), SubstrateError> {
+        let mut environment = Environment::fresh(&self.spec);
+        environment.masked_circuits.clone_from(&self.settings.masked_circuits);
+        for (layer, population) in self.placement.wiring.populations.iter().enumerate() {
+            let first = self.network().first_neuron(layer);
+            let own = dropped
+                .iter()
+                .filter_map(|n| n.checked_sub(first))
+                .filter(|&n| n < population.neurons);
+            environment
+                .masked_circuits
+                .extend(own.map(|n| population.members(n)[0]));
+        }
+        self.substrate.set_environment(&environment)
+    }
+
+    fn run(&mut self, events: &EventBatch, trials: &[TrialSeed]) -> Result<(), SubstrateError> {
+        self.substrate.run(events, &self.request, trials, &mut self.recording)
+    }
+
+    /// Loss of one sample of the recording, and its derivative by the output on the grid.
+    fn outcome(&self, readout: &Readout, label: u16, workspace: &mut InjectedWorkspace) -> Outcome {
+        let InjectedWorkspace {
+            sample, output_adjoint, ..
+        } = workspace;
+        let output = &sample.layers[self.network().layers.len() - 1];
+        let wide = blocks(readout.outputs);
+        output_adjoint.resize(self.grid.bins() * wide, [0.0; crate::matrix::LANES]);
+        if readout.kind != LossKind::VanRossum {
+            return readout.evaluate(&output.membranes, wide, label.into(), Some(output_adjoint));
+        }
+        let mut counts = vec![0_u32; readout.outputs];
+        let mut spikes = vec![[0.0; crate::matrix::LANES]; output_adjoint.len()];
+        let mut target: Vec<Block> = spikes.clone();
+        let add = |to: &mut [Block], bin: usize, unit: usize| {
+            to[bin * wide + unit / crate::matrix::LANES][unit % crate::matrix::LANES] += 1.0;
+        };
+        for bin in 0..self.grid.bins() {
+            for &(unit, _) in output.spikes.at(bin) {
+                counts[usize::from(unit)] += 1;
+                add(&mut spikes, bin, unit.into());
+            }
+        }
+        let (dt, targets) = (self.grid.dt_us(), &self.settings.targets);
+        for k in 1.. {
+            let bin = (f64::from(k) * targets.interval_us / dt) as usize;
+            if bin >= self.grid.bins() {
+                break;
+            }
+            add(&mut target, bin, label.into());
+        }
+        let keep = libm::exp(-dt / targets.tau_us) as f32;
+        let loss = van_rossum(&spikes, &target, wide, keep, readout.weight, output_adjoint);
+        let most = counts.iter().copied().max().unwrap_or(0);
+        Outcome {
+            loss,
+            prediction: counts.iter().position(|&count| count == most).unwrap_or(0),
+        }
+    }
+}
+
+impl InTheLoop<EmulatedChip> {
+    /// Lets the gradient know the chip's true parameters: an upper bound, not a method.
+    ///
+    /// # Errors
+    /// The chip is not configured.
+    pub fn with_oracle(mut self) -> Result<Self, SubstrateError> {
+        let truth = self.substrate.oracle()?;
+        let network = self.network();
+        let layers = network.layers.iter().enumerate().map(|(index, layer)| {
+            let own = network.first_neuron(index)..network.first_neuron(index) + layer.size;
+            ExactLayer::new(
+                &truth.tau_mem_us[own.clone()],
+                &truth.tau_syn_us[own],
+                self.grid.dt_us(),
+            )
+        });
+        self.model.layers = layers.collect();
+        self.decoder = Decoder::oracle(self.network(), &self.spec, &truth);
+        self.true_weights = Some(|chip| chip.oracle_weights(&chip.oracle()?));
+        Ok(self)
+    }
+}
+
+impl<S: Substrate + Sync> Engine for InTheLoop<S> {
+    fn gradients(&mut self, shadow: &[Matrix], batch: &Batch) -> Result<Gradients, SubstrateError> {
+        self.substrate.program(&self.quantiser.codes(shadow))?;
+        self.mask(batch.dropped)?;
+        let events = EventBatch::gather(batch.data, batch.indices);
+        let trials: Vec<_> = batch
+            .indices
+            .iter()
+            .map(|&index| self.seeds.trial(batch.occasion, index))
+            .collect();
+        self.run(&events, &trials)?;
+
+        let mut seen = match self.true_weights {
+            Some(true_weights) => true_weights(&self.substrate)?,
+            None => self.quantiser.quantised(shadow),
+        };
+        drop_columns(self.network(), batch.dropped, &mut seen);
+        let weights = InjectedWeights::new(seen);
+        let readout = Readout {
+            weight: 1.0 / batch.indices.len() as f32,
+            ..self.settings.readout
+        };
+        let network = self.network();
+        let mut sum = accumulate(network, batch.indices.len(), &self.buffers, |samples, sum| {
+            let mut workspace = self.workspaces.take(InjectedWorkspace::default);
+            for sample in samples {
+                let label = batch.data.label(batch.indices[sample]);
+                let own = events.sample(sample);
+                workspace
+                    .sample
+                    .place(&self.grid, network, &self.decoder, own, &self.recording, sample);
+                if self.settings.inject == Inject::Spikes {
+                    self.model.resimulate(network, &weights, &mut workspace.sample);
+                }
+                let outcome = self.outcome(&readout, label, &mut workspace);
+                self.model
+                    .backward(self.isa, network, &weights, batch.regulariser, &mut workspace, sum);
+                sum.count(&outcome, label.into());
+            }
+            self.workspaces.give(workspace);
+        });
+        drop_columns(self.network(), batch.dropped, &mut sum.weights);
+        Ok(sum)
+    }
+
+    fn recycle(&mut self, gradients: Gradients) {
+        self.buffers.give(gradients);
+    }
+
+    fn evaluate(
+        &mut self,
+        shadow: &[Matrix],
+        data: &SpikeDataset,
+        occasion: Occasion,
+    ) -> Result<Evaluation, SubstrateError> {
+        self.substrate.program(&self.quantiser.codes(shadow))?;
+        self.mask(&[])?;
+        let hidden = self.network().hidden_neurons();
+        let readout = self.settings.readout;
+        let (mut counters, mut spikes, mut loss) = (Counters::default(), 0_usize, 0.0);
+        let mut predictions = Vec::with_capacity(data.len());
+        let indices: Vec<usize> = (0..data.len()).collect();
+        for chunk in indices.chunks(EVALUATION_BATCH) {
+            let events = EventBatch::gather(data, chunk);
+            let trials: Vec<_> = chunk.iter().map(|&index| self.seeds.trial(occasion, index)).collect();
+            self.run(&events, &trials)?;
+            counters += self.recording.counters;
+            spikes += self
+                .recording
+                .spike_neurons
+                .iter()
+                .filter(|&&n| usize::from(n) < hidden)
+                .count();
+            let mut workspace = self.workspaces.take(InjectedWorkspace::default);
+            for (sample, &index) in chunk.iter().enumerate() {
+                let own = events.sample(sample);
+                workspace
+                    .sample
+                    .place(&self.grid, self.network(), &self.decoder, own, &self.recording, sample);
+                let outcome = self.outcome(&readout, data.label(index), &mut workspace);
+                loss += outcome.loss;
+                predictions.push(outcome.prediction as u16);
+            }
+            self.workspaces.give(workspace);
+        }
+        let n = data.len().max(1) as f64;
+        let correct = predictions
+            .iter()
+            .zip(&data.labels)
+            .filter(|(prediction, label)| prediction == label)
+            .count();
+        let latency_us = f64::from(self.request.duration_ns) / 1000.0 + self.spec.timing.inter_sample_us.value;
+        let ledger = Ledger::of(&self.spec.energy, &counters, latency_us * n);
+        Ok(Evaluation {
+            accuracy: correct as f64 / n,
+            loss: loss / n,
+            samples: data.len(),
+            hidden_spikes_per_inference: spikes as f64 / n,
+            counters: Some(counters),
+            latency_us: Some(latency_us),
+            energy_uj_per_inference: Some(ledger.total_uj() / n),
+            predictions,
+        })
+    }
+
+    fn clip(&self, shadow: &mut [Matrix]) {
+        self.quantiser.clip(shadow);
+    }
+}

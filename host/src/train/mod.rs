@@ -1,0 +1,34 @@
+//! Training: one loop, over the ideal network or with a chip in it.
+//!
+//! ```text
+//!         shadow weights ── quantise ── program ──► Substrate::run ──► Recording
+//!               ▲                                                          │
+//!             Adam ◄── gradient ◄── backward pass ◄── host's time grid ◄───┘
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`engine`] | a batch in, its gradient out: by software or through a chip |
+//! | [`software`] | the ideal network, quantised or not |
+//! | [`in_the_loop`] | the chip runs forward, the host goes backward |
+//! | [`recursion`] | the discrete training model, event-driven |
+//! | [`exact`], [`grid`], [`injected`] | the model, the grid and the backward pass for recordings |
+//! | [`reference`] | the training model again, dense and in double precision, to be read |
+//! | [`surrogate`], [`loss`], [`gradient`], [`optimiser`], [`quantise`], [`initialise`] | the parts |
+//! | [`run`] | epochs and batches |
+
+pub mod engine;
+pub mod exact;
+pub mod gradient;
+pub mod grid;
+pub mod in_the_loop;
+pub mod initialise;
+pub mod injected;
+pub mod loss;
+pub mod optimiser;
+pub mod quantise;
+pub mod recursion;
+pub mod reference;
+pub mod run;
+pub mod software;
+pub mod surrogate;

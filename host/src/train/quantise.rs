@@ -1,0 +1,107 @@
+//! From float shadow weights to weight codes and back.
+
+use spikeloop_chip::weights::Weights;
+
+use crate::{matrix::Matrix, network::Network};
+
+/// How weights ω become codes: round(ω / ω_code), clipped; straight through for the gradient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantiser {
+    /// `[connection]`: ω of one code.
+    per_code: Vec<f32>,
+    max: f32,
+    round: bool,
+}
+
+impl Quantiser {
+    /// With the weight range of each layer.
+    pub fn new(network: &Network, weight_range: &[f64], max: i8) -> Self {
+        let per_code = network
+            .connections()
+            .into_iter()
+            .map(|c| (weight_range[c.layer] / f64::from(max)) as f32);
+        Self {
+            per_code: per_code.collect(),
+            max: f32::from(max),
+            round: true,
+        }
+    }
+
+    /// The same scale without rounding: float weights, as no silicon has them.
+    pub fn without_rounding(mut self) -> Self {
+        self.round = false;
+        self
+    }
+
+    fn code(&self, weight: f32, per_code: f32) -> f32 {
+        // Rounds halves away from zero, the same on every processor.
+        let code = (weight / per_code).clamp(-self.max, self.max);
+        if self.round {
+            (code.abs() + 0.5).trunc().copysign(code).clamp(-self.max, self.max)
+        } else {
+            code
+        }
+    }
+
+    /// What is programmed.
+    pub fn codes(&self, weights: &[Matrix]) -> Weights {
+        let all = weights.iter().zip(&self.per_code);
+        if self.round {
+            Weights::Codes(
+                all.map(|(matrix, &per)| matrix.iter().map(|w| self.code(w, per) as i8).collect())
+                    .collect(),
+            )
+        } else {
+            Weights::Floats(
+                all.map(|(matrix, &per)| matrix.iter().map(|w| self.code(w, per)).collect())
+                    .collect(),
+            )
+        }
+    }
+
+    /// The weights ω that the codes stand for.
+    pub fn quantised(&self, weights: &[Matrix]) -> Vec<Matrix> {
+        let all = weights.iter().zip(&self.per_code);
+        all.map(|(matrix, &per)| matrix.map(|w| self.code(w, per) * per))
+            .collect()
+    }
+
+    /// Keeps shadow weights where a code can follow them.
+    pub fn clip(&self, weights: &mut [Matrix]) {
+        for (matrix, &per) in weights.iter_mut().zip(&self.per_code) {
+            let limit = self.max * per;
+            for weight in matrix.data_mut().as_flattened_mut() {
+                *weight = weight.clamp(-limit, limit);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Layer, Nominal};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn codes_are_near_and_in_range(weights in prop::collection::vec(-3.0_f32..3.0, 6)) {
+            let nominal = Nominal {
+                tau_mem_us: 6.0, tau_syn_us: 6.0, t_ref_us: 1.0, leak_lsb: 80.0, reset_lsb: 80.0,
+                threshold_lsb: 125.0, readout_leak_lsb: 120.0,
+            };
+            let layer = Layer { size: 3, recurrent: false, spiking: true };
+            let network = Network { inputs: 2, layers: vec![layer], nominal };
+            let quantiser = Quantiser::new(&network, &[1.26], 63);
+            let matrix = [Matrix::from_rows([2, 3], &weights)];
+            let Weights::Codes(codes) = quantiser.codes(&matrix) else { panic!("rounded weights are codes") };
+            let back = &quantiser.quantised(&matrix)[0];
+            for k in 0..6 {
+                prop_assert!((-63..=63).contains(&codes[0][k]));
+                let near = weights[k].clamp(-1.26, 1.26);
+                prop_assert!((back.get(k / 3, k % 3) - near).abs() <= 0.01 + 1e-6);
+                prop_assert!((f32::from(codes[0][k]) * 0.02 - back.get(k / 3, k % 3)).abs() < 1e-5);
+            }
+        }
+    }
+}

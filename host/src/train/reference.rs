@@ -1,0 +1,145 @@
+//! The training model again: dense, in double precision, one sample at a time, written to be read.
+//!
+//! The fast path is held against this, and this against other frameworks (golden tests).
+
+use crate::train::surrogate::Surrogate;
+
+/// A layer of the reference.
+#[derive(Clone, Debug)]
+pub struct ReferenceLayer {
+    /// Decay of the synaptic current.
+    pub alpha: f64,
+    /// Decay of the membrane.
+    pub beta: f64,
+    /// ϑ
+    pub threshold: f64,
+    /// Whether it spikes.
+    pub spiking: bool,
+    /// W `[pre][post]`.
+    pub weights: Vec<Vec<f64>>,
+    /// V `[pre][post]`, where recurrent.
+    pub recurrent: Option<Vec<Vec<f64>>>,
+}
+
+/// The network.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// From the first layer to the output.
+    pub layers: Vec<ReferenceLayer>,
+    /// Replaces Θ′.
+    pub surrogate: Surrogate,
+    /// Whether the reset is part of the gradient.
+    pub reset_in_gradient: bool,
+}
+
+/// What a layer did: `[step][neuron]`.
+#[derive(Clone, Debug, Default)]
+pub struct ReferenceTrace {
+    /// U
+    pub membranes: Vec<Vec<f64>>,
+    /// S
+    pub spikes: Vec<Vec<f64>>,
+}
+
+/// Gradients of a layer, shaped like its weights.
+#[derive(Clone, Debug)]
+pub struct ReferenceGradient {
+    /// ∂L/∂W
+    pub weights: Vec<Vec<f64>>,
+    /// ∂L/∂V
+    pub recurrent: Option<Vec<Vec<f64>>>,
+}
+
+impl Reference {
+    /// Runs one sample; `inputs` is `[step][unit]`.
+    pub fn forward(&self, inputs: &[Vec<f64>]) -> Vec<ReferenceTrace> {
+        let mut traces: Vec<ReferenceTrace> = Vec::new();
+        for layer in &self.layers {
+            let below = traces.last().map_or(inputs, |trace| &trace.spikes);
+            let size = layer.weights[0].len();
+            let (mut current, mut membrane) = (vec![0.0; size], vec![0.0; size]);
+            let mut trace = ReferenceTrace::default();
+            for row in below {
+                let fired = |u: f64| f64::from(u8::from(layer.spiking && u - layer.threshold > 0.0));
+                let spikes: Vec<f64> = membrane.iter().map(|&u| fired(u)).collect();
+                trace.membranes.push(membrane.clone());
+                for i in 0..size {
+                    membrane[i] = layer.beta * membrane[i] + current[i] - layer.threshold * spikes[i];
+                    current[i] *= layer.alpha;
+                    current[i] += row
+                        .iter()
+                        .enumerate()
+                        .map(|(j, s)| layer.weights[j][i] * s)
+                        .sum::<f64>();
+                    if let Some(recurrent) = &layer.recurrent {
+                        current[i] += spikes.iter().enumerate().map(|(j, s)| recurrent[j][i] * s).sum::<f64>();
+                    }
+                }
+                trace.spikes.push(spikes);
+            }
+            traces.push(trace);
+        }
+        traces
+    }
+
+    /// Gradients, given ∂L/∂U of the output (`by_membrane`) and ∂L/∂S of it (`by_spike`), both
+    /// `[step][neuron]`.
+    pub fn backward(
+        &self,
+        inputs: &[Vec<f64>],
+        traces: &[ReferenceTrace],
+        by_membrane: &[Vec<f64>],
+        by_spike: &[Vec<f64>],
+    ) -> Vec<ReferenceGradient> {
+        let steps = inputs.len();
+        let (mut by_membrane, mut by_spike) = (by_membrane.to_vec(), by_spike.to_vec());
+        let mut gradients = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let below = if index == 0 { inputs } else { &traces[index - 1].spikes };
+            let (pre, post) = (layer.weights.len(), layer.weights[0].len());
+            let mut gradient = ReferenceGradient {
+                weights: vec![vec![0.0; post]; pre],
+                recurrent: layer.recurrent.as_ref().map(|v| vec![vec![0.0; post]; v.len()]),
+            };
+            let mut by_spike_below = vec![vec![0.0; pre]; steps];
+            // δI[n+1] and δU[n+1]
+            let (mut di, mut du) = (vec![0.0; post], vec![0.0; post]);
+            for n in (0..steps).rev() {
+                let trace = &traces[index];
+                for i in 0..post {
+                    for j in 0..pre {
+                        gradient.weights[j][i] += di[i] * below[n][j];
+                        by_spike_below[n][j] += layer.weights[j][i] * di[i];
+                    }
+                }
+                let mut ds = by_spike[n].clone();
+                if let (Some(v), Some(gv)) = (&layer.recurrent, &mut gradient.recurrent) {
+                    for j in 0..post {
+                        for i in 0..post {
+                            ds[j] += v[j][i] * di[i];
+                            gv[j][i] += di[i] * trace.spikes[n][j];
+                        }
+                    }
+                }
+                for i in 0..post {
+                    if self.reset_in_gradient {
+                        ds[i] -= layer.threshold * du[i];
+                    }
+                    let h = if layer.spiking {
+                        self.surrogate.at(trace.membranes[n][i] - layer.threshold)
+                    } else {
+                        0.0
+                    };
+                    let next = du[i];
+                    du[i] = layer.beta * next + h * ds[i] + by_membrane[n][i];
+                    di[i] = layer.alpha * di[i] + next;
+                }
+            }
+            gradients.push(gradient);
+            by_spike = by_spike_below;
+            by_membrane = vec![vec![0.0; pre]; steps];
+        }
+        gradients.reverse();
+        gradients
+    }
+}

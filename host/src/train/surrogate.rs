@@ -1,0 +1,131 @@
+//! Surrogate derivatives h(x) of the spike, x = U − ϑ.
+
+use serde::{Deserialize, Serialize};
+
+/// Shape of a surrogate derivative; each with its slope s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// 1 / (s|x| + 1)²
+    Superspike,
+    /// s σ(sx) (1 − σ(sx))
+    Sigmoid,
+    /// max(0, 1 − s|x|)
+    Esser,
+    /// s/√(2π) · exp(−(sx)²/2)
+    Gaussian,
+    /// s/2 / (1 + (π s x / 2)²)
+    Atan,
+}
+
+/// A surrogate derivative.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Surrogate {
+    /// Shape.
+    pub shape: Shape,
+    /// Steepness s, in units of 1/threshold.
+    pub slope: f64,
+}
+
+/// A derivative that a kernel is compiled for.
+pub(crate) trait Derivative: Copy + Send + Sync {
+    fn at(self, x: f32) -> f32;
+}
+
+macro_rules! shapes {
+    ($($name:ident: |$s:ident, $x:ident| $value:expr;)*) => {$(
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name(pub f32);
+        impl Derivative for $name {
+            #[inline(always)]
+            fn at(self, $x: f32) -> f32 {
+                let $s = self.0;
+                $value
+            }
+        }
+    )*};
+}
+
+shapes! {
+    Superspike: |s, x| { let d = s * x.abs() + 1.0; 1.0 / (d * d) };
+    Sigmoid: |s, x| { let p = 1.0 / (1.0 + libm::expf(-s * x)); s * p * (1.0 - p) };
+    Esser: |s, x| { let h = 1.0 - s * x.abs(); if h > 0.0 { h } else { 0.0 } };
+    Gaussian: |s, x| 0.398_942_3 * s * libm::expf(-0.5 * (s * x) * (s * x));
+    Atan: |s, x| { let y = core::f32::consts::FRAC_PI_2 * s * x; 0.5 * s / (1.0 + y * y) };
+}
+
+/// Calls `$body` with `$derivative` bound to the compiled form of a surrogate.
+macro_rules! with_derivative {
+    ($surrogate:expr, |$derivative:ident| $body:expr) => {{
+        use $crate::train::surrogate::{self as shapes, Shape};
+        let slope = $surrogate.slope as f32;
+        match $surrogate.shape {
+            Shape::Superspike => {
+                let $derivative = shapes::Superspike(slope);
+                $body
+            }
+            Shape::Sigmoid => {
+                let $derivative = shapes::Sigmoid(slope);
+                $body
+            }
+            Shape::Esser => {
+                let $derivative = shapes::Esser(slope);
+                $body
+            }
+            Shape::Gaussian => {
+                let $derivative = shapes::Gaussian(slope);
+                $body
+            }
+            Shape::Atan => {
+                let $derivative = shapes::Atan(slope);
+                $body
+            }
+        }
+    }};
+}
+pub(crate) use with_derivative;
+
+impl Surrogate {
+    /// h(x) in double precision: the reference.
+    pub fn at(&self, x: f64) -> f64 {
+        use core::f64::consts::{FRAC_PI_2, PI};
+        let s = self.slope;
+        match self.shape {
+            Shape::Superspike => 1.0 / ((s * x.abs() + 1.0) * (s * x.abs() + 1.0)),
+            Shape::Sigmoid => {
+                let p = 1.0 / (1.0 + libm::exp(-s * x));
+                s * p * (1.0 - p)
+            }
+            Shape::Esser => (1.0 - s * x.abs()).max(0.0),
+            Shape::Gaussian => s / libm::sqrt(2.0 * PI) * libm::exp(-0.5 * (s * x) * (s * x)),
+            Shape::Atan => 0.5 * s / (1.0 + (FRAC_PI_2 * s * x) * (FRAC_PI_2 * s * x)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_and_reference_agree() {
+        for shape in [
+            Shape::Superspike,
+            Shape::Sigmoid,
+            Shape::Esser,
+            Shape::Gaussian,
+            Shape::Atan,
+        ] {
+            let surrogate = Surrogate { shape, slope: 7.0 };
+            for k in -300..300 {
+                let x = f64::from(k) * 0.013;
+                let fast = with_derivative!(surrogate, |d| d.at(x as f32));
+                assert!(
+                    (f64::from(fast) - surrogate.at(x)).abs() < 2e-6 * surrogate.slope,
+                    "{shape:?} {x}"
+                );
+            }
+        }
+    }
+}
