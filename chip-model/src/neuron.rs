@@ -165,48 +165,52 @@ pub(crate) struct Currents {
 pub(crate) struct Membranes {
     /// V, LSB.
     pub v: [f32; LANES],
-    /// V one step before.
-    pub before: [f32; LANES],
-    /// V as the propagator gave it, before refractory hold and clipping.
-    pub free: [f32; LANES],
     /// Steps for which V is still held at reset; a fraction ends within a step.
     pub held: [f32; LANES],
-    /// `held` one step before.
-    pub held_before: [f32; LANES],
-    /// Present value of the noise, in standard deviations.
-    pub noise: [f32; LANES],
-    /// Steps in which V was clipped.
-    pub clipped: [u32; LANES],
+    /// Whether any of `held` is above zero.
+    pub any_held: bool,
 }
 
 impl Membranes {
-    /// At these potentials, free, without noise.
+    /// At these potentials, free.
     pub(crate) fn at(v: [f32; LANES]) -> Self {
-        Self {
-            v,
-            before: v,
-            free: v,
-            held: [0.0; LANES],
-            held_before: [0.0; LANES],
-            noise: [0.0; LANES],
-            clipped: [0; LANES],
-        }
+        Self { v, held: [0.0; LANES], any_held: false }
     }
 }
 
-/// Advances [`LANES`] neurons by one step; returns whether any is at or above its threshold.
+/// Where a step of [`LANES`] neurons led before anyone fired.
+pub(crate) struct Stepped {
+    /// V one step before.
+    before: [f32; LANES],
+    /// V as the propagator gave it, before refractory hold and clipping.
+    free: [f32; LANES],
+    /// Steps held, one step before.
+    held_before: [f32; LANES],
+    /// Whether any neuron is at or above its threshold.
+    pub any_above: bool,
+}
+
+/// Advances [`LANES`] neurons by one step. `noise` is the present noise in standard deviations;
+/// `clipped` counts the steps in which V ran into its limits.
 #[inline(always)]
 pub(crate) fn step(
     constants: &NeuronBlock,
     current_constants: &[CurrentBlock],
     membranes: &mut Membranes,
     currents: &mut [Currents],
+    noise: Option<&[f32; LANES]>,
     [v_min, v_max]: [f32; 2],
-) -> bool {
+    clipped: &mut [u32; LANES],
+) -> Stepped {
+    let before = membranes.v;
     let mut free = [0.0; LANES];
     for lane in 0..LANES {
-        free[lane] = constants.beta[lane] * membranes.v[lane]
-            + (constants.drive[lane] + constants.noise[lane] * membranes.noise[lane]);
+        free[lane] = constants.beta[lane] * before[lane] + constants.drive[lane];
+    }
+    if let Some(noise) = noise {
+        for lane in 0..LANES {
+            free[lane] += constants.noise[lane] * noise[lane];
+        }
     }
     for (k, c) in current_constants.iter().zip(currents) {
         for lane in 0..LANES {
@@ -215,30 +219,31 @@ pub(crate) fn step(
             c.inh[lane] *= k.alpha_inh[lane];
         }
     }
+    let held_before = membranes.held;
+    let mut v = free;
+    if membranes.any_held {
+        let mut left = [0.0_f32; LANES];
+        for lane in 0..LANES {
+            let (held, reset) = (held_before[lane], constants.reset[lane]);
+            // Released within this step: the membrane moves for the rest of it only.
+            let released = reset + (1.0 - held) * (free[lane] - reset);
+            let moving = if held < 1.0 { released } else { reset };
+            v[lane] = if held > 0.0 { moving } else { free[lane] };
+            left[lane] = if held > 1.0 { held - 1.0 } else { 0.0 };
+        }
+        membranes.held = left;
+        membranes.any_held = left.iter().any(|&held| held > 0.0);
+    }
     let mut above = [0_u32; LANES];
     for lane in 0..LANES {
-        let held = membranes.held[lane];
-        let reset = constants.reset[lane];
-        // Released within this step: the membrane moves for the rest of it only.
-        let released = reset + (1.0 - held) * (free[lane] - reset);
-        let v = if held <= 0.0 {
-            free[lane]
-        } else if held < 1.0 {
-            released
-        } else {
-            reset
-        };
-        let low = if v < v_min { v_min } else { v };
-        let clipped = if low > v_max { v_max } else { low };
-        membranes.before[lane] = membranes.v[lane];
-        membranes.free[lane] = free[lane];
-        membranes.held_before[lane] = held;
-        membranes.clipped[lane] += u32::from(clipped != v);
-        membranes.v[lane] = clipped;
-        membranes.held[lane] = if held > 1.0 { held - 1.0 } else { 0.0 };
-        above[lane] = u32::from(clipped >= constants.threshold[lane] && held < 1.0);
+        let low = if v[lane] < v_min { v_min } else { v[lane] };
+        let inside = if low > v_max { v_max } else { low };
+        clipped[lane] += u32::from(inside != v[lane]);
+        membranes.v[lane] = inside;
+        above[lane] = u32::from(inside >= constants.threshold[lane]);
     }
-    above.iter().fold(0, |any, &bit| any | bit) != 0
+    let any_above = above.iter().fold(0, |any, &bit| any | bit) != 0;
+    Stepped { before, free, held_before, any_above }
 }
 
 /// How a spike's time within a step is found.
@@ -251,37 +256,44 @@ pub enum Crossing {
     OnGrid,
 }
 
-/// Fires one neuron of a block after [`step`] found it above threshold: resets it, and returns when
-/// it crossed, as a fraction of the step.
+/// Fires one neuron of a block if it is at or above threshold and not held: resets it, and returns
+/// when it crossed, as a fraction of the step.
 #[inline(always)]
-pub(crate) fn fire(constants: &NeuronBlock, membranes: &mut Membranes, lane: usize, crossing: Crossing) -> f32 {
+pub(crate) fn fire(
+    constants: &NeuronBlock,
+    membranes: &mut Membranes,
+    stepped: &Stepped,
+    lane: usize,
+    crossing: Crossing,
+) -> Option<f32> {
     let (threshold, reset) = (constants.threshold[lane], constants.reset[lane]);
+    let (before, now) = (stepped.before[lane], membranes.v[lane]);
+    if now < threshold || stepped.held_before[lane] >= 1.0 {
+        return None;
+    }
     if crossing == Crossing::OnGrid {
         membranes.v[lane] = reset;
         membranes.held[lane] = constants.hold[lane];
-        return 1.0;
+        membranes.any_held = true;
+        return Some(1.0);
     }
     // A membrane that was released within this step started at its release.
-    let released = membranes.held_before[lane].clamp(0.0, 1.0);
-    let (before, now) = (membranes.before[lane], membranes.v[lane]);
+    let released = stepped.held_before[lane].clamp(0.0, 1.0);
     let rise = now - before;
-    let part = if rise > 0.0 {
-        ((threshold - before) / rise).clamp(0.0, 1.0)
-    } else {
-        0.0
-    };
+    let part = if rise > 0.0 { ((threshold - before) / rise).clamp(0.0, 1.0) } else { 0.0 };
     let fraction = released + (1.0 - released) * part;
     let held = constants.hold[lane] - (1.0 - fraction);
     if held >= 0.0 {
         membranes.v[lane] = reset;
         membranes.held[lane] = held;
+        membranes.any_held = true;
     } else {
         // Free again before the step is over: what a membrane at reset would have done, in part.
-        let from_reset = membranes.free[lane] - constants.beta[lane] * (before - reset);
+        let from_reset = stepped.free[lane] - constants.beta[lane] * (before - reset);
         membranes.v[lane] = reset - held * (from_reset - reset);
         membranes.held[lane] = 0.0;
     }
-    fraction
+    Some(fraction)
 }
 
 #[cfg(test)]

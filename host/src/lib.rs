@@ -1,5 +1,7 @@
 //! Chip-in-the-loop training on an emulated analog neuromorphic chip.
 
+pub mod bench;
+pub mod checkpoint;
 pub mod compare;
 pub mod data;
 pub mod experiment;
@@ -9,6 +11,8 @@ pub mod matrix;
 pub mod network;
 pub mod placement;
 pub mod pool;
+pub mod report;
+pub mod run_dir;
 pub mod seeds;
 pub mod substrate;
 pub mod train;

@@ -6,11 +6,13 @@
 //! samples. The functions are `#[inline(always)]` so that a caller can compile them for a wider
 //! vector unit; the bits are the same.
 
-use super::{Array, State, state::PopulationState};
+use super::{Array, Neurons, Noise, State,
+    state::{Fired, PopulationState},
+};
 use crate::{
     counters::Counters,
     event::InputEvent,
-    neuron::{self, Membranes},
+    neuron,
     random::{LANES, Purpose, Stream},
     recorder::{RecordRequest, Recorder},
     wiring::Source,
@@ -55,8 +57,9 @@ impl Array {
             self.integrate(state, step, &trial);
 
             for fired in 0..state.fired.len() {
-                let (population, neuron) = state.fired[fired];
-                let spike_ns = self.fire(state, step, [population, neuron], &trial);
+                let fired = state.fired[fired];
+                let Fired { population, neuron, .. } = fired;
+                let spike_ns = self.stamp(step, fired, &trial);
                 counters.spikes += 1;
                 let number = self.populations[usize::from(population)].first as u16 + neuron;
                 if request.spikes {
@@ -86,7 +89,7 @@ impl Array {
                 self.deliver(state, Source::Population(population.into()), neuron, counters);
             }
 
-            if next_sample < samples && (step + 1) * step_ns >= request.sample_time_ns(next_sample) {
+            while next_sample < samples && (step + 1) * step_ns >= request.sample_time_ns(next_sample) {
                 self.sample(state, next_sample, &trial, recorder, counters);
                 next_sample += 1;
             }
@@ -95,8 +98,8 @@ impl Array {
         counters.lost_input_events += u64::from(arriving.is_some()) + waiting.len() as u64;
         counters.input_events -= u64::from(arriving.is_some());
         counters.ticks += u64::from(steps);
-        let clipped = |p: &PopulationState| -> u64 { p.membranes.iter().flat_map(|m| m.clipped).map(u64::from).sum() };
-        counters.saturated_membrane += state.populations.iter().map(clipped).sum::<u64>();
+        let clipped = state.populations.iter().flat_map(|p| p.clipped);
+        counters.saturated_membrane += clipped.map(u64::from).sum::<u64>();
     }
 
     /// The next event that the input link lets through, and when.
@@ -117,62 +120,47 @@ impl Array {
         None
     }
 
-    /// Advances all neurons and lists those at or above threshold.
+    /// Advances all neurons; lists and resets those that reach their threshold.
     #[inline(always)]
     fn integrate(&self, state: &mut State, step: u32, trial: &Trial) {
         state.fired.clear();
         for (index, (population, now)) in self.populations.iter().zip(&mut state.populations).enumerate() {
-            if let Some(noise) = self.noise {
-                if step % noise.steps == 0 {
-                    let value = step / noise.steps;
-                    for block in 0..population.blocks.len() {
-                        if value % 4 == 0 {
-                            let first = (population.first + block * LANES) as u32;
-                            now.noise[block] = trial.membrane.gaussian_lanes(first, value / 4, 0);
-                        }
-                        let fresh = &now.noise[block][(value % 4) as usize];
-                        let membranes = &mut now.membranes[block];
-                        // The process begins in its stationary state.
-                        let (keep, kick) = if value == 0 {
-                            (0.0, 1.0)
-                        } else {
-                            (noise.keep, noise.kick)
-                        };
-                        for lane in 0..LANES {
-                            membranes.noise[lane] = keep * membranes.noise[lane] + kick * fresh[lane];
-                        }
-                    }
-                }
+            if let Some(noise) = self.noise.filter(|noise| step % noise.steps == 0) {
+                next_noise(population, now, &noise, step / noise.steps, trial);
             }
             let joined = population.joined;
             for (block, constants) in population.blocks.iter().enumerate() {
                 let members = block * joined..(block + 1) * joined;
                 let membranes = &mut now.membranes[block];
-                let above = neuron::step(
+                let stepped = neuron::step(
                     constants,
                     &population.currents[members.clone()],
                     membranes,
                     &mut now.currents[members],
+                    self.noise.is_some().then_some(&now.noise[block]),
                     self.v_limits,
+                    &mut now.clipped,
                 );
-                if above {
-                    list_fired(constants.threshold, membranes, index, block, &mut state.fired);
+                if !stepped.any_above {
+                    continue;
+                }
+                for lane in 0..LANES {
+                    if let Some(fraction) = neuron::fire(constants, membranes, &stepped, lane, self.crossing) {
+                        let neuron = (block * LANES + lane) as u16;
+                        state.fired.push(Fired { population: index as u16, neuron, fraction });
+                    }
                 }
             }
         }
     }
 
-    /// Resets a neuron that fired; returns its time stamp.
+    /// The time stamp of a spike: jittered, then rounded.
     #[inline(always)]
-    fn fire(&self, state: &mut State, step: u32, [population, neuron]: [u16; 2], trial: &Trial) -> u32 {
-        let (block, lane) = (usize::from(neuron) / LANES, usize::from(neuron) % LANES);
-        let constants = &self.populations[usize::from(population)].blocks[block];
-        let membranes = &mut state.populations[usize::from(population)].membranes[block];
-        let fraction = neuron::fire(constants, membranes, lane, self.crossing);
+    fn stamp(&self, step: u32, fired: Fired, trial: &Trial) -> u32 {
         let clock = &self.clock;
-        let mut after_ns = fraction * clock.step_ns as f32;
+        let mut after_ns = fired.fraction * clock.step_ns as f32;
         if clock.jitter_ns > 0.0 {
-            let number = self.populations[usize::from(population)].first as u32 + u32::from(neuron);
+            let number = self.populations[usize::from(fired.population)].first as u32 + u32::from(fired.neuron);
             after_ns += clock.jitter_ns * trial.jitter.gaussian(number, step, 0);
         }
         // Everything before the sample's beginning is the beginning.
@@ -230,18 +218,21 @@ impl Array {
     }
 }
 
-/// The rare path: which lanes of a block fired.
+/// Draws the noise current's value number `value`.
 #[inline(always)]
-fn list_fired(
-    threshold: [f32; LANES],
-    membranes: &Membranes,
-    population: usize,
-    block: usize,
-    fired: &mut alloc::vec::Vec<(u16, u16)>,
-) {
-    for lane in 0..LANES {
-        if membranes.v[lane] >= threshold[lane] && membranes.held_before[lane] < 1.0 {
-            fired.push((population as u16, (block * LANES + lane) as u16));
+fn next_noise(population: &Neurons, now: &mut PopulationState, noise: &Noise, value: u32, trial: &Trial) {
+    // The process begins in its stationary state.
+    let (keep, kick) = if value == 0 { (0.0, 1.0) } else { (noise.keep, noise.kick) };
+    for block in 0..population.blocks.len() {
+        if value % 4 == 0 {
+            let first = (population.first + block * LANES) as u32;
+            now.kicks[block] = trial.membrane.gaussian_lanes(first, value / 4, 0);
         }
+        let fresh = now.kicks[block][(value % 4) as usize];
+        let mut present = now.noise[block];
+        for lane in 0..LANES {
+            present[lane] = keep * present[lane] + kick * fresh[lane];
+        }
+        now.noise[block] = present;
     }
 }

@@ -13,9 +13,18 @@ use crate::{
 pub struct State {
     pub(super) populations: Vec<PopulationState>,
     pub(super) under_way: UnderWay,
-    /// Spikes of the present step, `(population, neuron)`.
-    pub(super) fired: Vec<(u16, u16)>,
+    /// Spikes of the present step.
+    pub(super) fired: Vec<Fired>,
     pub(super) codes: Vec<u16>,
+}
+
+/// A spike of the present step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fired {
+    pub(super) population: u16,
+    pub(super) neuron: u16,
+    /// When it crossed the threshold, as a fraction of the step.
+    pub(super) fraction: f32,
 }
 
 #[derive(Clone, Debug)]
@@ -24,8 +33,12 @@ pub(super) struct PopulationState {
     pub(super) membranes: Vec<Membranes>,
     /// `[block][member]`
     pub(super) currents: Vec<Currents>,
+    /// `[block]`: present value of the noise, in standard deviations.
+    pub(super) noise: Vec<[f32; LANES]>,
     /// `[block]`: Gaussians for four successive values of the noise.
-    pub(super) noise: Vec<[[f32; LANES]; 4]>,
+    pub(super) kicks: Vec<[[f32; LANES]; 4]>,
+    /// Neuron-steps in which V was clipped.
+    pub(super) clipped: [u32; LANES],
 }
 
 /// Spikes on their way to on-chip synapses: a ring of steps with room for every neuron in each.
@@ -49,7 +62,9 @@ impl State {
         let population = |p: &super::Neurons| PopulationState {
             membranes: p.rest.iter().map(|&rest| Membranes::at(rest)).collect(),
             currents: vec![still; p.currents.len()],
-            noise: vec![[[0.0; LANES]; 4]; p.blocks.len()],
+            noise: vec![[0.0; LANES]; p.blocks.len()],
+            kicks: vec![[[0.0; LANES]; 4]; p.blocks.len()],
+            clipped: [0; LANES],
         };
         let neurons = array.neurons();
         Self {
@@ -71,6 +86,7 @@ impl State {
             for (membranes, &rest) in state.membranes.iter_mut().zip(&population.rest) {
                 *membranes = Membranes::at(rest);
             }
+            state.clipped = [0; LANES];
             for currents in &mut state.currents {
                 currents.exc = [0.0; LANES];
                 currents.inh = [0.0; LANES];

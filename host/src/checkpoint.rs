@@ -1,0 +1,531 @@
+//! Checkpoints: what a method has learned, as one safetensors file.
+//!
+//! Tensors `w0`, `w1` … are the shadow weights `[pre, post]` of the network's connections, `m0` … and
+//! `v0` … Adam's moments of the same shapes, `rates` the running mean of each neuron's spikes a
+//! sample. The one metadata key `spikeloop` holds [`Origin`] as JSON with sorted keys, so that
+//! identical runs write identical bytes.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use spikeloop_chip::random::RNG_VERSION;
+
+use crate::{
+    experiment::Method,
+    lab::{Lab, chip_digest},
+    matrix::Matrix,
+    network::Network,
+    run_dir::{SeedRecord, write_atomically},
+    train::{
+        optimiser::{Adam, AdamSettings},
+        run::Learner,
+    },
+};
+
+/// Newest layout of checkpoints that this version reads.
+pub const SCHEMA: u32 = 1;
+
+/// The metadata key.
+const KEY: &str = "spikeloop";
+
+/// Where a checkpoint comes from.
+///
+/// The fields are in alphabetical order: it is the order in the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Batches done of the present epoch.
+    pub batch: u64,
+    /// SHA-256 of the chip's resolved specification.
+    pub chip_digest: String,
+    /// Epochs done.
+    pub epoch: u32,
+    /// SHA-256 of the resolved experiment's TOML.
+    pub experiment_digest: String,
+    /// How it was trained.
+    pub method: Method,
+    /// Version of the random numbers.
+    pub rng_version: u32,
+    /// Layout of the checkpoint.
+    pub schema: u32,
+    /// All seeds.
+    pub seeds: SeedRecord,
+    /// Updates of the weights.
+    pub updates: u64,
+    /// `[layer]`: the weight that the largest code stands for.
+    pub weight_range: Vec<f64>,
+}
+
+impl Origin {
+    /// Of a learner in a lab.
+    pub fn of(lab: &Lab, experiment_digest: &str, method: Method, learner: &Learner) -> Self {
+        Self {
+            batch: learner.batch,
+            chip_digest: chip_digest(&lab.spec),
+            epoch: learner.epoch,
+            experiment_digest: experiment_digest.into(),
+            method,
+            rng_version: RNG_VERSION,
+            schema: SCHEMA,
+            seeds: SeedRecord::of(lab),
+            updates: learner.adam.updates,
+            weight_range: lab.placement.weight_range.clone(),
+        }
+    }
+}
+
+/// A checkpoint as read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Shadow weights, one matrix a connection.
+    pub weights: Vec<Matrix>,
+    /// Adam's mean gradients.
+    pub first: Vec<Matrix>,
+    /// Adam's mean squares.
+    pub second: Vec<Matrix>,
+    /// Running mean of each neuron's spikes a sample.
+    pub rates: Vec<f32>,
+}
+
+/// Why a checkpoint cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// There is none.
+    #[error("there is no checkpoint {}; train that method first", .path.display())]
+    Missing {
+        /// File.
+        path: PathBuf,
+    },
+    /// Not readable.
+    #[error("cannot read the checkpoint {}", .path.display())]
+    Read {
+        /// File.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Not writable.
+    #[error("cannot write the checkpoint {}; check the permissions and the space left", .path.display())]
+    Write {
+        /// File.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Its contents are wrong.
+    #[error("the checkpoint {} {fault}", .path.display())]
+    Contents {
+        /// File.
+        path: PathBuf,
+        /// What is wrong.
+        fault: Fault,
+    },
+}
+
+/// What is wrong with a checkpoint's contents.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Not safetensors.
+    #[error("is damaged or cut short ({0}); train again")]
+    Damaged(String),
+    /// Safetensors of something else.
+    #[error("was not written by Spikeloop: it has no metadata named {KEY:?}; give one that `spikeloop train` wrote")]
+    Foreign,
+    /// The metadata are not what they should be.
+    #[error("has metadata that cannot be read ({0}); train again")]
+    Metadata(String),
+    /// From a later version.
+    #[error("has schema {0}, but this version reads schemas up to {SCHEMA}; update Spikeloop")]
+    NewerSchema(u32),
+    /// A tensor is absent.
+    #[error("lacks the tensor {0}; train again")]
+    Lacks(String),
+    /// A tensor of another type or shape.
+    #[error("has a tensor {name} of {found}, {expected} was expected; it belongs to another network")]
+    Shape {
+        /// Tensor.
+        name: String,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// NaN or infinite.
+    #[error("has a tensor {0} with values that are not finite: that training diverged; lower training.learning_rate")]
+    NotFinite(String),
+}
+
+/// Writes what a learner has learned.
+///
+/// # Errors
+/// [`CheckpointError::Write`].
+pub fn save(path: &Path, origin: &Origin, learner: &Learner) -> Result<(), CheckpointError> {
+    encode(origin, learner)
+        .and_then(|bytes| write_atomically(path, &bytes))
+        .map_err(|source| CheckpointError::Write {
+            path: path.into(),
+            source,
+        })
+}
+
+/// Reads a checkpoint.
+///
+/// # Errors
+/// [`CheckpointError`] says what is wrong with the file.
+pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
+    let bytes = std::fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => CheckpointError::Missing { path: path.into() },
+        _ => CheckpointError::Read {
+            path: path.into(),
+            source,
+        },
+    })?;
+    Checkpoint::from_bytes(&bytes).map_err(|fault| CheckpointError::Contents {
+        path: path.into(),
+        fault,
+    })
+}
+
+fn encode(origin: &Origin, learner: &Learner) -> io::Result<Vec<u8>> {
+    let bytes = |values: &mut dyn Iterator<Item = f32>| values.flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+    let mut tensors = Vec::new();
+    let kinds = [
+        ("w", &learner.weights),
+        ("m", &learner.adam.first),
+        ("v", &learner.adam.second),
+    ];
+    for (kind, matrices) in kinds {
+        for (index, matrix) in matrices.iter().enumerate() {
+            let shape = matrix.shape().to_vec();
+            tensors.push((format!("{kind}{index}"), shape, bytes(&mut matrix.iter())));
+        }
+    }
+    let rates = bytes(&mut learner.rates.iter().copied());
+    tensors.push(("rates".into(), vec![learner.rates.len()], rates));
+    let views: Result<Vec<_>, _> = tensors
+        .iter()
+        .map(|(name, shape, data)| TensorView::new(Dtype::F32, shape.clone(), data).map(|view| (name.as_str(), view)))
+        .collect();
+    let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(origin)?)]);
+    let file = views.and_then(|views| safetensors::serialize(views, Some(metadata)));
+    file.map_err(io::Error::other)
+}
+
+impl Checkpoint {
+    /// From the bytes of a file.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Fault> {
+        #[derive(Deserialize)]
+        struct Header {
+            schema: u32,
+        }
+        let damaged = |error: safetensors::SafeTensorError| Fault::Damaged(error.to_string());
+        let unreadable = |error: serde_json::Error| Fault::Metadata(error.to_string());
+        let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let text = metadata.metadata().as_ref().and_then(|all| all.get(KEY));
+        let text = text.ok_or(Fault::Foreign)?;
+        let header: Header = serde_json::from_str(text).map_err(unreadable)?;
+        if header.schema > SCHEMA {
+            return Err(Fault::NewerSchema(header.schema));
+        }
+        let origin: Origin = serde_json::from_str(text).map_err(unreadable)?;
+
+        let count = (0..)
+            .take_while(|index| file.tensor(&format!("w{index}")).is_ok())
+            .count();
+        if count == 0 {
+            return Err(Fault::Lacks("w0".into()));
+        }
+        let weights = matrices(&file, "w", count)?;
+        let (first, second) = (matrices(&file, "m", count)?, matrices(&file, "v", count)?);
+        for (kind, moments) in [("m", &first), ("v", &second)] {
+            for (index, (moment, weight)) in moments.iter().zip(&weights).enumerate() {
+                same_shape(&format!("{kind}{index}"), moment.shape(), weight.shape())?;
+            }
+        }
+        let (_, rates) = values(&file, "rates")?;
+        Ok(Self {
+            origin,
+            weights,
+            first,
+            second,
+            rates,
+        })
+    }
+
+    /// The learner that was saved, if the checkpoint is one of this network.
+    ///
+    /// # Errors
+    /// [`Fault::Shape`], [`Fault::Lacks`].
+    pub fn learner(self, network: &Network, settings: AdamSettings) -> Result<Learner, Fault> {
+        let connections = network.connections();
+        for (index, connection) in connections.iter().enumerate() {
+            let name = format!("w{index}");
+            let weight = self.weights.get(index).ok_or_else(|| Fault::Lacks(name.clone()))?;
+            same_shape(&name, weight.shape(), connection.shape)?;
+        }
+        if let Some(more) = self.weights.get(connections.len()) {
+            return Err(Fault::Shape {
+                name: format!("w{}", connections.len()),
+                found: shape_name(&more.shape()),
+                expected: "none".into(),
+            });
+        }
+        if self.rates.len() != network.neurons() {
+            return Err(Fault::Shape {
+                name: "rates".into(),
+                found: shape_name(&[self.rates.len()]),
+                expected: shape_name(&[network.neurons()]),
+            });
+        }
+        let mut adam = Adam::new(settings, &self.weights);
+        adam.updates = self.origin.updates;
+        adam.first = self.first;
+        adam.second = self.second;
+        Ok(Learner {
+            weights: self.weights,
+            adam,
+            rates: self.rates,
+            epoch: self.origin.epoch,
+            batch: self.origin.batch,
+        })
+    }
+}
+
+fn shape_name(shape: &[usize]) -> String {
+    let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
+    format!("shape {}", sizes.join("×"))
+}
+
+fn same_shape(name: &str, found: [usize; 2], expected: [usize; 2]) -> Result<(), Fault> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Fault::Shape {
+        name: name.into(),
+        found: shape_name(&found),
+        expected: shape_name(&expected),
+    })
+}
+
+fn matrices(file: &SafeTensors, kind: &str, count: usize) -> Result<Vec<Matrix>, Fault> {
+    let matrix = |index: usize| {
+        let name = format!("{kind}{index}");
+        let (shape, values) = values(file, &name)?;
+        match shape[..] {
+            [pre, post] if pre > 0 && post > 0 => Ok(Matrix::from_rows([pre, post], &values)),
+            _ => Err(Fault::Shape {
+                name,
+                found: shape_name(&shape),
+                expected: "a matrix".into(),
+            }),
+        }
+    };
+    (0..count).map(matrix).collect()
+}
+
+/// Shape and values of a tensor.
+fn values(file: &SafeTensors, name: &str) -> Result<(Vec<usize>, Vec<f32>), Fault> {
+    let tensor = file.tensor(name).map_err(|_| Fault::Lacks(name.into()))?;
+    if tensor.dtype() != Dtype::F32 {
+        return Err(Fault::Shape {
+            name: name.into(),
+            found: format!("type {:?}", tensor.dtype()),
+            expected: "type F32".into(),
+        });
+    }
+    let (values, _) = tensor.data().as_chunks::<4>();
+    let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(Fault::NotFinite(name.into()));
+    }
+    Ok((tensor.shape().to_vec(), values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Layer, Nominal};
+    use proptest::prelude::*;
+
+    fn network() -> Network {
+        let layer = |size, recurrent, spiking| Layer {
+            size,
+            recurrent,
+            spiking,
+        };
+        Network {
+            inputs: 3,
+            layers: vec![layer(4, true, true), layer(2, false, false)],
+            nominal: Nominal {
+                tau_mem_us: 6.0,
+                tau_syn_us: 6.0,
+                t_ref_us: 1.0,
+                leak_lsb: 80.0,
+                reset_lsb: 80.0,
+                threshold_lsb: 125.0,
+                readout_leak_lsb: 120.0,
+            },
+        }
+    }
+
+    fn learner(network: &Network) -> Learner {
+        let weights: Vec<_> = network
+            .connections()
+            .iter()
+            .enumerate()
+            .map(|(k, c)| {
+                let values: Vec<f32> = (0..c.shape[0] * c.shape[1])
+                    .map(|i| i as f32 - 0.3 * k as f32)
+                    .collect();
+                Matrix::from_rows(c.shape, &values)
+            })
+            .collect();
+        let mut learner = Learner::new(network, weights.clone(), AdamSettings::default());
+        learner.adam.update(
+            0.1,
+            &mut learner.weights,
+            &weights.iter().map(|w| w.map(|x| x * x)).collect::<Vec<_>>(),
+        );
+        learner.epoch = 7;
+        learner
+    }
+
+    fn origin(learner: &Learner) -> Origin {
+        Origin {
+            batch: learner.batch,
+            chip_digest: "c".into(),
+            epoch: learner.epoch,
+            experiment_digest: "e".into(),
+            method: Method::InTheLoop,
+            rng_version: RNG_VERSION,
+            schema: SCHEMA,
+            seeds: SeedRecord {
+                chip: u64::MAX,
+                configuration: 2,
+                master: 1,
+            },
+            updates: learner.adam.updates,
+            weight_range: vec![0.1, 1.0 / 3.0],
+        }
+    }
+
+    fn fault(bytes: &[u8]) -> Fault {
+        Checkpoint::from_bytes(bytes).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("checkpoint-in-the-loop.safetensors");
+        let network = network();
+        let learner = learner(&network);
+        let origin = origin(&learner);
+        save(&path, &origin, &learner).unwrap();
+        let checkpoint = load(&path).unwrap();
+        assert_eq!(checkpoint.origin, origin);
+        assert_eq!(checkpoint.learner(&network, AdamSettings::default()).unwrap(), learner);
+        let again = encode(&origin, &learner).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), again, "the same bytes every time");
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn metadata_are_canonical() {
+        let learner = learner(&network());
+        let text = serde_json::to_string(&origin(&learner)).unwrap();
+        let value: std::collections::BTreeMap<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+        let keys: Vec<_> = value.keys().map(|key| text.find(&format!("\"{key}\":"))).collect();
+        assert!(keys.is_sorted() && keys[0].is_some(), "{text}");
+    }
+
+    #[test]
+    fn mistakes_are_told_apart() {
+        let scratch = tempfile::tempdir().unwrap();
+        let missing = load(&scratch.path().join("none")).unwrap_err();
+        assert!(matches!(missing, CheckpointError::Missing { .. }), "{missing}");
+        let network = network();
+        let learner = learner(&network);
+        let good = encode(&origin(&learner), &learner).unwrap();
+        assert!(matches!(fault(&good[..good.len() - 1]), Fault::Damaged(_)));
+        assert!(matches!(fault(b""), Fault::Damaged(_)));
+        let data = [0_u8; 4];
+        let view = || TensorView::new(Dtype::F32, vec![1, 1], &data).unwrap();
+        let foreign = safetensors::serialize([("w0", view())], None).unwrap();
+        assert_eq!(fault(&foreign), Fault::Foreign);
+        let with = |text: &str| {
+            let metadata = HashMap::from([(KEY.to_owned(), text.to_owned())]);
+            safetensors::serialize([("w0", view())], Some(metadata)).unwrap()
+        };
+        assert_eq!(fault(&with("{\"schema\": 2, \"future\": 1}")), Fault::NewerSchema(2));
+        assert!(matches!(fault(&with("{\"schema\": 1}")), Fault::Metadata(_)));
+        let text = serde_json::to_string(&origin(&learner)).unwrap();
+        assert_eq!(fault(&with(&text)), Fault::Lacks("m0".into()));
+        let mut diverged = learner.clone();
+        diverged.weights[2].set(1, 1, f32::NAN);
+        let bytes = encode(&origin(&learner), &diverged).unwrap();
+        assert_eq!(fault(&bytes), Fault::NotFinite("w2".into()));
+    }
+
+    #[test]
+    fn another_network_is_refused() {
+        let network = network();
+        let learner = learner(&network);
+        let load = |other: &Network| {
+            let bytes = encode(&origin(&learner), &learner).unwrap();
+            let checkpoint = Checkpoint::from_bytes(&bytes).unwrap();
+            checkpoint.learner(other, AdamSettings::default())
+        };
+        assert!(load(&network).is_ok());
+        let mut larger = network.clone();
+        larger.layers[0].size = 5;
+        let message = load(&larger).unwrap_err().to_string();
+        assert!(
+            message.contains("shape 3×4") && message.contains("shape 3×5"),
+            "{message}"
+        );
+        let mut shallow = network.clone();
+        shallow.layers.truncate(1);
+        assert!(matches!(load(&shallow), Err(Fault::Shape { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Checkpoint::from_bytes(&bytes).is_err());
+        }
+
+        #[test]
+        fn damage_never_panics(
+            flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            keep in any::<prop::sample::Index>(),
+            cut: bool,
+        ) {
+            let network = network();
+            let learner = learner(&network);
+            let mut bytes = encode(&origin(&learner), &learner).unwrap();
+            for (at, value) in flips {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            if cut {
+                bytes.truncate(keep.index(bytes.len()));
+            }
+            if let Ok(checkpoint) = Checkpoint::from_bytes(&bytes) {
+                // Whatever passes is of a shape that can be judged.
+                let _ = checkpoint.learner(&network, AdamSettings::default());
+            }
+        }
+    }
+}

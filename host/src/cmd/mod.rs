@@ -1,0 +1,77 @@
+//! One module a subcommand: its arguments and what it does.
+
+pub mod bench;
+pub mod chip;
+pub mod eval;
+mod progress;
+pub mod train;
+
+use std::{io::Write, num::NonZeroUsize, process::ExitCode};
+
+use anyhow::Context;
+use clap::Subcommand;
+use spikeloop::isa::Isa;
+
+/// Exit code of a run that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// What the program can do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Train a network on an emulated chip, and compare ways to get it there
+    Train(train::Arguments),
+    /// Test a finished run again, on the same chip or on another
+    Eval(eval::Arguments),
+    /// Look at chips
+    #[command(subcommand)]
+    Chip(chip::Command),
+    /// Measure how fast training and emulation are on this machine
+    Bench(bench::Arguments),
+}
+
+impl Command {
+    /// Does it.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Train(arguments) => arguments.run(),
+            Self::Eval(arguments) => arguments.run(),
+            Self::Chip(command) => command.run(),
+            Self::Bench(arguments) => arguments.run(),
+        }
+    }
+}
+
+/// Prints to stdout; a reader that went away is an error to be ignored by `main`, not a panic.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Says something beside the result; whether anyone listens does not matter.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Largest number of threads: beyond it is a slip of the finger.
+const THREADS_MAX: usize = 1024;
+
+fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads: Option<NonZeroUsize> = text.parse().ok();
+    threads
+        .filter(|threads| threads.get() <= THREADS_MAX)
+        .ok_or_else(|| format!("give a whole number from 1 to {THREADS_MAX}, or leave --threads out to use all cores"))
+}
+
+/// Checks the instruction set that was asked for, and builds the thread pool.
+fn prepare(threads: Option<NonZeroUsize>) -> anyhow::Result<()> {
+    Isa::from_environment().map_err(anyhow::Error::msg)?;
+    if let Some(threads) = threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global()
+            .with_context(|| format!("cannot start {threads} threads; try fewer with --threads"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! What a run shows on stderr while it goes.
+
+use std::{io::IsTerminal, time::Duration, time::Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use spikeloop::{compare::Row, experiment::Method, train::run::EpochMetrics};
+
+/// How to show it.
+enum Style {
+    /// Not at all.
+    Silent,
+    /// A few lines a method.
+    Lines,
+    /// A bar that moves.
+    Bars,
+}
+
+/// One method after the other.
+pub struct Progress {
+    style: Style,
+    present: Option<Present>,
+}
+
+/// The method that trains at present.
+struct Present {
+    method: Method,
+    epochs: u32,
+    bar: ProgressBar,
+    started: Instant,
+}
+
+/// Plain lines a method, about.
+const LINES: u32 = 10;
+
+impl Progress {
+    /// On stderr: bars on a terminal, lines elsewhere.
+    pub fn new(quiet: bool) -> Self {
+        let style = match (quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Style::Silent,
+            (false, true) => Style::Bars,
+            (false, false) => Style::Lines,
+        };
+        Self { style, present: None }
+    }
+
+    /// A method begins.
+    pub fn begin(&mut self, method: Method, epochs: u32, samples: usize) {
+        self.finish();
+        let length = u64::from(epochs) * samples as u64;
+        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden());
+        if let Style::Bars = self.style {
+            // The template is a constant that the tests below read.
+            if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+                bar.set_style(style.progress_chars("━╸─"));
+            }
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            bar.set_prefix(method.name());
+            bar.enable_steady_tick(Duration::from_millis(250));
+        }
+        let started = Instant::now();
+        self.present = Some(Present {
+            method,
+            epochs,
+            bar,
+            started,
+        });
+    }
+
+    /// A batch is done.
+    pub fn batch(&mut self, done: usize, of: usize, metrics: &EpochMetrics) {
+        if let (Style::Bars, Some(present)) = (&self.style, &self.present) {
+            let before = u64::from(metrics.epoch.saturating_sub(1)) * of as u64;
+            present.bar.set_position(before + done as u64);
+            present.bar.set_message(figures(present.epochs, metrics));
+        }
+    }
+
+    /// An epoch is done.
+    pub fn epoch(&mut self, metrics: &EpochMetrics) {
+        let (Style::Lines, Some(present)) = (&self.style, &self.present) else {
+            return;
+        };
+        let (epoch, epochs) = (metrics.epoch, present.epochs);
+        let step = epochs.div_ceil(LINES);
+        if epoch == 1 || epoch == epochs || epoch.is_multiple_of(step) {
+            let left = present
+                .started
+                .elapsed()
+                .mul_f64(f64::from(epochs - epoch) / f64::from(epoch));
+            let eta = if epoch < epochs {
+                format!(", {} left", HumanDuration(left))
+            } else {
+                String::new()
+            };
+            super::say(&format!(
+                "{:<11} {}{eta}",
+                present.method.name(),
+                figures(epochs, metrics)
+            ));
+        }
+    }
+
+    /// A method is tested.
+    pub fn end(&mut self, method: Method, row: &Row) {
+        let result = format!("test accuracy {:.2} %", 100.0 * row.accuracy);
+        match (&self.style, &self.present) {
+            (Style::Bars, Some(present)) if present.method == method => {
+                present.bar.set_message(result);
+                self.finish();
+            }
+            (Style::Silent, _) => {}
+            _ => super::say(&format!("{:<11} {result}", method.name())),
+        }
+    }
+
+    /// Leaves the present bar as it is.
+    pub fn finish(&mut self) {
+        if let Some(present) = self.present.take() {
+            present.bar.abandon();
+        }
+    }
+}
+
+const TEMPLATE: &str = "{prefix:<11} {bar:20} {percent:>3} %  {msg}  {elapsed}, ETA {eta}";
+
+fn figures(epochs: u32, metrics: &EpochMetrics) -> String {
+    format!(
+        "epoch {}/{epochs}, loss {:.3}, accuracy {:.1} %, {:.1} hidden spikes",
+        metrics.epoch,
+        metrics.loss,
+        100.0 * metrics.accuracy,
+        metrics.hidden_spikes
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_one() {
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    }
+}

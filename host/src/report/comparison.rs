@@ -1,0 +1,272 @@
+//! The comparison of methods, for people.
+
+use super::Table;
+use crate::{
+    compare::{Row, transferred_from},
+    experiment::{DataName, Decalibrated, Method},
+    isa::Isa,
+    lab::Lab,
+    run_dir::RunRecord,
+};
+
+/// What a cell shows where no chip ran.
+const NONE: &str = "–";
+
+/// method × test accuracy, hidden spikes, energy, latency.
+pub fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new(&[
+        "method",
+        ">test accuracy, %",
+        ">hidden spikes / inference",
+        ">energy, µJ / inference",
+        ">latency, µs",
+    ]);
+    let or_none = |value: Option<f64>, digits: usize| match value {
+        Some(value) => format!("{value:.digits$}"),
+        None => NONE.into(),
+    };
+    for row in rows {
+        table.row([
+            row.method.name().to_owned(),
+            format!("{:.2}", 100.0 * row.accuracy),
+            format!("{:.1}", row.hidden_spikes_per_inference),
+            or_none(row.energy_uj_per_inference, 2),
+            or_none(row.latency_us, 1),
+        ]);
+    }
+    table
+}
+
+/// What transfer lost and what the loop won back, a sentence each; empty where methods are missing.
+pub fn verdict(rows: &[Row], source: Method) -> Vec<String> {
+    let percent = |method: Method| {
+        let row = rows.iter().find(|row| row.method == method);
+        row.map(|row| 100.0 * row.accuracy)
+    };
+    let software = percent(source).map(|accuracy| (source.name(), accuracy));
+    let software = software.or_else(|| percent(Method::Ideal).map(|accuracy| (Method::Ideal.name(), accuracy)));
+    let mut lines = Vec::new();
+    let Some(transfer) = percent(Method::Transfer) else {
+        return lines;
+    };
+    let lost = software.map(|(_, accuracy)| accuracy - transfer);
+    if let (Some((name, accuracy)), Some(lost)) = (software, lost) {
+        lines.push(if lost > 0.0 {
+            format!("Transfer to this chip loses {lost:.1} points: {name} {accuracy:.1} % → transfer {transfer:.1} %.")
+        } else {
+            format!("Transfer to this chip loses nothing: {name} {accuracy:.1} %, transfer {transfer:.1} %.")
+        });
+    }
+    if let Some(in_the_loop) = percent(Method::InTheLoop) {
+        let won = in_the_loop - transfer;
+        let of_lost = match lost {
+            Some(lost) if lost > 0.0 && won > 0.0 => format!(" of the {lost:.1} lost"),
+            _ => String::new(),
+        };
+        lines.push(if won > 0.0 {
+            format!(
+                "Training in the loop wins back {won:.1} points{of_lost}: \
+                 transfer {transfer:.1} % → in-the-loop {in_the_loop:.1} %."
+            )
+        } else {
+            format!("Training in the loop wins nothing back: transfer {transfer:.1} %, in-the-loop {in_the_loop:.1} %.")
+        });
+    }
+    lines
+}
+
+/// What is run, as (key, text): network, chip, data, training.
+pub fn description(lab: &Lab) -> Vec<(&'static str, String)> {
+    let experiment = &lab.experiment;
+    let nominal = &lab.network.nominal;
+    let (chip, training) = (&experiment.chip, &experiment.training);
+    let set = match experiment.data.set {
+        DataName::YinYang => "yin-yang",
+        DataName::Mnist16 => "mnist16",
+    };
+    let weights = if chip.quantise {
+        format!("{}-bit weights with sign", lab.spec.array.weight_bits.value)
+    } else {
+        "float weights".to_owned()
+    };
+    let state = if chip.uncalibrated {
+        "uncalibrated"
+    } else {
+        "calibrated"
+    };
+    let mut lines = vec![
+        (
+            "network",
+            format!(
+                "{}, window {} µs, τ_mem {} µs, τ_syn {} µs",
+                lab.network.sizes(),
+                experiment.data.window_us,
+                nominal.tau_mem_us,
+                nominal.tau_syn_us
+            ),
+        ),
+        (
+            "chip",
+            format!(
+                "{}, instance {}, {state}, {}, {weights}",
+                lab.spec.name,
+                lab.seeds.chip,
+                decalibration(lab)
+            ),
+        ),
+        (
+            "data",
+            format!(
+                "{set}, {} training samples, {} test samples",
+                lab.data.train.len(),
+                lab.data.test.len()
+            ),
+        ),
+        (
+            "training",
+            format!("{} epochs, batches of {}", training.epochs, training.batch),
+        ),
+    ];
+    let dead = &lab.placement.dead_in_use;
+    if !dead.is_empty() {
+        let numbers: Vec<String> = dead.iter().map(u16::to_string).collect();
+        let plural = if dead.len() == 1 { "" } else { "s" };
+        lines.push((
+            "note",
+            format!(
+                "the network needs so many circuits that {} dead one{plural} must be used: {}",
+                dead.len(),
+                numbers.join(", ")
+            ),
+        ));
+    }
+    lines
+}
+
+fn decalibration(lab: &Lab) -> String {
+    let chip = &lab.experiment.chip;
+    let names: Vec<_> = [
+        (Decalibrated::TauMem, "τ_mem"),
+        (Decalibrated::TauSyn, "τ_syn"),
+        (Decalibrated::Threshold, "threshold"),
+    ]
+    .into_iter()
+    .filter(|(which, _)| chip.decalibrate.contains(which))
+    .map(|(_, name)| name)
+    .collect();
+    if chip.sigma_d == 0.0 || names.is_empty() {
+        return "not decalibrated".into();
+    }
+    format!(
+        "decalibrated by σ_d = {} % ({})",
+        percent(chip.sigma_d),
+        names.join(", ")
+    )
+}
+
+/// 0.2 as 20, without the noise of binary fractions.
+fn percent(fraction: f64) -> String {
+    let text = format!("{:.2}", 100.0 * fraction);
+    text.trim_end_matches('0').trim_end_matches('.').into()
+}
+
+/// The head of a run in the terminal.
+pub fn header(lab: &Lab) -> String {
+    let mut text = format!("{}, seed {}\n", lab.experiment.name, lab.seeds.master);
+    let threads = rayon::current_num_threads();
+    let plural = if threads == 1 { "" } else { "s" };
+    let machine = format!("{threads} thread{plural}, {}", Isa::current().name());
+    for (key, value) in description(lab).into_iter().chain([("machine", machine)]) {
+        text.push_str(&format!("  {key:<9} {value}\n"));
+    }
+    text
+}
+
+/// `comparison.md`
+pub fn markdown(lab: &Lab, record: &RunRecord, rows: &[Row]) -> String {
+    let mut text = format!("# {}\n\n", lab.experiment.name);
+    for (key, value) in description(lab) {
+        text.push_str(&format!("- {key}: {value}\n"));
+    }
+    text.push('\n');
+    text.push_str(&table(rows).to_markdown());
+    text.push('\n');
+    for line in verdict(rows, transferred_from(lab)) {
+        text.push_str(&format!("{line}\n"));
+    }
+    let seeds = &record.seeds;
+    text.push_str(&format!(
+        "\nEnergy is static power times time plus counts times coefficients, all from the chip file; \
+         latency is chip time with its reset. {NONE} where no chip ran.\n\n\
+         - seeds: master {}, chip {}, configuration {}\n\
+         - experiment: SHA-256 `{}`\n\
+         - chip: {}, SHA-256 `{}`\n\
+         - Spikeloop {}, random numbers version {}\n",
+        seeds.master,
+        seeds.chip,
+        seeds.configuration,
+        record.experiment_digest,
+        record.chip,
+        record.chip_digest,
+        record.spikeloop,
+        record.rng_version
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(method: Method, accuracy: f64, chip: bool) -> Row {
+        Row {
+            method,
+            accuracy,
+            hidden_spikes_per_inference: 12.34,
+            energy_uj_per_inference: chip.then_some(2.36),
+            latency_us: chip.then_some(11.8),
+            loss: 0.1,
+            samples: 10,
+            counters: None,
+        }
+    }
+
+    #[test]
+    fn cells_without_a_chip_are_dashes() {
+        let rows = [row(Method::Ideal, 0.975, false), row(Method::Transfer, 0.5, true)];
+        let text = table(&rows).to_markdown();
+        assert!(text.contains("| ideal | 97.50 | 12.3 | – | – |"), "{text}");
+        assert!(text.contains("| transfer | 50.00 | 12.3 | 2.36 | 11.8 |"), "{text}");
+    }
+
+    #[test]
+    fn verdicts_say_what_the_figures_say() {
+        let lines = |transfer: f64, in_the_loop: f64| {
+            let rows = [
+                row(Method::Ideal, 0.98, false),
+                row(Method::Quantised, 0.97, false),
+                row(Method::Transfer, transfer, true),
+                row(Method::InTheLoop, in_the_loop, true),
+            ];
+            verdict(&rows, Method::Quantised)
+        };
+        let good = lines(0.5, 0.96);
+        assert!(good[0].contains("loses 47.0 points: quantised 97.0 %"), "{good:?}");
+        assert!(good[1].contains("wins back 46.0 points of the 47.0 lost"), "{good:?}");
+        let bad = lines(0.98, 0.9);
+        assert!(
+            bad[0].contains("loses nothing") && bad[1].contains("wins nothing"),
+            "{bad:?}"
+        );
+        assert!(verdict(&[row(Method::Ideal, 0.9, false)], Method::Quantised).is_empty());
+        let alone = [row(Method::Transfer, 0.5, true), row(Method::InTheLoop, 0.9, true)];
+        assert_eq!(verdict(&alone, Method::Quantised).len(), 1);
+    }
+
+    #[test]
+    fn fractions_read_as_percent() {
+        assert_eq!(percent(0.2), "20");
+        assert_eq!(percent(0.07), "7");
+        assert_eq!(percent(0.125), "12.5");
+    }
+}

@@ -1,0 +1,104 @@
+//! What a task needs on the machine, and what to do where it is missing.
+
+use std::process::Command;
+
+use crate::step::{cargo, works};
+
+/// One thing that must be installed.
+pub struct Need {
+    name: &'static str,
+    why: &'static str,
+    remedy: &'static str,
+    present: fn() -> bool,
+}
+
+/// Builds everything.
+pub const CARGO: Need = Need {
+    name: "cargo",
+    why: "it builds and runs everything",
+    remedy: concat!(
+        "install Rust ",
+        env!("CARGO_PKG_RUST_VERSION"),
+        " or newer, for example with rustup (https://rustup.rs)"
+    ),
+    present: || works(&mut cargo(["--version"])),
+};
+
+/// Rust links with it, and two packages that only the tests use compile a little C: alloca (of
+/// criterion) and psm (of npyz).
+pub const C_COMPILER: Need = Need {
+    name: "a C compiler",
+    why: "Rust links with it, and packages that the tests use compile some C",
+    remedy: "install gcc or clang (Debian: apt install build-essential; Fedora: dnf install gcc; \
+             macOS: xcode-select --install), or name yours in CC",
+    present: c_compiler,
+};
+
+/// Formats.
+pub const RUSTFMT: Need = Need {
+    name: "rustfmt",
+    why: "the formatting is checked",
+    remedy: "rustup component add rustfmt",
+    present: || works(&mut cargo(["fmt", "--version"])),
+};
+
+/// Lints.
+pub const CLIPPY: Need = Need {
+    name: "clippy",
+    why: "it holds the rules of clippy.toml",
+    remedy: "rustup component add clippy",
+    present: || works(&mut cargo(["clippy", "--version"])),
+};
+
+/// Checks all needs at once; the error lists every one that is missing.
+pub fn check(needs: &[Need]) -> Result<(), String> {
+    let missing: Vec<String> = needs
+        .iter()
+        .filter(|need| !(need.present)())
+        .map(|need| format!("  {} ({})\n    {}", need.name, need.why, need.remedy))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("this is missing:\n{}", missing.join("\n")))
+}
+
+fn c_compiler() -> bool {
+    // On Windows the compiler is no program on the path: what finds the linker finds it too.
+    if cfg!(windows) {
+        return true;
+    }
+    let named = std::env::var("CC").unwrap_or_default();
+    let mut words = named.split_whitespace();
+    let program = words.next().unwrap_or("cc");
+    works(Command::new(program).args(words).arg("--version"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn need(name: &'static str, present: fn() -> bool) -> Need {
+        Need {
+            name,
+            why: "a test",
+            remedy: "make one",
+            present,
+        }
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_listed() {
+        assert_eq!(check(&[need("air", || true)]), Ok(()));
+        let missing = check(&[
+            need("air", || true),
+            need("a unicorn", || false),
+            need("gold", || false),
+        ])
+        .unwrap_err();
+        for word in ["a unicorn", "gold", "make one"] {
+            assert!(missing.contains(word), "{missing}");
+        }
+        assert!(!missing.contains("air"), "{missing}");
+    }
+}
