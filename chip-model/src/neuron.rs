@@ -132,6 +132,7 @@ pub fn psp(t_us: f64, tau_mem_us: f64, tau_syn_us: f64) -> f64 {
 
 /// Constants of [`LANES`] neighbouring neurons.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(align(64))]
 pub(crate) struct NeuronBlock {
     pub beta: [f32; LANES],
     pub drive: [f32; LANES],
@@ -146,6 +147,7 @@ pub(crate) struct NeuronBlock {
 
 /// Constants of the synaptic currents of [`LANES`] neurons' circuits of one rank.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(align(64))]
 pub(crate) struct CurrentBlock {
     pub alpha_exc: [f32; LANES],
     pub alpha_inh: [f32; LANES],
@@ -155,6 +157,7 @@ pub(crate) struct CurrentBlock {
 
 /// Synaptic currents of [`LANES`] neurons' circuits of one rank, LSB/µs.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(64))]
 pub(crate) struct Currents {
     pub exc: [f32; LANES],
     pub inh: [f32; LANES],
@@ -162,6 +165,7 @@ pub(crate) struct Currents {
 
 /// Membranes of [`LANES`] neurons.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(64))]
 pub(crate) struct Membranes {
     /// V, LSB.
     pub v: [f32; LANES],

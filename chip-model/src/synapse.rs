@@ -65,12 +65,13 @@ impl Synapses {
         let [pre, post] = self.shape;
         let padded = self.blocks * LANES;
         for j in 0..pre {
+            let units = j * padded..j * padded + post;
+            let units = self.unit_exc[units.clone()].iter().zip(&self.unit_inh[units]);
+            let steps = self.step[j * self.blocks..(j + 1) * self.blocks].as_flattened_mut();
             let mut connected = 0;
-            for i in 0..post {
+            for (i, (step, (&exc, &inh))) in steps.iter_mut().zip(units).enumerate() {
                 let w = weight(j * post + i);
-                let k = j * padded + i;
-                let unit = if w < 0.0 { self.unit_inh[k] } else { self.unit_exc[k] };
-                self.step[j * self.blocks + i / LANES][i % LANES] = w * unit;
+                *step = w * if w < 0.0 { inh } else { exc };
                 connected += u32::from(w != 0.0);
             }
             self.connected[j] = connected;

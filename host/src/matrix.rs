@@ -89,20 +89,28 @@ impl Matrix {
     pub fn transposed(&self) -> Self {
         let [pre, post] = self.shape;
         let mut out = Self::zeros([post, pre]);
+        let width = out.stride();
         for j in 0..pre {
-            for i in 0..post {
-                out.set(i, j, self.get(j, i));
+            let row = &self.row(j).as_flattened()[..post];
+            let column = out.data.as_flattened_mut()[j..].iter_mut().step_by(width);
+            for (to, &from) in column.zip(row) {
+                *to = from;
             }
         }
         out
     }
 
+    /// Values from one row to the next.
+    fn stride(&self) -> usize {
+        blocks(self.shape[1]) * LANES
+    }
+
     /// The same shape, each value changed; padding stays zero where `f(0) = 0`.
     pub fn map(&self, f: impl Fn(f32) -> f32) -> Self {
-        let data = self.data.iter().map(|block| block.map(&f)).collect();
-        Self {
-            shape: self.shape,
-            data,
+        let mut out = self.clone();
+        for value in out.data.as_flattened_mut() {
+            *value = f(*value);
         }
+        out
     }
 }

@@ -8,7 +8,10 @@ mod step;
 mod task;
 mod test;
 
-use std::process::ExitCode;
+use std::{
+    io::{Write, stdout},
+    process::ExitCode,
+};
 
 use task::Task;
 
@@ -34,7 +37,8 @@ those that lack data are reported as ignored.";
 fn main() -> ExitCode {
     let done = match Task::parse(std::env::args_os().skip(1).collect()) {
         Ok(Task::Help) => {
-            println!("{HELP}");
+            // A reader that left early (`| head`) is no failure.
+            let _ = writeln!(stdout(), "{HELP}");
             return ExitCode::SUCCESS;
         }
         Ok(Task::Test(options)) => test::run(options),
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(closing) => {
-            println!("\n{closing}");
+            let _ = writeln!(stdout(), "\n{closing}");
             ExitCode::SUCCESS
         }
         Err(failure) => {

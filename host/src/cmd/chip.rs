@@ -47,7 +47,7 @@ pub struct Show {
     #[arg(default_value = "hicann-x")]
     chip: String,
     /// Which instance
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     seed: u64,
     /// Take the instance as fabricated, without a calibration
     #[arg(long)]

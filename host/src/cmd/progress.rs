@@ -87,7 +87,7 @@ impl Progress {
                 .started
                 .elapsed()
                 .mul_f64(f64::from(epochs - epoch) / f64::from(epoch));
-            let eta = if epoch < epochs {
+            let eta = if left.as_secs() > 0 {
                 format!(", {} left", HumanDuration(left))
             } else {
                 String::new()

@@ -37,10 +37,10 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Master seed: initial weights, order of samples, noise, and the chip unless --chip-seed says otherwise
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Which chip is fabricated
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     chip_seed: Option<u64>,
     /// Threads; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]

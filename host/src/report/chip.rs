@@ -301,6 +301,13 @@ fn figures(key: &str, value: &Value, into: &mut Vec<Figure>) {
     }
 }
 
+/// The last part of a key, further in the deeper it is.
+fn indented(key: &str) -> String {
+    let depth = key.matches('.').count();
+    let last = key.rsplit('.').next().unwrap_or(key);
+    format!("{}{last}", "  ".repeat(depth))
+}
+
 /// Every figure of a chip file with its unit and source.
 pub fn spec_sheet(spec: &ChipSpec) -> String {
     let mut text = format!("{}: {}\n", spec.name, spec.description);
@@ -313,10 +320,19 @@ pub fn spec_sheet(spec: &ChipSpec) -> String {
     for (section, value) in value.as_object().into_iter().flatten() {
         figures(section, value, &mut all);
     }
+    let mut shown: Vec<&str> = Vec::new();
     for (key, value, source) in &all {
+        // Headings that this figure stands below and that are not there yet.
+        for (end, _) in key.match_indices('.') {
+            if !shown.contains(&&key[..end]) {
+                shown.push(&key[..end]);
+                table.row(["", &indented(&key[..end]), "", ""]);
+            }
+        }
+        shown.push(key);
         let mark = if is_estimate(source) { "~" } else { "" };
         estimates += usize::from(is_estimate(source));
-        table.row([mark, key, value, source]);
+        table.row([mark, &indented(key), value, source]);
     }
     text.push_str(&table.to_terminal());
     let distribution = value.get("distribution").and_then(Value::as_str).unwrap_or("");
@@ -432,16 +448,18 @@ mod tests {
     fn figures_have_their_units() {
         let text = spec_sheet(&spikeloop_chip::builtin("hicann-x").unwrap());
         let has = |key: &str, value: &str| {
-            let line = text.lines().find(|line| line.contains(key)).unwrap();
-            assert!(line.contains(value), "{line}");
+            let found = text
+                .lines()
+                .any(|line| line.contains(&format!(" {key} ")) && line.contains(value));
+            assert!(found, "{key} {value}:\n{text}");
         };
-        has("array.circuits", "512");
-        has("adc.interval_us", "1.7 µs");
-        has("adc.offset_lsb.uncalibrated", "σ 7 LSB");
-        has("parameters.threshold_lsb.calibrated", "σ 3.1 %, bias 5 %");
-        has("parameters.tau_mem_us ", "10 µs, 0.5 … 60 µs, reciprocal");
-        has("energy.static_mw", "200 ± 20 mW");
-        has("timing.input_link.event_interval_ns", "8 ns");
+        has("circuits", "512");
+        has("interval_us", "1.7 µs");
+        has("uncalibrated", "σ 7 LSB");
+        has("calibrated", "σ 3.1 %, bias 5 %");
+        has("tau_mem_us", "10 µs, 0.5 … 60 µs, reciprocal");
+        has("static_mw", "200 ± 20 mW");
+        has("event_interval_ns", "8 ns");
     }
 
     #[test]

@@ -255,7 +255,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             None => self.quantiser.quantised(shadow),
         };
         drop_columns(self.network(), batch.dropped, &mut seen);
-        let weights = InjectedWeights::new(seen);
+        let weights = InjectedWeights::new(self.network(), seen);
         let readout = Readout {
             weight: 1.0 / batch.indices.len() as f32,
             ..self.settings.readout

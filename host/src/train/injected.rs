@@ -3,7 +3,7 @@
 use crate::{
     isa::{Isa, Kernel},
     matrix::{Block, LANES, Matrix, blocks},
-    network::Network,
+    network::{Below, Connection, Network},
     train::{
         exact::ExactLayer,
         gradient::Gradients,
@@ -33,17 +33,18 @@ pub struct InjectedModel {
 pub struct InjectedWeights {
     /// `[pre][post]`
     pub forward: Vec<Matrix>,
-    /// `[post][pre]`
-    pub transposed: Vec<Matrix>,
+    /// `[post][pre]`, of connections that spikes of a layer feed.
+    transposed: Vec<Option<Matrix>>,
 }
 
 impl InjectedWeights {
     /// From matrices in the order of the network's connections.
-    pub fn new(forward: Vec<Matrix>) -> Self {
-        Self {
-            transposed: forward.iter().map(Matrix::transposed).collect(),
-            forward,
-        }
+    pub fn new(network: &Network, forward: Vec<Matrix>) -> Self {
+        let connections = network.connections();
+        let transpose = |(matrix, connection): (&Matrix, &Connection)| {
+            (connection.source != Below::Inputs).then(|| matrix.transposed())
+        };
+        Self { transposed: forward.iter().zip(&connections).map(transpose).collect(), forward }
     }
 }
 
@@ -168,6 +169,9 @@ impl<D: Derivative> Kernel for Backward<'_, D> {
                 &mut sum.spikes[first..first + size],
                 spike_slope,
             );
+            let to_above = (layer < last).then(|| network.connections_of(layer + 1).0);
+            let to_above = to_above.and_then(|index| weights.transposed[index].as_ref());
+            let to_itself = recurrent.and_then(|index| weights.transposed[index].as_ref());
             let wide = blocks(size);
             here.resize(model.bins * wide, [0.0; LANES]);
             let exact = &model.layers[layer];
@@ -205,8 +209,7 @@ impl<D: Derivative> Kernel for Backward<'_, D> {
                         continue;
                     }
                     let mut slope = spike_slope[block];
-                    if layer < last {
-                        let transposed = &weights.transposed[network.connections_of(layer + 1).0];
+                    if let Some(transposed) = to_above {
                         let above_wide = above.len() / model.bins;
                         add_products(
                             &mut slope,
@@ -215,10 +218,10 @@ impl<D: Derivative> Kernel for Backward<'_, D> {
                             &above[bin * above_wide..(bin + 1) * above_wide],
                         );
                     }
-                    if let Some(index) = recurrent {
+                    if let Some(transposed) = to_itself {
                         // A neuron's spike moves its neighbours later in the same bin at the
                         // earliest; the loop through several of them within one bin is left out.
-                        add_products(&mut slope, &weights.transposed[index], block, &later);
+                        add_products(&mut slope, transposed, block, &later);
                     }
                     let u = &own.membranes[bin * wide + block];
                     for lane in 0..LANES {

@@ -34,13 +34,13 @@ impl Quantiser {
     }
 
     fn code(&self, weight: f32, per_code: f32) -> f32 {
-        // Rounds halves away from zero, the same on every processor.
         let code = (weight / per_code).clamp(-self.max, self.max);
-        if self.round {
-            (code.abs() + 0.5).trunc().copysign(code).clamp(-self.max, self.max)
-        } else {
-            code
+        if !self.round {
+            return code;
         }
+        // Halves away from zero, without a call where the processor has no rounding instruction.
+        let whole = (code.abs() + 0.5) as i32 as f32;
+        whole.copysign(code)
     }
 
     /// What is programmed.
