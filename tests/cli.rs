@@ -254,7 +254,10 @@ fn a_network_that_does_not_fit_says_what_is_short() {
     let scratch = scratch();
     let mut command = program(scratch.path());
     command.args(["train", "--set", "network.hidden=[600]"]);
-    refuse(&mut command, &["needs 615 circuits", "600 neurons", "hicann-x", "has 512"]);
+    refuse(
+        &mut command,
+        &["needs 615 circuits", "600 neurons", "hicann-x", "has 512"],
+    );
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn short(value: f64) -> String {
     if value == 0.0 {
         return "0".into();
     }
-    let digits = (3 - value.abs().log10().floor() as i32).clamp(0, 6) as usize;
+    let digits = (3 - libm::log10(value.abs()).floor() as i32).clamp(0, 6) as usize;
     let text = format!("{value:.digits$}");
     if text.contains('.') {
         return text.trim_end_matches('0').trim_end_matches('.').into();
@@ -243,7 +243,7 @@ fn unit(key: &str) -> &'static str {
         ("_mw", " mW"),
         ("_hours", " h"),
         ("_c", " °C"),
-        ("_bits", " bit"),
+        ("bits", " bit"),
     ];
     SUFFIXES
         .iter()
@@ -267,7 +267,7 @@ fn figures(key: &str, value: &Value, into: &mut Vec<Figure>) {
     let number = |name: &str| table.get(name).and_then(Value::as_f64);
     let source = table.get("source").and_then(Value::as_str);
     if let Some(source) = source {
-        let leaf = |name: &str| unit(key.rsplit('.').find(|part| !unit(part).is_empty()).unwrap_or(name));
+        let unit = unit(key.rsplit('.').next().unwrap_or(key));
         let text = if let Some(sigma) = number("sigma") {
             let bias = number("bias").unwrap_or(0.0);
             // Only the ADC's offset has a σ in LSB; all others are relative.
@@ -283,13 +283,11 @@ fn figures(key: &str, value: &Value, into: &mut Vec<Figure>) {
             };
             format!("σ {}{unit}{bias}", short(scale * sigma))
         } else if let (Some(value), Some(uncertainty)) = (number("value"), number("uncertainty")) {
-            let unit = leaf(key);
             format!("{} ± {}{unit}", short(value), short(uncertainty))
         } else if let Some(value) = number("value") {
-            format!("{}{}", short(value), leaf(key))
+            format!("{}{unit}", short(value))
         } else if let (Some(min), Some(max), Some(default)) = (number("min"), number("max"), number("default")) {
             let map = table.get("map").and_then(Value::as_str).unwrap_or("");
-            let unit = leaf(key);
             format!("{}{unit}, {} … {}{unit}, {map}", short(default), short(min), short(max))
         } else {
             String::new()

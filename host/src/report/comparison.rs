@@ -59,17 +59,14 @@ pub fn verdict(rows: &[Row], source: Method) -> Vec<String> {
     }
     if let Some(in_the_loop) = percent(Method::InTheLoop) {
         let won = in_the_loop - transfer;
-        let of_lost = match lost {
-            Some(lost) if lost > 0.0 && won > 0.0 => format!(" of the {lost:.1} lost"),
-            _ => String::new(),
-        };
-        lines.push(if won > 0.0 {
-            format!(
-                "Training in the loop wins back {won:.1} points{of_lost}: \
-                 transfer {transfer:.1} % → in-the-loop {in_the_loop:.1} %."
-            )
-        } else {
-            format!("Training in the loop wins nothing back: transfer {transfer:.1} %, in-the-loop {in_the_loop:.1} %.")
+        let figures = format!("transfer {transfer:.1} %, in-the-loop {in_the_loop:.1} %");
+        lines.push(match lost {
+            Some(lost) if lost > 0.0 && won >= lost => format!("Training in the loop wins all of it back: {figures}."),
+            Some(lost) if lost > 0.0 && won > 0.0 => {
+                format!("Training in the loop wins {won:.1} of the {lost:.1} points back: {figures}.")
+            }
+            _ if won > 0.0 => format!("Training in the loop gains {won:.1} points: {figures}."),
+            _ => format!("Training in the loop gains nothing: {figures}."),
         });
     }
     lines
@@ -252,10 +249,12 @@ mod tests {
         };
         let good = lines(0.5, 0.96);
         assert!(good[0].contains("loses 47.0 points: quantised 97.0 %"), "{good:?}");
-        assert!(good[1].contains("wins back 46.0 points of the 47.0 lost"), "{good:?}");
+        assert!(good[1].contains("wins 46.0 of the 47.0 points back"), "{good:?}");
+        let better = lines(0.9, 0.98);
+        assert!(better[1].contains("wins all of it back"), "{better:?}");
         let bad = lines(0.98, 0.9);
         assert!(
-            bad[0].contains("loses nothing") && bad[1].contains("wins nothing"),
+            bad[0].contains("loses nothing") && bad[1].contains("gains nothing"),
             "{bad:?}"
         );
         assert!(verdict(&[row(Method::Ideal, 0.9, false)], Method::Quantised).is_empty());
