@@ -121,7 +121,12 @@ pub fn description(lab: &Lab) -> Vec<(&'static str, String)> {
         ),
         (
             "training",
-            format!("{} epochs, batches of {}", training.epochs, training.batch),
+            format!(
+                "{} epoch{}, batches of {}",
+                training.epochs,
+                if training.epochs == 1 { "" } else { "s" },
+                training.batch
+            ),
         ),
     ];
     let dead = &lab.placement.dead_in_use;
