@@ -58,11 +58,7 @@ fn file_name(path: &Path) -> String {
 }
 
 /// A test, ignored if it lacks its data.
-fn trial(
-    name: &str,
-    lacks: Option<&str>,
-    run: impl FnOnce() -> Result<(), Box<dyn Error>> + Send + 'static,
-) -> Trial {
+fn trial(name: &str, lacks: Option<&str>, run: impl FnOnce() -> Result<(), Box<dyn Error>> + Send + 'static) -> Trial {
     let name = match lacks {
         Some(what) => format!("{name} (lacks {what})"),
         None => name.to_owned(),
@@ -72,11 +68,7 @@ fn trial(
 
 /// Fails with `message` unless `condition` holds.
 fn check(condition: bool, message: impl Into<String>) -> Result<(), Box<dyn Error>> {
-    if condition {
-        Ok(())
-    } else {
-        Err(message.into().into())
-    }
+    if condition { Ok(()) } else { Err(message.into().into()) }
 }
 
 /// Shape and elements of a .npy file.
@@ -85,11 +77,7 @@ fn npy<T: npyz::Deserialize>(path: &Path) -> Result<(Vec<u64>, Vec<T>), Box<dyn 
     Ok((file.shape().to_vec(), file.into_vec()?))
 }
 
-fn same_as_published(
-    (size, seed): (usize, u32),
-    samples: &Path,
-    labels: &Path,
-) -> Result<(), Box<dyn Error>> {
+fn same_as_published((size, seed): (usize, u32), samples: &Path, labels: &Path) -> Result<(), Box<dyn Error>> {
     let (shape, features) = npy::<f64>(samples)?;
     check(shape == [size as u64, 4], format!("samples are {shape:?}"))?;
     let (shape, labels) = npy::<i64>(labels)?;
@@ -137,10 +125,7 @@ fn mnist(dir: &Path) -> Result<(), Box<dyn Error>> {
         window_us: 10.0,
     };
     for (name, images) in [("train", &train), ("test", &test)] {
-        let in_range = images
-            .pixels
-            .iter()
-            .all(|pixel| (0.0..=1.0).contains(pixel));
+        let in_range = images.pixels.iter().all(|pixel| (0.0..=1.0).contains(pixel));
         check(in_range, "a pixel is outside [0, 1]")?;
         let set = images.encode(name, &code)?;
         check(set.len() == images.len(), "samples were lost")?;
@@ -152,10 +137,7 @@ fn mnist(dir: &Path) -> Result<(), Box<dyn Error>> {
             sizes().max()
         );
         // About a fifth to a third of the pixels of a digit carry ink.
-        check(
-            (30.0..100.0).contains(&mean),
-            format!("mean of {mean} spikes"),
-        )?;
+        check((30.0..100.0).contains(&mean), format!("mean of {mean} spikes"))?;
         for i in 0..set.len() {
             let (times, units) = set.sample(i);
             let sorted = times.iter().zip(units).is_sorted();

@@ -76,7 +76,9 @@ impl Golden {
     fn keep(&self) -> f64 {
         let definition = &self.losses["van_rossum"];
         let number = definition.split("y[n]=").nth(1).and_then(|rest| rest.split('*').next());
-        number.and_then(|number| number.parse().ok()).expect("the van Rossum kernel has a decay")
+        number
+            .and_then(|number| number.parse().ok())
+            .expect("the van Rossum kernel has a decay")
     }
 
     fn layers(&self) -> usize {
@@ -94,7 +96,10 @@ impl Case {
             "atan" => Shape::Atan,
             other => panic!("the file has a surrogate {other:?}, which is not one of the five"),
         };
-        Surrogate { shape, slope: self.slope }
+        Surrogate {
+            shape,
+            slope: self.slope,
+        }
     }
 
     fn spiking_output(&self) -> bool {
@@ -102,8 +107,15 @@ impl Case {
     }
 
     fn describe(&self) -> String {
-        let reset = if self.reset_detached { "detached" } else { "in the gradient" };
-        format!("{} slope {}, reset {reset}, {}", self.surrogate, self.slope, self.loss_name)
+        let reset = if self.reset_detached {
+            "detached"
+        } else {
+            "in the gradient"
+        };
+        format!(
+            "{} slope {}, reset {reset}, {}",
+            self.surrogate, self.slope, self.loss_name
+        )
     }
 }
 
@@ -118,7 +130,10 @@ fn deviation(ours: &Rows, theirs: &Rows) -> f64 {
     let (ours, theirs) = (all(ours), all(theirs));
     assert_eq!(ours.len(), theirs.len(), "gradients of another size");
     let scale = theirs.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
-    let most = ours.iter().zip(&theirs).fold(0.0_f64, |most, (a, b)| most.max((a - b).abs()));
+    let most = ours
+        .iter()
+        .zip(&theirs)
+        .fold(0.0_f64, |most, (a, b)| most.max((a - b).abs()));
     if scale > 0.0 { most / scale } else { most }
 }
 
@@ -149,19 +164,30 @@ fn loss_of(golden: &Golden, case: &Case, sample: usize, membranes: &Rows, spikes
     }
     let mean = case.loss_name == "mean_ce";
     let column = |i: usize| membranes.iter().map(move |row| row[i]);
-    let argmax = |i: usize| (0..golden.steps).rev().max_by(|&a, &b| membranes[a][i].total_cmp(&membranes[b][i])).unwrap();
-    let value = |i: usize| if mean { column(i).sum::<f64>() / golden.steps as f64 } else { membranes[argmax(i)][i] };
-    let total: f64 = (0..outputs).map(|i| value(i).exp()).sum();
+    let argmax = |i: usize| {
+        (0..golden.steps)
+            .rev()
+            .max_by(|&a, &b| membranes[a][i].total_cmp(&membranes[b][i]))
+            .unwrap()
+    };
+    let value = |i: usize| {
+        if mean {
+            column(i).sum::<f64>() / golden.steps as f64
+        } else {
+            membranes[argmax(i)][i]
+        }
+    };
+    let total: f64 = (0..outputs).map(|i| libm::exp(value(i))).sum();
     let label = golden.labels[sample];
     for i in 0..outputs {
-        let error = value(i).exp() / total - f64::from(u8::from(i == label));
+        let error = libm::exp(value(i)) / total - f64::from(u8::from(i == label));
         if mean {
             (0..golden.steps).for_each(|n| by_membrane[n][i] = share * error / golden.steps as f64);
         } else {
             by_membrane[argmax(i)][i] = share * error;
         }
     }
-    (share * (total.ln() - value(label)), by_membrane, by_spike)
+    (share * (libm::log(total) - value(label)), by_membrane, by_spike)
 }
 
 #[test]
@@ -212,13 +238,26 @@ fn golden_surrogate_gradients_f64() {
                 }
             }
         }
-        assert!((loss - case.loss).abs() < 1e-9 * case.loss.abs(), "{}: loss {loss}, {}", case.describe(), case.loss);
+        assert!(
+            (loss - case.loss).abs() < 1e-9 * case.loss.abs(),
+            "{}: loss {loss}, {}",
+            case.describe(),
+            case.loss
+        );
         for (index, sum) in sums.unwrap().iter().enumerate() {
             let error = deviation(&transposed(&sum.weights), &case.grad_weights[index]);
-            assert!(error < 1e-9, "{}: ∂L/∂W of layer {index} off by {error}", case.describe());
+            assert!(
+                error < 1e-9,
+                "{}: ∂L/∂W of layer {index} off by {error}",
+                case.describe()
+            );
             if let Some(recurrent) = &sum.recurrent {
                 let error = deviation(&transposed(recurrent), &case.grad_recurrent[index]);
-                assert!(error < 1e-9, "{}: ∂L/∂V of layer {index} off by {error}", case.describe());
+                assert!(
+                    error < 1e-9,
+                    "{}: ∂L/∂V of layer {index} off by {error}",
+                    case.describe()
+                );
             }
         }
     }
@@ -288,8 +327,18 @@ fn check_fast_path(golden: &Golden, case: &Case, isa: Isa) {
     }
     let weights = PreparedWeights::of(&network, matrices);
     let share = 1.0 / golden.batch as f32;
-    let kind = if case.loss_name == "mean_ce" { LossKind::Mean } else { LossKind::Max };
-    let readout = Readout { kind, logit_scale: 1.0, amplitude: 0.0, outputs: network.outputs(), weight: share };
+    let kind = if case.loss_name == "mean_ce" {
+        LossKind::Mean
+    } else {
+        LossKind::Max
+    };
+    let readout = Readout {
+        kind,
+        logit_scale: 1.0,
+        amplitude: 0.0,
+        outputs: network.outputs(),
+        weight: share,
+    };
     let mut workspace = Workspace::default();
     let mut sum = Gradients::zeros(&network);
     let mut loss = 0.0;
@@ -300,11 +349,18 @@ fn check_fast_path(golden: &Golden, case: &Case, isa: Isa) {
             .iter()
             .enumerate()
             .flat_map(|(n, row)| {
-                row.iter().enumerate().filter(|(_, s)| **s > 0.0).map(move |(i, _)| (n as u32, i as u16))
+                row.iter()
+                    .enumerate()
+                    .filter(|(_, s)| **s > 0.0)
+                    .map(move |(i, _)| (n as u32, i as u16))
             })
             .collect();
         let target = if case.spiking_output() {
-            Target::Spikes { train: &wanted, keep: golden.keep() as f32, weight: share }
+            Target::Spikes {
+                train: &wanted,
+                keep: golden.keep() as f32,
+                weight: share,
+            }
         } else {
             Target::Class(&readout, golden.labels[sample])
         };
@@ -313,10 +369,17 @@ fn check_fast_path(golden: &Golden, case: &Case, isa: Isa) {
         loss += outcome.loss / golden.batch as f64;
     }
     let what = format!("{} on {}", case.describe(), isa.name());
-    assert!((loss - case.loss).abs() < 1e-4 * case.loss.abs(), "{what}: loss {loss}, {}", case.loss);
+    assert!(
+        (loss - case.loss).abs() < 1e-4 * case.loss.abs(),
+        "{what}: loss {loss}, {}",
+        case.loss
+    );
     for index in 0..golden.layers() {
         let (feed_forward, recurrent) = network.connections_of(index);
-        let pairs = [(Some(feed_forward), &case.grad_weights[index]), (recurrent, &case.grad_recurrent[index])];
+        let pairs = [
+            (Some(feed_forward), &case.grad_weights[index]),
+            (recurrent, &case.grad_recurrent[index]),
+        ];
         for (connection, theirs) in pairs {
             let Some(connection) = connection else { continue };
             let [pre, post] = sum.weights[connection].shape();
@@ -324,7 +387,10 @@ fn check_fast_path(golden: &Golden, case: &Case, isa: Isa) {
                 .map(|i| (0..pre).map(|j| f64::from(sum.weights[connection].get(j, i))).collect())
                 .collect();
             let error = deviation(&ours, theirs);
-            assert!(error < 1e-4, "{what}: gradient of connection {connection} off by {error}");
+            assert!(
+                error < 1e-4,
+                "{what}: gradient of connection {connection} off by {error}"
+            );
         }
     }
 }
@@ -333,7 +399,12 @@ fn train_of(rows: &Rows) -> SpikeTrain {
     let mut train = SpikeTrain::default();
     for row in rows {
         train.offsets.push(train.units.len() as u32);
-        train.units.extend(row.iter().enumerate().filter(|(_, s)| **s > 0.0).map(|(unit, _)| unit as u16));
+        train.units.extend(
+            row.iter()
+                .enumerate()
+                .filter(|(_, s)| **s > 0.0)
+                .map(|(unit, _)| unit as u16),
+        );
     }
     train.offsets.push(train.units.len() as u32);
     train

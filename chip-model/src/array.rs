@@ -184,7 +184,7 @@ impl Array {
             .collect();
         let unit = |row: u32, circuit: u16| {
             use crate::dac::Parameter::{GainExc, GainInh};
-            let gain = truth[usize::from(circuit)][if row % 2 == 0 { GainExc } else { GainInh }];
+            let gain = truth[usize::from(circuit)][if row.is_multiple_of(2) { GainExc } else { GainInh }];
             gain as f32 * chip.synapse_factor(row, circuit)
         };
         let channels = |circuit: u16| {

@@ -1,7 +1,5 @@
 //! Chip files that ship with the crate.
 
-use alloc::string::ToString;
-
 use crate::spec::{ChipSpec, SpecError};
 
 /// Names and texts of the built-in chip files.
@@ -24,7 +22,7 @@ pub fn builtin(name: &str) -> Result<ChipSpec, SpecError> {
         let known = BUILTIN.map(|(known, _)| known).join(", ");
         SpecError::Syntax(alloc::format!("no chip is called {name:?}; built in are {known}"))
     })?;
-    ChipSpec::from_toml(&text.to_string())
+    ChipSpec::from_toml(text)
 }
 
 #[cfg(test)]

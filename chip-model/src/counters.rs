@@ -28,7 +28,8 @@ pub struct Counters {
     pub saturated_membrane: u64,
     /// Synaptic events that ran into the largest current.
     pub saturated_current: u64,
-    /// Weights written since the last run.
+    /// Weights written since the last run; whoever runs an array adds them, see
+    /// [`crate::array::Array::take_weight_writes`].
     pub weight_writes: u64,
     /// Integration steps.
     pub ticks: u64,

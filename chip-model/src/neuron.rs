@@ -178,7 +178,11 @@ pub(crate) struct Membranes {
 impl Membranes {
     /// At these potentials, free.
     pub(crate) fn at(v: [f32; LANES]) -> Self {
-        Self { v, held: [0.0; LANES], any_held: false }
+        Self {
+            v,
+            held: [0.0; LANES],
+            any_held: false,
+        }
     }
 }
 
@@ -247,7 +251,12 @@ pub(crate) fn step(
         above[lane] = u32::from(inside >= constants.threshold[lane]);
     }
     let any_above = above.iter().fold(0, |any, &bit| any | bit) != 0;
-    Stepped { before, free, held_before, any_above }
+    Stepped {
+        before,
+        free,
+        held_before,
+        any_above,
+    }
 }
 
 /// How a spike's time within a step is found.
@@ -284,7 +293,11 @@ pub(crate) fn fire(
     // A membrane that was released within this step started at its release.
     let released = stepped.held_before[lane].clamp(0.0, 1.0);
     let rise = now - before;
-    let part = if rise > 0.0 { ((threshold - before) / rise).clamp(0.0, 1.0) } else { 0.0 };
+    let part = if rise > 0.0 {
+        ((threshold - before) / rise).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
     let fraction = released + (1.0 - released) * part;
     let held = constants.hold[lane] - (1.0 - fraction);
     if held >= 0.0 {

@@ -119,6 +119,26 @@ pub enum WiringError {
         /// Available.
         available: usize,
     },
+    /// More circuits joined than the chip can join.
+    #[error("population {population} joins {joined} circuits to a neuron, the chip joins at most {available}")]
+    Joined {
+        /// Index.
+        population: usize,
+        /// Asked for.
+        joined: usize,
+        /// Largest number.
+        available: usize,
+    },
+    /// Two projections to one population on the same signed inputs.
+    #[error("projections {first} and {second} use the same signed inputs of population {population}")]
+    SlotTwice {
+        /// Index.
+        first: usize,
+        /// Index.
+        second: usize,
+        /// Their target.
+        population: usize,
+    },
     /// DAC codes for another number of circuits.
     #[error("there are DAC codes for {given} circuits, the chip has {circuits}")]
     CodeCount {
@@ -151,6 +171,11 @@ impl Wiring {
         ]
     }
 
+    /// Signed inputs that a projection takes of each target neuron.
+    fn slots(&self, projection: &Projection) -> core::ops::Range<usize> {
+        projection.first_slot..projection.first_slot + self.units(projection.source)
+    }
+
     /// Number of a population's first neuron.
     pub fn first_neuron(&self, population: usize) -> usize {
         self.populations[..population]
@@ -177,6 +202,14 @@ impl Wiring {
                     joined,
                 });
             }
+            let available = spec.array.joined_circuits_max.value as usize;
+            if joined > available {
+                return Err(WiringError::Joined {
+                    population: index,
+                    joined,
+                    available,
+                });
+            }
             for &circuit in &population.circuits {
                 let slot = used
                     .get_mut(usize::from(circuit))
@@ -195,14 +228,27 @@ impl Wiring {
             if !source_exists || !exists(projection.target) {
                 return Err(WiringError::NoSuchPopulation(index));
             }
-            let needed = projection.first_slot + self.units(projection.source);
-            let available = self.populations[projection.target].joined * spec.signed_inputs();
+            let slots = self.slots(projection);
+            let (needed, available) = (
+                slots.end,
+                self.populations[projection.target].joined * spec.signed_inputs(),
+            );
             if needed > available {
                 return Err(WiringError::FanIn {
                     projection: index,
                     needed,
                     available,
                 });
+            }
+            for (first, earlier) in self.projections[..index].iter().enumerate() {
+                let other = self.slots(earlier);
+                if earlier.target == projection.target && other.start < slots.end && slots.start < other.end {
+                    return Err(WiringError::SlotTwice {
+                        first,
+                        second: index,
+                        population: projection.target,
+                    });
+                }
             }
         }
         Ok(())

@@ -29,7 +29,8 @@ pub enum Occasion {
 impl Seeds {
     /// From `--seed` and `--chip-seed`.
     pub fn new(master: u64, chip: Option<u64>) -> Self {
-        let derived = Stream::new(Purpose::Seed, &[master]).seed(0, 0, 0);
+        // 63 bits: what TOML's whole numbers hold.
+        let derived = Stream::new(Purpose::Seed, &[master]).seed(0, 0, 0) >> 1;
         Self {
             master,
             chip: chip.unwrap_or(derived),

@@ -6,7 +6,8 @@
 //! samples. The functions are `#[inline(always)]` so that a caller can compile them for a wider
 //! vector unit; the bits are the same.
 
-use super::{Array, Neurons, Noise, State,
+use super::{
+    Array, Neurons, Noise, State,
     state::{Fired, PopulationState},
 };
 use crate::{
@@ -110,7 +111,13 @@ impl Array {
         free_ns: &mut u32,
         counters: &mut Counters,
     ) -> Option<(u32, u16)> {
+        // An input that the wiring does not have leads nowhere: such an event is lost too.
+        let known = |event: &InputEvent| usize::from(event.unit) < self.inputs;
         for event in waiting {
+            if !known(event) {
+                counters.lost_input_events += 1;
+                continue;
+            }
             if let Some(time_ns) = self.input_link.pass(free_ns, event.time_ns) {
                 counters.input_events += 1;
                 return Some((time_ns, event.unit));
@@ -125,7 +132,7 @@ impl Array {
     fn integrate(&self, state: &mut State, step: u32, trial: &Trial) {
         state.fired.clear();
         for (index, (population, now)) in self.populations.iter().zip(&mut state.populations).enumerate() {
-            if let Some(noise) = self.noise.filter(|noise| step % noise.steps == 0) {
+            if let Some(noise) = self.noise.filter(|noise| step.is_multiple_of(noise.steps)) {
                 next_noise(population, now, &noise, step / noise.steps, trial);
             }
             let joined = population.joined;
@@ -147,7 +154,11 @@ impl Array {
                 for lane in 0..LANES {
                     if let Some(fraction) = neuron::fire(constants, membranes, &stepped, lane, self.crossing) {
                         let neuron = (block * LANES + lane) as u16;
-                        state.fired.push(Fired { population: index as u16, neuron, fraction });
+                        state.fired.push(Fired {
+                            population: index as u16,
+                            neuron,
+                            fraction,
+                        });
                     }
                 }
             }
@@ -222,9 +233,13 @@ impl Array {
 #[inline(always)]
 fn next_noise(population: &Neurons, now: &mut PopulationState, noise: &Noise, value: u32, trial: &Trial) {
     // The process begins in its stationary state.
-    let (keep, kick) = if value == 0 { (0.0, 1.0) } else { (noise.keep, noise.kick) };
+    let (keep, kick) = if value == 0 {
+        (0.0, 1.0)
+    } else {
+        (noise.keep, noise.kick)
+    };
     for block in 0..population.blocks.len() {
-        if value % 4 == 0 {
+        if value.is_multiple_of(4) {
             let first = (population.first + block * LANES) as u32;
             now.kicks[block] = trial.membrane.gaussian_lanes(first, value / 4, 0);
         }

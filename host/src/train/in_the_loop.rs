@@ -70,12 +70,15 @@ pub struct InTheLoop<S> {
     decoder: Decoder,
     model: InjectedModel,
     /// The true weights instead of the programmed ones: the oracle.
-    true_weights: Option<fn(&S) -> Result<Vec<Matrix>, SubstrateError>>,
+    true_weights: Option<TrueWeights<S>>,
     isa: Isa,
     recording: Recording,
     workspaces: Pool<InjectedWorkspace>,
     buffers: Pool<Gradients>,
 }
+
+/// Shows the weights ω that a substrate really has.
+type TrueWeights<S> = fn(&S) -> Result<Vec<Matrix>, SubstrateError>;
 
 /// Samples that an evaluation sends to the chip at a time.
 const EVALUATION_BATCH: usize = 1000;

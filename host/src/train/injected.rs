@@ -44,7 +44,10 @@ impl InjectedWeights {
         let transpose = |(matrix, connection): (&Matrix, &Connection)| {
             (connection.source != Below::Inputs).then(|| matrix.transposed())
         };
-        Self { transposed: forward.iter().zip(&connections).map(transpose).collect(), forward }
+        Self {
+            transposed: forward.iter().zip(&connections).map(transpose).collect(),
+            forward,
+        }
     }
 }
 

@@ -43,13 +43,7 @@ pub struct Outcome {
 impl Readout {
     /// Loss and prediction from the readout's membranes `[point][block]`, and its derivative by
     /// them, written into `adjoint` of the same shape.
-    pub fn evaluate(
-        &self,
-        membranes: &[Block],
-        blocks: usize,
-        label: usize,
-        mut adjoint: Option<&mut [Block]>,
-    ) -> Outcome {
+    pub fn evaluate(&self, membranes: &[Block], blocks: usize, label: usize, adjoint: Option<&mut [Block]>) -> Outcome {
         let points = membranes.len() / blocks;
         let mut peak = vec![(f32::NEG_INFINITY, 0); self.outputs];
         let mut sum = vec![0.0_f32; self.outputs];
@@ -69,7 +63,7 @@ impl Readout {
             .map(|class| f64::from(self.logit_scale * value(class)))
             .collect();
         let (probabilities, log_likelihood, prediction) = softmax(&logits, label);
-        if let Some(adjoint) = adjoint.as_deref_mut() {
+        if let Some(adjoint) = adjoint {
             adjoint.fill([0.0; LANES]);
             for class in 0..self.outputs {
                 let error = probabilities[class] - f64::from(u8::from(class == label));
@@ -108,7 +102,7 @@ fn softmax(logits: &[f64], label: usize) -> (Vec<f64>, f64, usize) {
 
 /// The van Rossum distance ½ Σ (λ * (S − Ŝ))² and its derivative by S.
 ///
-/// `spikes` and `target` are `[step][block]`; the kernel is y[n] = keep · y[n−1] + S[n] − Ŝ[n].
+/// `spikes` and `target` are `[step][block]`; the kernel is `y[n] = keep · y[n−1] + S[n] − Ŝ[n]`.
 pub fn van_rossum(
     spikes: &[Block],
     target: &[Block],

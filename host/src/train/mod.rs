@@ -13,7 +13,7 @@
 //! | [`in_the_loop`] | the chip runs forward, the host goes backward |
 //! | [`recursion`] | the discrete training model, event-driven |
 //! | [`exact`], [`grid`], [`injected`] | the model, the grid and the backward pass for recordings |
-//! | [`reference`] | the training model again, dense and in double precision, to be read |
+//! | [`mod@reference`] | the training model again, dense and in double precision, to be read |
 //! | [`surrogate`], [`loss`], [`gradient`], [`optimiser`], [`quantise`], [`initialise`] | the parts |
 //! | [`run`] | epochs and batches |
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! and its exact reverse mode with Θ′ replaced by a surrogate. Inputs and hidden layers are spikes,
-//! so that `W S` and ∂L/∂W = Σ δI[n+1] Sᵀ[n] are sums over events: each event is touched once
+//! so that `W S` and `∂L/∂W = Σ δI[n+1] Sᵀ[n]` are sums over events: each event is touched once
 //! forward and once backward. One sample is treated at a time, so that its state stays in cache.
 
 use spikeloop_chip::event::InputEvent;

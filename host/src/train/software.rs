@@ -45,7 +45,7 @@ pub fn recursion_of(
 }
 
 /// Factor from ω to the recursion's W, so that the areas of their postsynaptic potentials match:
-/// Σ_n U[n] dt = W dt / ((1−α)(1−β)) = ω τ_mem.
+/// `Σ_n U[n] dt = W dt / ((1−α)(1−β)) = ω τ_mem`.
 pub fn weight_scale(network: &Network, dt_us: f64) -> f64 {
     let nominal = &network.nominal;
     let gap = |tau_us: f64| -libm::expm1(-dt_us / tau_us);
