@@ -28,7 +28,7 @@ pub fn builtin(name: &str) -> Result<ChipSpec, SpecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::String;
+    use std::string::{String, ToString};
 
     #[test]
     fn every_built_in_chip_is_valid() {

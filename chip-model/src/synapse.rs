@@ -91,15 +91,15 @@ impl Synapses {
         let row = &self.step[pre * self.blocks..(pre + 1) * self.blocks];
         let mut saturated = [0_u32; LANES];
         for (step, currents) in row.iter().zip(currents.chunks_exact_mut(joined)) {
-            let current = &mut currents[member];
+            let (q, mut exc, mut inh) = (*step, currents[member].exc, currents[member].inh);
             for lane in 0..LANES {
-                let q = step[lane];
-                let exc = current.exc[lane] + if q > 0.0 { q } else { 0.0 };
-                let inh = current.inh[lane] + if q < 0.0 { -q } else { 0.0 };
-                saturated[lane] += u32::from(exc > limit) + u32::from(inh > limit);
-                current.exc[lane] = if exc > limit { limit } else { exc };
-                current.inh[lane] = if inh > limit { limit } else { inh };
+                exc[lane] += if q[lane] > 0.0 { q[lane] } else { 0.0 };
+                inh[lane] += if q[lane] < 0.0 { -q[lane] } else { 0.0 };
+                saturated[lane] += u32::from(exc[lane] > limit) + u32::from(inh[lane] > limit);
+                exc[lane] = if exc[lane] > limit { limit } else { exc[lane] };
+                inh[lane] = if inh[lane] > limit { limit } else { inh[lane] };
             }
+            (currents[member].exc, currents[member].inh) = (exc, inh);
         }
         saturated.iter().sum()
     }

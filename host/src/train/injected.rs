@@ -262,10 +262,12 @@ fn add_events(
     for &(unit, slot) in spikes {
         let ages = usize::from(slot) * wide;
         for (block, row) in gradient.row_mut(usize::from(unit)).iter_mut().enumerate() {
-            let (charge, potential) = (&exact.charge[ages + block], &exact.potential[ages + block]);
+            let (charge, potential) = (exact.charge[ages + block], exact.potential[ages + block]);
+            let (mut total, di, du) = (*row, di[block], du[block]);
             for lane in 0..LANES {
-                row[lane] += charge[lane] * di[block][lane] + potential[lane] * du[block][lane];
+                total[lane] += charge[lane] * di[lane] + potential[lane] * du[lane];
             }
+            *row = total;
         }
     }
 }

@@ -309,17 +309,17 @@ fn forward_layer(
         trace.spikes.offsets.push(first as u32);
         let out = &mut trace.membranes[step * wide..(step + 1) * wide];
         for block in 0..wide {
-            let (u, i) = (&mut membrane[block], &mut current[block]);
-            out[block] = *u;
-            let mut any = 0_u32;
+            let (mut u, mut i) = (membrane[block], current[block]);
+            out[block] = u;
+            let mut fired = [0_u32; LANES];
             for lane in 0..LANES {
-                let fired = u[lane] > threshold;
-                any |= u32::from(fired);
-                let reset = if fired { layer.threshold } else { 0.0 };
+                fired[lane] = u32::from(u[lane] > threshold);
+                let reset = if u[lane] > threshold { layer.threshold } else { 0.0 };
                 u[lane] = layer.beta * u[lane] + i[lane] - reset;
                 i[lane] *= layer.alpha;
             }
-            if any != 0 {
+            (membrane[block], current[block]) = (u, i);
+            if fired.iter().fold(0, |any, &bit| any | bit) != 0 {
                 let fired = (0..LANES).filter(|&lane| out[block][lane] > threshold);
                 trace
                     .spikes
@@ -342,9 +342,12 @@ fn forward_layer(
 #[inline(always)]
 pub(crate) fn add_row(sum: &mut [Block], row: &[Block]) {
     for (sum, row) in sum.iter_mut().zip(row) {
+        // Whole blocks go through registers; in place, the compiler adds lane by lane.
+        let (mut total, row) = (*sum, *row);
         for lane in 0..LANES {
-            sum[lane] += row[lane];
+            total[lane] += row[lane];
         }
+        *sum = total;
     }
 }
 
@@ -486,12 +489,13 @@ fn backward_layer<D: Derivative>(
         let output = inputs.output.map(|output| &output[rows]);
         if !layer.spiking {
             for block in 0..wide {
+                let external = output.map_or([0.0; LANES], |output| output[block]);
+                let (next, mut du, mut di) = (membrane[block], [0.0; LANES], current[block]);
                 for lane in 0..LANES {
-                    let external = output.map_or(0.0, |output| output[block][lane]);
-                    let next = membrane[block][lane];
-                    membrane[block][lane] = layer.beta * next + external;
-                    current[block][lane] = layer.alpha * current[block][lane] + next;
+                    du[lane] = layer.beta * next[lane] + external[lane];
+                    di[lane] = layer.alpha * di[lane] + next[lane];
                 }
+                (membrane[block], current[block]) = (du, di);
             }
             continue;
         }
@@ -511,14 +515,15 @@ fn backward_layer<D: Derivative>(
             if let Some(transposed) = inputs.recurrent {
                 add_products(&mut slope, transposed, block, later);
             }
+            let external = output.map_or([0.0; LANES], |output| output[block]);
+            let (next, u, mut du, mut di) = (membrane[block], u[block], [0.0; LANES], current[block]);
             for lane in 0..LANES {
-                let next = membrane[block][lane];
-                let external = output.map_or(0.0, |output| output[block][lane]);
-                let by_spike = slope[lane] + external - reset * next;
-                let h = derivative.at(u[block][lane] - layer.threshold);
-                membrane[block][lane] = layer.beta * next + h * by_spike;
-                current[block][lane] = layer.alpha * current[block][lane] + next;
+                let by_spike = slope[lane] + external[lane] - reset * next[lane];
+                let h = derivative.at(u[lane] - layer.threshold);
+                du[lane] = layer.beta * next[lane] + h * by_spike;
+                di[lane] = layer.alpha * di[lane] + next[lane];
             }
+            (membrane[block], current[block]) = (du, di);
         }
     }
 }
@@ -526,10 +531,12 @@ fn backward_layer<D: Derivative>(
 /// sum += Σ_k `transposed[k][block]` · `adjoint[k]`
 #[inline(always)]
 pub(crate) fn add_products(sum: &mut Block, transposed: &Matrix, block: usize, adjoint: &[Block]) {
+    let mut total = *sum;
     for (k, &factor) in adjoint.as_flattened()[..transposed.shape()[0]].iter().enumerate() {
-        let row = &transposed.row(k)[block];
+        let row = transposed.row(k)[block];
         for lane in 0..LANES {
-            sum[lane] += factor * row[lane];
+            total[lane] += factor * row[lane];
         }
     }
+    *sum = total;
 }
