@@ -199,7 +199,7 @@ impl Default for NetworkSection {
             reset_lsb: 80.0,
             threshold_lsb: 125.0,
             readout_leak_lsb: 120.0,
-            weight_range: vec![4.0],
+            weight_range: vec![6.0, 16.0],
             initial: InitialActivity::default(),
         }
     }
@@ -291,13 +291,13 @@ impl Default for TrainingSection {
     fn default() -> Self {
         Self {
             methods: Method::ALL.to_vec(),
-            epochs: 40,
-            batch: 100,
-            learning_rate: 0.005,
+            epochs: 30,
+            batch: 50,
+            learning_rate: 0.03,
             schedule: Schedule::Cosine,
             adam: AdamSettings::default(),
             loss: LossKind::Max,
-            logit_scale: 4.0,
+            logit_scale: 8.0,
             van_rossum_tau_us: 6.0,
             van_rossum_interval_us: 4.0,
             surrogate: Shape::Superspike,
@@ -305,7 +305,7 @@ impl Default for TrainingSection {
             reset_in_gradient: false,
             dropout: 0.0,
             inject: Inject::SpikesAndMembranes,
-            refine: 1,
+            refine: 2,
             ideal_dt_us: 0.2,
             validate: false,
         }
