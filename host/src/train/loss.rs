@@ -165,7 +165,7 @@ mod tests {
             readout.evaluate(&membranes, 1, 1, Some(&mut adjoint));
             for k in 0..5 {
                 for class in 0..3 {
-                    let mut shifted = |by: f32| {
+                    let shifted = |by: f32| {
                         let mut moved = membranes.clone();
                         moved[k][class] += by;
                         total(&moved)
