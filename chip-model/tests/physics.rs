@@ -1102,12 +1102,12 @@ fn no_interval_means_no_samples() {
 
 #[test]
 fn weights_that_cannot_be_are_refused_and_change_nothing() {
-    let spec = ideal(3, 4);
+    let spec = ideal(3, 5);
     let circuits = [default_circuit(&spec); 3];
     let wiring = Wiring {
         inputs: 2,
         populations: vec![Population::spiking(3, 1, vec![0, 1, 2])],
-        projections: vec![from_inputs(0), between(0, 0, 0)],
+        projections: vec![from_inputs(0), between(0, 0, 2)],
     };
     // The second projection has three sources of its own population.
     let mut array = Array::from_circuits(&spec, &wiring, &circuits, Crossing::Interpolated).unwrap();
@@ -1221,6 +1221,24 @@ fn wiring_that_cannot_be_is_refused() {
             WiringError::NoSuchPopulation(1)
         );
     }
+    assert_eq!(
+        refused(&|wiring| wiring.projections[1] = between(1, 0, 1)),
+        WiringError::SlotTwice {
+            first: 0,
+            second: 1,
+            population: 0
+        }
+    );
+    let mut narrow = spec.clone();
+    narrow.array.joined_circuits_max.value = 1.0;
+    assert_eq!(
+        good.check(&narrow),
+        Err(WiringError::Joined {
+            population: 0,
+            joined: 2,
+            available: 1
+        })
+    );
     assert_eq!(
         refused(&|wiring| wiring.projections[1].first_slot = 2),
         WiringError::FanIn {
