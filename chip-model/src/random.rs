@@ -346,4 +346,44 @@ mod tests {
         let expected = n * 6.334e-5;
         assert!((f64::from(beyond4) - expected).abs() < 5.0 * expected.sqrt());
     }
+
+    /// Words of a stream one after the other, for `rand_distr`.
+    struct Sequence(Stream, u32);
+
+    impl rand::rand_core::TryRng for Sequence {
+        type Error = core::convert::Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            self.1 += 1;
+            Ok(self.0.words(self.1, 0, 0)[0])
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            self.1 += 1;
+            Ok(self.0.seed(self.1, 0, 0))
+        }
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+            bytes.iter_mut().try_for_each(|byte| {
+                *byte = self.try_next_u32()? as u8;
+                Ok(())
+            })
+        }
+    }
+
+    /// Two-sample Kolmogorov–Smirnov against the ziggurat of `rand_distr`, at a false-alarm rate of
+    /// 10⁻⁶.
+    #[test]
+    fn gaussians_are_distributed_like_those_of_an_independent_implementation() {
+        use rand_distr::{Distribution, StandardNormal};
+        let n = 20_000;
+        let stream = Stream::new(Purpose::MembraneNoise, &[11]);
+        let mut ours: std::vec::Vec<f64> = (0..n).map(|k| f64::from(stream.gaussian(k, 1, 0))).collect();
+        let mut words = Sequence(Stream::new(Purpose::Benchmark, &[12]), 0);
+        let mut theirs: std::vec::Vec<f64> = (0..n).map(|_| StandardNormal.sample(&mut words)).collect();
+        ours.sort_by(f64::total_cmp);
+        theirs.sort_by(f64::total_cmp);
+        let below = |all: &[f64], z: f64| all.partition_point(|&x| x <= z) as f64 / f64::from(n);
+        let apart = |z: &f64| (below(&ours, *z) - below(&theirs, *z)).abs();
+        let distance = ours.iter().chain(&theirs).map(apart).fold(0.0, f64::max);
+        let critical = libm::sqrt(-0.5 * libm::log(0.5e-6)) * libm::sqrt(2.0 / f64::from(n));
+        assert!(distance < critical, "{distance} {critical}");
+    }
 }
