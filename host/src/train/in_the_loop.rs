@@ -19,7 +19,7 @@ use crate::{
         gradient::{Gradients, accumulate},
         grid::{Decoder, Grid},
         injected::{InjectedModel, InjectedWeights, InjectedWorkspace},
-        loss::{LossKind, Outcome, Readout, van_rossum},
+        loss::{LossKind, Outcome, Readout, most_spikes, van_rossum},
         quantise::Quantiser,
         software::SpikeTargets,
         surrogate::Surrogate,
@@ -210,10 +210,9 @@ impl<S: Substrate> InTheLoop<S> {
         }
         let keep = libm::exp(-dt / targets.tau_us) as f32;
         let loss = van_rossum(&spikes, &target, wide, keep, readout.weight, output_adjoint);
-        let most = counts.iter().copied().max().unwrap_or(0);
         Outcome {
             loss,
-            prediction: counts.iter().position(|&count| count == most).unwrap_or(0),
+            prediction: most_spikes(&counts),
         }
     }
 }

@@ -100,6 +100,12 @@ fn softmax(logits: &[f64], label: usize) -> (Vec<f64>, f64, usize) {
     (powers.iter().map(|power| power / total).collect(), log_likelihood, best)
 }
 
+/// The class whose neuron spiked most, the first of equals.
+pub fn most_spikes(counts: &[u32]) -> usize {
+    let most = counts.iter().copied().max().unwrap_or(0);
+    counts.iter().position(|&count| count == most).unwrap_or(0)
+}
+
 /// The van Rossum distance ½ Σ (λ * (S − Ŝ))² and its derivative by S.
 ///
 /// `spikes` and `target` are `[step][block]`; the kernel is `y[n] = keep · y[n−1] + S[n] − Ŝ[n]`.

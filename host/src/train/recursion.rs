@@ -18,7 +18,7 @@ use crate::{
     network::Network,
     train::{
         gradient::Gradients,
-        loss::{LossKind, Outcome, Readout, van_rossum},
+        loss::{LossKind, Outcome, Readout, most_spikes, van_rossum},
         surrogate::{Derivative, Surrogate, with_derivative},
     },
 };
@@ -222,10 +222,9 @@ impl Recursion {
                     wanted[step as usize * wide + usize::from(unit) / LANES][usize::from(unit) % LANES] = 1.0;
                 }
                 let loss = van_rossum(spikes, wanted, wide, keep, weight, &mut workspace.output_adjoint);
-                let most = counts.iter().copied().max().unwrap_or(0);
                 Outcome {
                     loss,
-                    prediction: counts.iter().position(|&count| count == most).unwrap_or(0),
+                    prediction: most_spikes(&counts),
                 }
             }
         }
@@ -242,10 +241,9 @@ pub fn predict(readout: &Readout, network: &Network, workspace: &Workspace, labe
             .units
             .iter()
             .for_each(|&unit| counts[usize::from(unit)] += 1);
-        let most = counts.iter().copied().max().unwrap_or(0);
         return Outcome {
             loss: 0.0,
-            prediction: counts.iter().position(|&count| count == most).unwrap_or(0),
+            prediction: most_spikes(&counts),
         };
     }
     readout.evaluate(&trace.membranes, blocks(network.outputs()), label, None)
