@@ -4,11 +4,12 @@ use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 use spikeloop::{
+    blocks::LANES,
     compare::{Row, compare},
     experiment::{BUILT_IN, Experiment, Method},
     isa::Isa,
     lab::{Lab, load_chip, load_data},
-    matrix::{LANES, Matrix},
+    matrix::Matrix,
     network::{Layer, Network, Nominal},
     seeds::{Occasion, Seeds},
     substrate::{ConfigurationSeed, EventBatch, IdealNetwork, RecordRequest, Recording, Substrate, TrialSeed},

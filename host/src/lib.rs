@@ -1,6 +1,7 @@
 //! Chip-in-the-loop training on an emulated analog neuromorphic chip.
 
 pub mod bench;
+pub mod blocks;
 pub mod checkpoint;
 pub mod compare;
 pub mod data;

@@ -1,27 +1,18 @@
 //! Weight matrices `[pre][post]`, rows padded to whole blocks of 16 lanes.
 
-/// Neurons treated side by side.
-pub const LANES: usize = 16;
-
-/// One value for each of 16 neighbouring neurons.
-pub type Block = [f32; LANES];
-
-/// Number of blocks that hold `n` values.
-pub fn blocks(n: usize) -> usize {
-    n.div_ceil(LANES)
-}
+use crate::blocks::{Block, Blocks, LANES, blocks};
 
 /// A dense matrix `[pre][post]`; padding lanes are zero.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
     shape: [usize; 2],
-    data: Vec<Block>,
+    data: Blocks,
 }
 
 impl Matrix {
     /// All zero.
     pub fn zeros(shape: [usize; 2]) -> Self {
-        let data = vec![[0.0; LANES]; shape[0] * blocks(shape[1])];
+        let data = Blocks::zeros(shape[0] * blocks(shape[1]));
         Self { shape, data }
     }
 

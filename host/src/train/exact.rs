@@ -14,7 +14,7 @@
 
 use spikeloop_chip::neuron::psp;
 
-use crate::matrix::{Block, LANES, blocks};
+use crate::blocks::{Blocks, LANES, blocks};
 
 /// Parts of a bin in which spike times are told apart.
 pub const SLOTS: usize = 16;
@@ -23,21 +23,21 @@ pub const SLOTS: usize = 16;
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExactLayer {
     /// α, `[block]`.
-    pub alpha: Vec<Block>,
+    pub alpha: Blocks,
     /// β, `[block]`.
-    pub beta: Vec<Block>,
+    pub beta: Blocks,
     /// κ, `[block]`.
-    pub kappa: Vec<Block>,
+    pub kappa: Blocks,
     /// a by age of the spike, `[slot][block]`.
-    pub charge: Vec<Block>,
+    pub charge: Blocks,
     /// b by age of the spike, `[slot][block]`.
-    pub potential: Vec<Block>,
+    pub potential: Blocks,
     /// What is left of a reset by its age, `[slot][block]`.
-    pub reset_left: Vec<Block>,
+    pub reset_left: Blocks,
     /// Mean of a over the bin, `[block]`: for spikes that might have been.
-    pub mean_charge: Vec<Block>,
+    pub mean_charge: Blocks,
     /// Mean of b over the bin, `[block]`.
-    pub mean_potential: Vec<Block>,
+    pub mean_potential: Blocks,
 }
 
 impl ExactLayer {
@@ -45,7 +45,7 @@ impl ExactLayer {
     pub fn new(tau_mem_us: &[f64], tau_syn_us: &[f64], dt_us: f64) -> Self {
         let size = tau_mem_us.len();
         let fill = |f: &dyn Fn(f64, f64) -> f64| {
-            let mut out = vec![[0.0; LANES]; blocks(size)];
+            let mut out = Blocks::zeros(blocks(size));
             for n in 0..size {
                 out[n / LANES][n % LANES] = f(tau_mem_us[n], tau_syn_us[n]) as f32;
             }
@@ -54,7 +54,7 @@ impl ExactLayer {
         let age = |slot: usize| (slot as f64 + 0.5) / SLOTS as f64 * dt_us;
         let by_age = |f: &dyn Fn(f64, f64, f64) -> f64| {
             let rows = (0..SLOTS).map(|slot| fill(&|mem, syn| f(age(slot), mem, syn)));
-            rows.collect::<Vec<_>>().concat()
+            rows.flat_map(|row| row.to_vec()).collect()
         };
         let mean = |f: &dyn Fn(f64, f64, f64) -> f64| {
             fill(&|mem, syn| (0..SLOTS).map(|slot| f(age(slot), mem, syn)).sum::<f64>() / SLOTS as f64)

@@ -37,7 +37,7 @@ impl Gradients {
     /// Back to zero.
     fn clear(&mut self) {
         for matrix in &mut self.weights {
-            matrix.data_mut().fill([0.0; crate::matrix::LANES]);
+            matrix.data_mut().fill([0.0; crate::blocks::LANES]);
         }
         self.spikes.fill(0.0);
         self.loss = 0.0;

@@ -3,7 +3,7 @@
 use spikeloop_chip::{event::InputEvent, spec::ChipSpec};
 
 use crate::{
-    matrix::{Block, LANES, blocks},
+    blocks::{Block, Blocks, LANES, blocks},
     network::Network,
     substrate::{Oracle, Recording},
     train::exact::SLOTS,
@@ -88,7 +88,7 @@ impl BinnedSpikes {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GridLayer {
     /// U, `[bin][block]`, in units of the threshold; exactly 1 in bins that hold a spike.
-    pub membranes: Vec<Block>,
+    pub membranes: Blocks,
     /// Spikes at the time at which they act on others.
     pub spikes: BinnedSpikes,
 }
@@ -106,9 +106,9 @@ pub struct GridSample {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoder {
     /// `[layer][block]`
-    scale: Vec<Vec<Block>>,
+    scale: Vec<Blocks>,
     /// `[layer][block]`
-    shift: Vec<Vec<Block>>,
+    shift: Vec<Blocks>,
 }
 
 impl Decoder {
@@ -142,7 +142,7 @@ impl Decoder {
     fn build(network: &Network, of: impl Fn(usize, usize) -> (f64, f64)) -> Self {
         let (mut scales, mut shifts) = (Vec::new(), Vec::new());
         for (layer, shape) in network.layers.iter().enumerate() {
-            let mut scale = vec![[0.0; LANES]; blocks(shape.size)];
+            let mut scale = Blocks::zeros(blocks(shape.size));
             let mut shift = scale.clone();
             for n in 0..shape.size {
                 let (by, to) = of(layer, network.first_neuron(layer) + n);
@@ -159,11 +159,10 @@ impl Decoder {
     }
 
     /// U of a layer at the ADC's samples, `[point][block]`.
-    pub fn decode(&self, network: &Network, layer: usize, recording: &Recording, sample: usize, out: &mut Vec<Block>) {
+    pub fn decode(&self, network: &Network, layer: usize, recording: &Recording, sample: usize, out: &mut Blocks) {
         let (first, size) = (network.first_neuron(layer), network.layers[layer].size);
         let wide = blocks(size);
-        out.clear();
-        out.resize(recording.points * wide, [0.0; LANES]);
+        out.reset(recording.points * wide);
         for point in 0..recording.points {
             let start = point * recording.columns + first;
             let row = &mut out[point * wide..(point + 1) * wide];
@@ -196,7 +195,7 @@ impl GridSample {
         self.inputs.fill(grid, grid.delay_ns[0], inputs);
         self.layers.resize_with(network.layers.len(), GridLayer::default);
         let (times, neurons) = recording.spikes(sample);
-        let mut decoded = Vec::new();
+        let mut decoded = Blocks::default();
         for (layer, out) in self.layers.iter_mut().enumerate() {
             let (first, size) = (network.first_neuron(layer), network.layers[layer].size);
             let wide = blocks(size);
@@ -224,9 +223,9 @@ impl GridSample {
 }
 
 /// Linear interpolation to `refine` bins a sample; U is 0 before the run.
-fn interpolate(samples: &[Block], wide: usize, refine: usize, out: &mut Vec<Block>) {
+fn interpolate(samples: &[Block], wide: usize, refine: usize, out: &mut Blocks) {
     out.clear();
-    let still = vec![[0.0; LANES]; wide];
+    let still = Blocks::zeros(wide);
     let mut before = &still[..];
     for sample in samples.chunks_exact(wide) {
         for part in 1..=refine {
@@ -271,7 +270,7 @@ mod tests {
     #[test]
     fn interpolation_keeps_the_samples() {
         let samples = [[1.0; LANES], [3.0; LANES]];
-        let mut out = Vec::new();
+        let mut out = Blocks::default();
         interpolate(&samples, 1, 2, &mut out);
         assert_eq!(out.iter().map(|row| row[0]).collect::<Vec<_>>(), [0.5, 1.0, 2.0, 3.0]);
     }

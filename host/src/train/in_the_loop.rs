@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use spikeloop_chip::{counters::Counters, drift::Environment, energy::Ledger, spec::ChipSpec};
 
 use crate::{
+    blocks::{Block, Blocks, LANES, blocks},
     data::SpikeDataset,
     isa::Isa,
-    matrix::{Block, Matrix, blocks},
+    matrix::Matrix,
     network::Network,
     placement::Placement,
     pool::Pool,
@@ -184,15 +185,15 @@ impl<S: Substrate> InTheLoop<S> {
         } = workspace;
         let output = &sample.layers[self.network().layers.len() - 1];
         let wide = blocks(readout.outputs);
-        output_adjoint.resize(self.grid.bins() * wide, [0.0; crate::matrix::LANES]);
+        output_adjoint.resize(self.grid.bins() * wide);
         if readout.kind != LossKind::VanRossum {
             return readout.evaluate(&output.membranes, wide, label.into(), Some(output_adjoint));
         }
         let mut counts = vec![0_u32; readout.outputs];
-        let mut spikes = vec![[0.0; crate::matrix::LANES]; output_adjoint.len()];
-        let mut target: Vec<Block> = spikes.clone();
+        let mut spikes = Blocks::zeros(output_adjoint.len());
+        let mut target: Blocks = spikes.clone();
         let add = |to: &mut [Block], bin: usize, unit: usize| {
-            to[bin * wide + unit / crate::matrix::LANES][unit % crate::matrix::LANES] += 1.0;
+            to[bin * wide + unit / LANES][unit % LANES] += 1.0;
         };
         for bin in 0..self.grid.bins() {
             for &(unit, _) in output.spikes.at(bin) {

@@ -1,8 +1,9 @@
 //! The backward pass of chip-in-the-loop training: ideal dynamics, at the values that the chip had.
 
 use crate::{
+    blocks::{Block, Blocks, LANES, blocks},
     isa::{Isa, Kernel},
-    matrix::{Block, LANES, Matrix, blocks},
+    matrix::Matrix,
     network::{Below, Connection, Network},
     train::{
         exact::ExactLayer,
@@ -57,10 +58,10 @@ pub struct InjectedWorkspace {
     /// The sample on the grid.
     pub sample: GridSample,
     /// ∂L/∂U of the output (∂L/∂S where it spikes), `[bin][block]`.
-    pub output_adjoint: Vec<Block>,
+    pub output_adjoint: Blocks,
     /// ∂L by a unit charge arriving in a bin, of the present layer and the one above.
-    arrival: [Vec<Block>; 2],
-    spike_slope: Vec<Block>,
+    arrival: [Blocks; 2],
+    spike_slope: Blocks,
 }
 
 impl InjectedModel {
@@ -72,7 +73,7 @@ impl InjectedModel {
             let below = below.last().map_or(&sample.inputs, |layer| &layer.spikes);
             let exact = &self.layers[layer];
             let wide = blocks(network.layers[layer].size);
-            let mut u = vec![[0.0_f32; LANES]; wide];
+            let mut u = Blocks::zeros(wide);
             let mut i = u.clone();
             for bin in 0..self.bins {
                 let GridLayer { membranes, spikes } = &mut rest[0];
@@ -176,7 +177,7 @@ impl<D: Derivative> Kernel for Backward<'_, D> {
             let to_above = to_above.and_then(|index| weights.transposed[index].as_ref());
             let to_itself = recurrent.and_then(|index| weights.transposed[index].as_ref());
             let wide = blocks(size);
-            here.resize(model.bins * wide, [0.0; LANES]);
+            here.resize(model.bins * wide);
             let exact = &model.layers[layer];
             let below = layer
                 .checked_sub(1)
@@ -188,9 +189,10 @@ impl<D: Derivative> Kernel for Backward<'_, D> {
                 0.0
             };
             // Adjoints of U and I at the end of the bin after the present one.
-            let mut du = vec![[0.0_f32; LANES]; wide];
+            let mut du = Blocks::zeros(wide);
             let mut di = du.clone();
             let mut later = du.clone();
+            let mut slopes = du.clone();
             for bin in (0..model.bins).rev() {
                 // What flows back from later bins, before anything of this bin is added.
                 for block in 0..wide {
@@ -203,6 +205,20 @@ impl<D: Derivative> Kernel for Backward<'_, D> {
                     }
                 }
                 let external = (layer == last).then(|| &output_adjoint[bin * wide..(bin + 1) * wide]);
+                slopes.copy_from_slice(spike_slope);
+                if let Some(transposed) = to_above {
+                    let above_wide = above.len() / model.bins;
+                    add_products(
+                        &mut slopes,
+                        transposed,
+                        &above[bin * above_wide..(bin + 1) * above_wide],
+                    );
+                }
+                if let Some(transposed) = to_itself {
+                    // A neuron's spike moves its neighbours later in the same bin at the
+                    // earliest; the loop through several of them within one bin is left out.
+                    add_products(&mut slopes, transposed, &later);
+                }
                 for block in 0..wide {
                     let output = external.map_or([0.0; LANES], |rows| rows[block]);
                     if !spiking {
@@ -211,21 +227,7 @@ impl<D: Derivative> Kernel for Backward<'_, D> {
                         }
                         continue;
                     }
-                    let mut slope = spike_slope[block];
-                    if let Some(transposed) = to_above {
-                        let above_wide = above.len() / model.bins;
-                        add_products(
-                            &mut slope,
-                            transposed,
-                            block,
-                            &above[bin * above_wide..(bin + 1) * above_wide],
-                        );
-                    }
-                    if let Some(transposed) = to_itself {
-                        // A neuron's spike moves its neighbours later in the same bin at the
-                        // earliest; the loop through several of them within one bin is left out.
-                        add_products(&mut slope, transposed, block, &later);
-                    }
+                    let slope = slopes[block];
                     let u = &own.membranes[bin * wide + block];
                     for lane in 0..LANES {
                         let by_spike = slope[lane] + output[lane] - reset * du[block][lane];

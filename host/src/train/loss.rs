@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::matrix::{Block, LANES};
+use crate::blocks::{Block, Blocks, LANES};
 
 /// What training minimises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +117,7 @@ pub fn van_rossum(
     weight: f32,
     adjoint: &mut [Block],
 ) -> f64 {
-    let mut trace = vec![[0.0_f32; LANES]; blocks];
+    let mut trace = Blocks::zeros(blocks);
     let mut loss = 0.0;
     for (k, y) in adjoint.iter_mut().enumerate() {
         let trace = &mut trace[k % blocks];
@@ -128,7 +128,7 @@ pub fn van_rossum(
         *y = *trace;
     }
     // The derivative filters the same kernel backwards in time.
-    let mut behind = vec![[0.0_f32; LANES]; blocks];
+    let mut behind = Blocks::zeros(blocks);
     for (k, y) in adjoint.iter_mut().enumerate().rev() {
         let behind = &mut behind[k % blocks];
         for lane in 0..LANES {

@@ -13,8 +13,9 @@
 use spikeloop_chip::event::InputEvent;
 
 use crate::{
+    blocks::{Block, Blocks, LANES, blocks},
     isa::{Isa, Kernel},
-    matrix::{Block, LANES, Matrix, blocks},
+    matrix::Matrix,
     network::Network,
     train::{
         gradient::Gradients,
@@ -53,7 +54,7 @@ pub struct Recursion {
 #[derive(Clone, Debug, Default)]
 pub struct LayerTrace {
     /// U before the reset, `[step][block]`.
-    pub membranes: Vec<Block>,
+    pub membranes: Blocks,
     /// Spikes.
     pub spikes: SpikeTrain,
 }
@@ -98,13 +99,13 @@ pub struct Workspace {
     /// `[layer]`
     pub layers: Vec<LayerTrace>,
     /// Adjoint of the output's membranes or spikes, `[step][block]`.
-    output_adjoint: Vec<Block>,
+    output_adjoint: Blocks,
     /// Output spikes and their target, dense, for the van Rossum distance.
-    dense: [Vec<Block>; 2],
+    dense: [Blocks; 2],
     /// δI[n+1] of the present layer and of the one above, `[step][block]`.
-    current_adjoint: [Vec<Block>; 2],
+    current_adjoint: [Blocks; 2],
     /// Constant part of ∂L/∂S, `[block]`.
-    spike_slope: Vec<Block>,
+    spike_slope: Blocks,
 }
 
 /// Weights as the recursion sees them, with the transposes that going backward needs.
@@ -199,7 +200,7 @@ impl Recursion {
         let outputs = network.outputs();
         let wide = blocks(outputs);
         let trace = &workspace.layers[network.layers.len() - 1];
-        workspace.output_adjoint.resize(self.steps * wide, [0.0; LANES]);
+        workspace.output_adjoint.resize(self.steps * wide);
         match target {
             Target::Class(readout, label) => {
                 readout.evaluate(&trace.membranes, wide, label, Some(&mut workspace.output_adjoint))
@@ -207,8 +208,7 @@ impl Recursion {
             Target::Spikes { train, keep, weight } => {
                 let [spikes, wanted] = &mut workspace.dense;
                 for dense in [&mut *spikes, &mut *wanted] {
-                    dense.clear();
-                    dense.resize(self.steps * wide, [0.0; LANES]);
+                    dense.reset(self.steps * wide);
                 }
                 let mut counts = vec![0_u32; outputs];
                 for step in 0..self.steps {
@@ -295,11 +295,11 @@ fn forward_layer(
     trace: &mut LayerTrace,
 ) {
     let wide = blocks(size);
-    trace.membranes.resize(steps * wide, [0.0; LANES]);
+    trace.membranes.resize(steps * wide);
     trace.spikes.offsets.clear();
     trace.spikes.units.clear();
-    let mut current = vec![[0.0_f32; LANES]; wide];
-    let mut membrane = vec![[0.0_f32; LANES]; wide];
+    let mut current = Blocks::zeros(wide);
+    let mut membrane = Blocks::zeros(wide);
     // A readout never reaches its threshold.
     let threshold = if layer.spiking { layer.threshold } else { f32::INFINITY };
     for step in 0..steps {
@@ -309,20 +309,18 @@ fn forward_layer(
         for block in 0..wide {
             let (mut u, mut i) = (membrane[block], current[block]);
             out[block] = u;
-            let mut fired = [0_u32; LANES];
+            let mut fired = 0_u32;
             for lane in 0..LANES {
-                fired[lane] = u32::from(u[lane] > threshold);
+                fired |= u32::from(u[lane] > threshold) << lane;
                 let reset = if u[lane] > threshold { layer.threshold } else { 0.0 };
                 u[lane] = layer.beta * u[lane] + i[lane] - reset;
                 i[lane] *= layer.alpha;
             }
             (membrane[block], current[block]) = (u, i);
-            if fired.iter().fold(0, |any, &bit| any | bit) != 0 {
-                let fired = (0..LANES).filter(|&lane| out[block][lane] > threshold);
-                trace
-                    .spikes
-                    .units
-                    .extend(fired.map(|lane| (block * LANES + lane) as u16));
+            while fired != 0 {
+                let lane = fired.trailing_zeros() as usize;
+                trace.spikes.units.push((block * LANES + lane) as u16);
+                fired &= fired - 1;
             }
         }
         for &unit in below.at(step) {
@@ -339,13 +337,9 @@ fn forward_layer(
 
 #[inline(always)]
 pub(crate) fn add_row(sum: &mut [Block], row: &[Block]) {
-    for (sum, row) in sum.iter_mut().zip(row) {
-        // Whole blocks go through registers; in place, the compiler adds lane by lane.
-        let (mut total, row) = (*sum, *row);
-        for lane in 0..LANES {
-            total[lane] += row[lane];
-        }
-        *sum = total;
+    // Flat, because over blocks the compiler gathers lane by lane.
+    for (sum, row) in sum.as_flattened_mut().iter_mut().zip(row.as_flattened()) {
+        *sum += row;
     }
 }
 
@@ -424,10 +418,9 @@ pub(crate) fn count_and_regularise(
     per_spike: f32,
     constant: &[f32],
     counts: &mut [f32],
-    slope: &mut Vec<Block>,
+    slope: &mut Blocks,
 ) {
-    slope.clear();
-    slope.resize(blocks(counts.len()), [0.0; LANES]);
+    slope.reset(blocks(counts.len()));
     for unit in spikes {
         let unit = usize::from(unit);
         counts[unit] += 1.0;
@@ -460,13 +453,15 @@ fn backward_layer<D: Derivative>(
     inputs: LayerInputs,
     gradient: &mut Matrix,
     mut recurrent_gradient: Option<&mut Matrix>,
-    adjoint: &mut Vec<Block>,
+    adjoint: &mut Blocks,
 ) {
     let (steps, wide) = (recursion.steps, blocks(size));
     // Adjoints of I[n+1] and U[n+1]; after the last step nothing follows.
-    let mut current = vec![[0.0_f32; LANES]; wide];
-    let mut membrane = vec![[0.0_f32; LANES]; wide];
-    adjoint.resize(steps * wide, [0.0; LANES]);
+    let mut current = Blocks::zeros(wide);
+    let mut membrane = Blocks::zeros(wide);
+    // ∂L/∂S of one step.
+    let mut slopes = Blocks::zeros(wide);
+    adjoint.resize(steps * wide);
     let reset = if recursion.reset_in_gradient {
         layer.threshold
     } else {
@@ -497,22 +492,20 @@ fn backward_layer<D: Derivative>(
             }
             continue;
         }
-        // δI of the recurrent targets is still needed while this step overwrites `current`.
-        let later = &adjoint[step * wide..(step + 1) * wide];
+        slopes.copy_from_slice(inputs.spike_slope);
+        if let Some((Some(transposed), above)) = inputs.from_above {
+            let above_wide = above.len() / steps;
+            add_products(
+                &mut slopes,
+                transposed,
+                &above[step * above_wide..(step + 1) * above_wide],
+            );
+        }
+        if let Some(transposed) = inputs.recurrent {
+            add_products(&mut slopes, transposed, &current);
+        }
         for block in 0..wide {
-            let mut slope = inputs.spike_slope[block];
-            if let Some((Some(transposed), above)) = inputs.from_above {
-                let above_wide = above.len() / steps;
-                add_products(
-                    &mut slope,
-                    transposed,
-                    block,
-                    &above[step * above_wide..(step + 1) * above_wide],
-                );
-            }
-            if let Some(transposed) = inputs.recurrent {
-                add_products(&mut slope, transposed, block, later);
-            }
+            let slope = slopes[block];
             let external = output.map_or([0.0; LANES], |output| output[block]);
             let (next, u, mut du, mut di) = (membrane[block], u[block], [0.0; LANES], current[block]);
             for lane in 0..LANES {
@@ -526,15 +519,36 @@ fn backward_layer<D: Derivative>(
     }
 }
 
-/// sum += Σ_k `transposed[k][block]` · `adjoint[k]`
+/// sums\[block\] += Σ_k `transposed[k][block]` · `adjoint[k]`
 #[inline(always)]
-pub(crate) fn add_products(sum: &mut Block, transposed: &Matrix, block: usize, adjoint: &[Block]) {
-    let mut total = *sum;
-    for (k, &factor) in adjoint.as_flattened()[..transposed.shape()[0]].iter().enumerate() {
-        let row = transposed.row(k)[block];
-        for lane in 0..LANES {
-            total[lane] += factor * row[lane];
+pub(crate) fn add_products(sums: &mut [Block], transposed: &Matrix, adjoint: &[Block]) {
+    /// Values that stay in registers while k runs.
+    const TILE: usize = 4 * LANES;
+    let factors = &adjoint.as_flattened()[..transposed.shape()[0]];
+    let width = sums.as_flattened().len();
+    let matrix = transposed.data().as_flattened();
+    let mut tiles = sums.as_flattened_mut().chunks_exact_mut(TILE);
+    let mut first = 0;
+    for tile in &mut tiles {
+        let mut totals = [0.0_f32; TILE];
+        totals.copy_from_slice(tile);
+        for (row, &factor) in matrix[first..].chunks(width).zip(factors) {
+            // After its peak a readout sends nothing back.
+            if factor != 0.0 {
+                for (total, value) in totals.iter_mut().zip(&row[..TILE]) {
+                    *total += factor * value;
+                }
+            }
+        }
+        tile.copy_from_slice(&totals);
+        first += TILE;
+    }
+    let rest = tiles.into_remainder();
+    for (row, &factor) in matrix.chunks(width).zip(factors) {
+        if factor != 0.0 {
+            for (total, value) in rest.iter_mut().zip(&row[first..]) {
+                *total += factor * value;
+            }
         }
     }
-    *sum = total;
 }
