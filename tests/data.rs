@@ -125,7 +125,7 @@ fn mnist(dir: &Path) -> Result<(), Box<dyn Error>> {
         window_us: 10.0,
     };
     for (name, images) in [("train", &train), ("test", &test)] {
-        let in_range = images.pixels.iter().all(|pixel| (0.0..=1.0).contains(pixel));
+        let in_range = (0..images.len()).all(|i| images.scaled(i).iter().all(|pixel| (0.0..=1.0).contains(pixel)));
         check(in_range, "a pixel is outside [0, 1]")?;
         let set = images.encode(name, &code)?;
         check(set.len() == images.len(), "samples were lost")?;

@@ -10,10 +10,11 @@ use spikeloop::{
     network::{Layer, Network, Nominal},
     train::{
         gradient::Gradients,
-        loss::{LossKind, Readout},
-        recursion::{LayerRecursion, PreparedWeights, Recursion, SpikeRegulariser, SpikeTrain, Target, Workspace},
+        loss::{Loss, LossKind},
+        recursion::{LayerRecursion, Recursion, Reset, SpikeRegulariser, SpikeTrain, Target, Workspace},
         reference::{Reference, ReferenceGradient, ReferenceLayer},
         surrogate::{Shape, Surrogate},
+        weights::PreparedWeights,
     },
 };
 
@@ -200,6 +201,7 @@ fn golden_surrogate_gradients_f64() {
             beta: golden.beta[index],
             threshold: golden.threshold,
             spiking: index < last || case.spiking_output(),
+            reset: Reset::Subtract,
             weights: transposed(&golden.weights[index]),
             recurrent: (!golden.recurrent[index].is_empty()).then(|| transposed(&golden.recurrent[index])),
         };
@@ -309,10 +311,11 @@ fn check_fast_path(golden: &Golden, case: &Case, isa: Isa) {
                 beta: golden.beta[index] as f32,
                 threshold: golden.threshold as f32,
                 spiking: spiking(index),
+                reset: Reset::Subtract,
+                surrogate: case.surrogate(),
             })
             .collect(),
         steps: golden.steps,
-        surrogate: case.surrogate(),
         reset_in_gradient: !case.reset_detached,
     };
     let mut matrices = Vec::new();
@@ -332,12 +335,9 @@ fn check_fast_path(golden: &Golden, case: &Case, isa: Isa) {
     } else {
         LossKind::Max
     };
-    let readout = Readout {
-        kind,
-        logit_scale: 1.0,
-        amplitude: 0.0,
-        outputs: network.outputs(),
+    let readout = Loss {
         weight: share,
+        ..Loss::new(kind, network.outputs())
     };
     let mut workspace = Workspace::default();
     let mut sum = Gradients::zeros(&network);

@@ -52,6 +52,8 @@ pub enum Purpose {
     Dropout = 15,
     /// Derivation of further seeds from a master seed.
     Seed = 16,
+    /// Rotations and jitter of training samples (drawn by the host).
+    Augmentation = 18,
     /// Synthetic inputs of benchmarks.
     Benchmark = 17,
 }

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::atomic::AtomicBool};
 use anyhow::Context;
 use clap::Parser;
 use spikeloop::{
-    compare::compare,
+    compare::{Earlier, compare},
     data::data_dir,
     experiment::{Experiment, Method},
     lab::{Lab, load_chip, load_data},
@@ -41,14 +41,14 @@ fn main() -> anyhow::Result<()> {
     let mut accuracies: BTreeMap<Method, Vec<f64>> = BTreeMap::new();
     let experiment = Experiment::load(Some(&arguments.experiment), &arguments.set)?;
     let data = load_data(&experiment, &data_dir(arguments.data.as_deref()))?;
-    let chip = load_chip(&experiment.chip.file)?;
+    let (chip, _) = load_chip(&experiment.chip.file)?;
     for seed in 1..=arguments.instances {
         let experiment = Experiment {
             seed,
             ..experiment.clone()
         };
         let lab = Lab::with_data(experiment, chip.clone(), data.clone())?;
-        let comparison = compare(&lab, &AtomicBool::new(false), &mut ())?;
+        let comparison = compare(&lab, Earlier::default(), &AtomicBool::new(false), &mut ())?;
         for row in comparison.rows {
             let mut line = serde_json::to_value(&row).context("a row is always JSON")?;
             line["seed"] = seed.into();

@@ -1,8 +1,9 @@
 //! Checkpoints: what a method has learned, as one safetensors file.
 //!
 //! Tensors `w0`, `w1` … are the shadow weights `[pre, post]` of the network's connections, `m0` … and
-//! `v0` … Adam's moments of the same shapes, `rates` the running mean of each neuron's spikes a
-//! sample. The one metadata key `spikeloop` holds [`Origin`] as JSON with sorted keys, so that
+//! `v0` … the optimiser's moments of the same shapes, `b0` … the weights of the epoch with the best
+//! validation accuracy where training may stop early, `rates` the running mean of each neuron's spikes
+//! a sample. The one metadata key `spikeloop` holds [`Origin`] as JSON with sorted keys, so that
 //! identical runs write identical bytes.
 
 use std::{
@@ -22,8 +23,8 @@ use crate::{
     network::Network,
     run_dir::{SeedRecord, write_atomically},
     train::{
-        optimiser::{Adam, AdamSettings},
-        run::Learner,
+        optimiser::{Optimiser, OptimiserSettings},
+        run::{Learner, Progress},
     },
 };
 
@@ -38,16 +39,14 @@ const KEY: &str = "spikeloop";
 /// The fields are in alphabetical order: it is the order in the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
-    /// Batches done of the present epoch.
-    pub batch: u64,
     /// SHA-256 of the chip's resolved specification.
     pub chip_digest: String,
-    /// Epochs done.
-    pub epoch: u32,
     /// SHA-256 of the resolved experiment's TOML.
     pub experiment_digest: String,
     /// How it was trained.
     pub method: Method,
+    /// How far it was trained.
+    pub progress: Progress,
     /// Version of the random numbers.
     pub rng_version: u32,
     /// Layout of the checkpoint.
@@ -64,17 +63,32 @@ impl Origin {
     /// Of a learner in a lab.
     pub fn of(lab: &Lab, experiment_digest: &str, method: Method, learner: &Learner) -> Self {
         Self {
-            batch: learner.batch,
             chip_digest: chip_digest(&lab.spec),
-            epoch: learner.epoch,
             experiment_digest: experiment_digest.into(),
             method,
+            progress: learner.progress,
             rng_version: RNG_VERSION,
             schema: SCHEMA,
             seeds: SeedRecord::of(lab),
-            updates: learner.adam.updates,
+            updates: learner.optimiser.updates,
             weight_range: lab.placement.weight_range.clone(),
         }
+    }
+}
+
+impl Origin {
+    /// Whether it is what a method has learned, under the same random numbers.
+    ///
+    /// # Errors
+    /// [`Fault::OtherMethod`], [`Fault::OtherRandom`].
+    pub fn check(&self, method: Method) -> Result<(), Fault> {
+        if self.method != method {
+            return Err(Fault::OtherMethod(self.method, method));
+        }
+        if self.rng_version != RNG_VERSION {
+            return Err(Fault::OtherRandom(self.rng_version));
+        }
+        Ok(())
     }
 }
 
@@ -85,10 +99,12 @@ pub struct Checkpoint {
     pub origin: Origin,
     /// Shadow weights, one matrix a connection.
     pub weights: Vec<Matrix>,
-    /// Adam's mean gradients.
+    /// The optimiser's mean gradients.
     pub first: Vec<Matrix>,
-    /// Adam's mean squares.
+    /// The optimiser's mean squares.
     pub second: Vec<Matrix>,
+    /// Weights of the best epoch, where training may stop early.
+    pub best: Option<Vec<Matrix>>,
     /// Running mean of each neuron's spikes a sample.
     pub rates: Vec<f32>,
 }
@@ -145,6 +161,14 @@ pub enum Fault {
     /// From a later version.
     #[error("has schema {0}, but this version reads schemas up to {SCHEMA}; update Spikeloop")]
     NewerSchema(u32),
+    /// Another method's.
+    #[error("holds what {} has learned, not {}; give each its own name back, or train again", .0.name(), .1.name())]
+    OtherMethod(Method, Method),
+    /// Other random numbers.
+    #[error(
+        "was written with version {0} of the random numbers, this is version {RNG_VERSION}: the same seed gives another chip now; train again"
+    )]
+    OtherRandom(u32),
     /// A tensor is absent.
     #[error("lacks the tensor {0}; train again")]
     Lacks(String),
@@ -198,9 +222,10 @@ fn encode(origin: &Origin, learner: &Learner) -> io::Result<Vec<u8>> {
     let bytes = |values: &mut dyn Iterator<Item = f32>| values.flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
     let mut tensors = Vec::new();
     let kinds = [
-        ("w", &learner.weights),
-        ("m", &learner.adam.first),
-        ("v", &learner.adam.second),
+        ("w", &learner.weights[..]),
+        ("m", &learner.optimiser.first),
+        ("v", &learner.optimiser.second),
+        ("b", learner.best.as_deref().unwrap_or(&[])),
     ];
     for (kind, matrices) in kinds {
         for (index, matrix) in matrices.iter().enumerate() {
@@ -249,7 +274,12 @@ impl Checkpoint {
         }
         let weights = matrices(&file, "w", count)?;
         let (first, second) = (matrices(&file, "m", count)?, matrices(&file, "v", count)?);
-        for (kind, moments) in [("m", &first), ("v", &second)] {
+        let best = match file.tensor("b0") {
+            Ok(_) => Some(matrices(&file, "b", count)?),
+            Err(_) => None,
+        };
+        let kinds = [("m", &first[..]), ("v", &second), ("b", best.as_deref().unwrap_or(&[]))];
+        for (kind, moments) in kinds {
             for (index, (moment, weight)) in moments.iter().zip(&weights).enumerate() {
                 same_shape(&format!("{kind}{index}"), moment.shape(), weight.shape())?;
             }
@@ -260,6 +290,7 @@ impl Checkpoint {
             weights,
             first,
             second,
+            best,
             rates,
         })
     }
@@ -268,7 +299,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Fault::Shape`], [`Fault::Lacks`].
-    pub fn learner(self, network: &Network, settings: AdamSettings) -> Result<Learner, Fault> {
+    pub fn learner(self, network: &Network, settings: OptimiserSettings) -> Result<Learner, Fault> {
         let connections = network.connections();
         for (index, connection) in connections.iter().enumerate() {
             let name = format!("w{index}");
@@ -289,16 +320,16 @@ impl Checkpoint {
                 expected: shape_name(&[network.neurons()]),
             });
         }
-        let mut adam = Adam::new(settings, &self.weights);
-        adam.updates = self.origin.updates;
-        adam.first = self.first;
-        adam.second = self.second;
+        let mut optimiser = Optimiser::new(settings, &self.weights);
+        optimiser.updates = self.origin.updates;
+        optimiser.first = self.first;
+        optimiser.second = self.second;
         Ok(Learner {
             weights: self.weights,
-            adam,
+            optimiser,
             rates: self.rates,
-            epoch: self.origin.epoch,
-            batch: self.origin.batch,
+            progress: self.origin.progress,
+            best: self.best,
         })
     }
 }
@@ -368,15 +399,7 @@ mod tests {
         Network {
             inputs: 3,
             layers: vec![layer(4, true, true), layer(2, false, false)],
-            nominal: Nominal {
-                tau_mem_us: 6.0,
-                tau_syn_us: 6.0,
-                t_ref_us: 1.0,
-                leak_lsb: 80.0,
-                reset_lsb: 80.0,
-                threshold_lsb: 125.0,
-                readout_leak_lsb: 120.0,
-            },
+            nominal: Nominal::default(),
         }
     }
 
@@ -392,23 +415,24 @@ mod tests {
                 Matrix::from_rows(c.shape, &values)
             })
             .collect();
-        let mut learner = Learner::new(network, weights.clone(), AdamSettings::default());
-        learner.adam.update(
+        let mut learner = Learner::new(network, weights.clone(), OptimiserSettings::default());
+        learner.optimiser.update(
             0.1,
             &mut learner.weights,
             &weights.iter().map(|w| w.map(|x| x * x)).collect::<Vec<_>>(),
         );
-        learner.epoch = 7;
+        learner.progress.epoch = 7;
+        learner.progress.sums.loss = 0.1 + 0.2;
+        learner.best = Some(weights);
         learner
     }
 
     fn origin(learner: &Learner) -> Origin {
         Origin {
-            batch: learner.batch,
             chip_digest: "c".into(),
-            epoch: learner.epoch,
             experiment_digest: "e".into(),
             method: Method::InTheLoop,
+            progress: learner.progress,
             rng_version: RNG_VERSION,
             schema: SCHEMA,
             seeds: SeedRecord {
@@ -416,7 +440,7 @@ mod tests {
                 configuration: 2,
                 master: 1,
             },
-            updates: learner.adam.updates,
+            updates: learner.optimiser.updates,
             weight_range: vec![0.1, 1.0 / 3.0],
         }
     }
@@ -435,7 +459,10 @@ mod tests {
         save(&path, &origin, &learner).unwrap();
         let checkpoint = load(&path).unwrap();
         assert_eq!(checkpoint.origin, origin);
-        assert_eq!(checkpoint.learner(&network, AdamSettings::default()).unwrap(), learner);
+        assert_eq!(
+            checkpoint.learner(&network, OptimiserSettings::default()).unwrap(),
+            learner
+        );
         let again = encode(&origin, &learner).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), again, "the same bytes every time");
         assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1);
@@ -485,7 +512,7 @@ mod tests {
         let load = |other: &Network| {
             let bytes = encode(&origin(&learner), &learner).unwrap();
             let checkpoint = Checkpoint::from_bytes(&bytes).unwrap();
-            checkpoint.learner(other, AdamSettings::default())
+            checkpoint.learner(other, OptimiserSettings::default())
         };
         assert!(load(&network).is_ok());
         let mut larger = network.clone();
@@ -524,7 +551,7 @@ mod tests {
             }
             if let Ok(checkpoint) = Checkpoint::from_bytes(&bytes) {
                 // Whatever passes is of a shape that can be judged.
-                let _ = checkpoint.learner(&network, AdamSettings::default());
+                let _ = checkpoint.learner(&network, OptimiserSettings::default());
             }
         }
     }

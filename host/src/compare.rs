@@ -1,6 +1,6 @@
 //! The comparison that the field cares about: one network, several ways to get it onto a chip.
 
-use std::sync::atomic::AtomicBool;
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::{
     seeds::Occasion,
     train::{
         engine::{Engine, Evaluation},
-        run::{Ending, EpochMetrics, Learner, Observer},
+        run::{Ending, EpochMetrics, Learner, Observer, Training},
     },
 };
 
@@ -54,14 +54,16 @@ impl Row {
 
 /// Someone who watches a comparison.
 pub trait Spectator {
-    /// A method begins to train.
-    fn begin(&mut self, _method: Method, _epochs: u32, _samples: usize) {}
+    /// A method begins to train, or goes on after so many epochs.
+    fn begin(&mut self, _method: Method, _epochs: u32, _samples: usize, _learner: &Learner) {}
     /// After each batch.
-    fn batch(&mut self, _method: Method, _done: usize, _of: usize, _metrics: &EpochMetrics) {}
+    fn batch(&mut self, _method: Method, _done: usize, _of: usize, _metrics: &EpochMetrics, _learner: &Learner) {}
     /// After each epoch.
     fn epoch(&mut self, _method: Method, _metrics: &EpochMetrics, _learner: &Learner) {}
-    /// A method is done, with the learner that its weights came from.
-    fn end(&mut self, _method: Method, _row: &Row, _learner: &Learner) {}
+    /// Training was asked to stop.
+    fn interrupted(&mut self, _method: Method, _learner: &Learner) {}
+    /// A method is done, with the learner that its weights came from and its test.
+    fn end(&mut self, _method: Method, _row: &Row, _learner: &Learner, _test: &Evaluation) {}
 }
 
 /// Watches nothing.
@@ -73,13 +75,22 @@ struct Watching<'a> {
 }
 
 impl Observer for Watching<'_> {
-    fn batch(&mut self, _: u32, done: usize, of: usize, metrics: &EpochMetrics) {
-        self.spectator.batch(self.method, done, of, metrics);
+    fn batch(&mut self, done: usize, of: usize, metrics: &EpochMetrics, learner: &Learner) {
+        self.spectator.batch(self.method, done, of, metrics, learner);
     }
 
     fn epoch(&mut self, metrics: &EpochMetrics, learner: &Learner) {
         self.spectator.epoch(self.method, metrics, learner);
     }
+}
+
+/// What an interrupted session left.
+#[derive(Default)]
+pub struct Earlier {
+    /// Finished methods.
+    pub rows: Vec<Row>,
+    /// What had been learned.
+    pub learners: BTreeMap<Method, Learner>,
 }
 
 /// How a comparison ended.
@@ -114,61 +125,63 @@ pub fn transferred_from(lab: &Lab) -> Method {
     }
 }
 
-/// Trains and tests every method of the experiment.
+/// Trains and tests every method of the experiment, from where an earlier session left it.
 ///
 /// # Errors
-/// A substrate's.
-pub fn compare(lab: &Lab, stop: &AtomicBool, spectator: &mut dyn Spectator) -> Result<Comparison, LabError> {
-    let mut methods = lab.experiment.training.methods.clone();
-    methods.sort_unstable();
-    methods.dedup();
+/// A substrate's, or that training diverged.
+pub fn compare(
+    lab: &Lab,
+    earlier: Earlier,
+    stop: &AtomicBool,
+    spectator: &mut dyn Spectator,
+) -> Result<Comparison, LabError> {
+    let methods = &lab.experiment.training.methods;
     let source = transferred_from(lab);
-    let transfers = methods.contains(&Method::Transfer);
-    let mut rows = Vec::new();
-    let mut deployed: Option<Learner> = None;
+    let Earlier { mut rows, mut learners } = earlier;
+    let settings = lab.experiment.train_settings();
+    let samples = lab.samples();
+    let training = Training {
+        network: &lab.network,
+        data: &*samples,
+        validation: lab.data.validation.as_ref().filter(|_| lab.validates()),
+        settings: &settings,
+        seeds: &lab.seeds,
+        stop,
+    };
     for method in Method::ALL {
-        let needed_for_transfer = transfers && method == source;
-        if !methods.contains(&method) && !needed_for_transfer {
+        let finished = rows.iter().any(|row| row.method == method);
+        let wanted = methods.contains(&method) && !finished;
+        // A transfer needs what another method has learned.
+        let transferred = method == source
+            && methods.contains(&Method::Transfer)
+            && !rows.iter().any(|row| row.method == Method::Transfer);
+        if !wanted && !transferred {
             continue;
         }
         let mut engine = engine_of(lab, method)?;
-        let learner = match (method, &deployed) {
+        let learner = match (method, learners.get(&source)) {
             (Method::Transfer, Some(learner)) => learner.clone(),
             _ => {
-                let mut learner = Learner::new(&lab.network, lab.initial.clone(), lab.experiment.training.adam);
-                let settings = lab.train_settings();
-                spectator.begin(method, settings.epochs, lab.data.train.len());
-                let validation = lab
-                    .data
-                    .validation
-                    .as_ref()
-                    .filter(|_| lab.experiment.training.validate);
+                let mut learner = learners
+                    .remove(&method)
+                    .unwrap_or_else(|| Learner::new(&lab.network, lab.initial.clone(), settings.optimiser));
+                spectator.begin(method, settings.epochs, training.data.len(), &learner);
                 let mut watching = Watching { method, spectator };
-                let (network, train, seeds) = (&lab.network, &lab.data.train, &lab.seeds);
-                let ending = learner.train(
-                    &mut *engine,
-                    network,
-                    train,
-                    validation,
-                    &settings,
-                    seeds,
-                    stop,
-                    &mut watching,
-                )?;
+                let ending = learner.train(&mut *engine, &training, &mut watching)?;
                 if ending == Ending::Interrupted {
+                    spectator.interrupted(method, &learner);
                     return Ok(Comparison { rows, ending });
                 }
                 learner
             }
         };
-        if method == source {
-            deployed = Some(learner.clone());
-        }
-        if methods.contains(&method) {
-            let row = Row::new(method, &test(&mut *engine, &learner.weights, lab)?);
-            spectator.end(method, &row, &learner);
+        if wanted {
+            let evaluation = test(&mut *engine, learner.chosen(), lab)?;
+            let row = Row::new(method, &evaluation);
+            spectator.end(method, &row, &learner, &evaluation);
             rows.push(row);
         }
+        learners.insert(method, learner);
     }
     Ok(Comparison {
         rows,

@@ -5,30 +5,35 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use spikeloop_chip::{
     dac::Codes,
+    drift::Environment,
     instance::{Condition, Decalibration, Instance},
     spec::{ChipSpec, SpecError},
 };
 
 use crate::{
-    data::{DataError, DataSplits, SpikeDataset, mnist16, yin_yang},
+    data::{
+        DataError, DataSplits, SpikeDataset, mnist16,
+        samples::{Augmented, EncodedImages, Samples},
+        yin_yang,
+    },
     experiment::{DataName, Decalibrated, Experiment},
     matrix::Matrix,
     network::Network,
     placement::{Placement, PlacementError},
+    run_dir::hex,
     seeds::Seeds,
     substrate::{EmulatedChip, Substrate, SubstrateError},
     train::{
         in_the_loop::{InTheLoop, LoopSettings},
-        initialise::{initialise, weight_range},
-        loss::Readout,
+        initialise::{InitialiseError, initialise, weight_range},
         quantise::Quantiser,
-        run::TrainSettings,
-        software::{Software, recursion_of},
+        software::{Software, of_layer, recursion_of},
     },
 };
 
 /// Why an experiment cannot be made ready.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LabError {
     /// The data.
     #[error(transparent)]
@@ -51,6 +56,18 @@ pub enum LabError {
         /// Why.
         source: SpecError,
     },
+    /// A key that needs a validation set.
+    #[error("{0} needs a validation set: hold samples back with data.validation_samples, or leave {0} out")]
+    NoValidation(&'static str),
+    /// Rotation of something else than images.
+    #[error("augment.rotation_deg turns images, and this data set has none; leave it out")]
+    NoImages,
+    /// The initial weights.
+    #[error(transparent)]
+    Initialise(#[from] InitialiseError),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] crate::train::run::TrainError),
     /// The network does not fit.
     #[error(transparent)]
     Placement(#[from] PlacementError),
@@ -77,15 +94,15 @@ pub struct Lab {
     pub placement: Placement,
     /// DAC codes: calibrated, then decalibrated as asked for.
     pub codes: Codes,
-    /// Weights before training, the same for every method.
+    /// Weights before training, the same for every method; none where a run is only tested.
     pub initial: Vec<Matrix>,
 }
 
-/// A chip by its built-in name, or from a file.
+/// A chip by its built-in name, or from a file, and the text that it was read from.
 ///
 /// # Errors
 /// [`LabError::ChipFile`], [`LabError::Chip`].
-pub fn load_chip(file: &str) -> Result<ChipSpec, LabError> {
+pub fn load_chip(file: &str) -> Result<(ChipSpec, String), LabError> {
     let text = match spikeloop_chip::builtin_text(file) {
         Some(text) => text.to_owned(),
         None => std::fs::read_to_string(file).map_err(|source| LabError::ChipFile {
@@ -94,20 +111,18 @@ pub fn load_chip(file: &str) -> Result<ChipSpec, LabError> {
             builtin: spikeloop_chip::BUILTIN.map(|(name, _)| name).join(", "),
         })?,
     };
-    ChipSpec::from_toml(&text).map_err(|source| LabError::Chip {
+    let spec = ChipSpec::from_toml(&text).map_err(|source| LabError::Chip {
         path: file.into(),
         source,
-    })
+    })?;
+    Ok((spec, text))
 }
 
 /// SHA-256 of the canonical encoding of a chip, in hexadecimal.
 pub fn chip_digest(spec: &ChipSpec) -> String {
     // Encoding plain numbers and strings into memory cannot fail.
     let bytes = postcard::to_allocvec(spec).unwrap_or_default();
-    Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(&bytes))
 }
 
 /// The data of an experiment, encoded as spikes.
@@ -124,25 +139,39 @@ pub fn load_data(experiment: &Experiment, dir: &Path) -> Result<DataSplits, Data
                 t_late_us: section.t_late_us,
                 bias_us: section.bias_us,
             };
-            let mut splits = yin_yang::published_splits(&encoding, section.window_us)?;
+            let mut splits = yin_yang::published_splits(&encoding, section.window_us())?;
             if section.test_samples > 0 {
                 // Fresh samples that no published split holds.
                 let samples = yin_yang::generate(section.test_samples, YIN_YANG_EXTRA_SEED);
-                splits.test = encoding.encode("yin-yang test (generated)", &samples, section.window_us)?;
+                splits.test = encoding.encode("yin-yang test (generated)", &samples, section.window_us())?;
             }
             splits.train = limit(splits.train, section.train_samples);
+            if section.validation_samples > 0 {
+                return Err(DataError::HasValidation { set: "yin-yang" });
+            }
             Ok(splits)
         }
         DataName::Mnist16 => {
             let code = mnist16::LatencyCode {
                 tau_in_us: section.tau_in_us,
                 floor: section.floor,
-                window_us: section.window_us,
+                window_us: section.window_us(),
             };
             let (train, test) = mnist16::load(dir)?;
+            let mut samples = limit(train.encode("mnist16 train", &code)?, section.train_samples);
+            let held = section.validation_samples;
+            if held >= samples.len() {
+                return Err(DataError::ValidationTooLarge {
+                    validation: held,
+                    available: samples.len(),
+                });
+            }
+            let validation = (held > 0).then(|| samples.split_off(held, "mnist16 validation"));
+            let turned = experiment.augment.rotation_deg > 0.0;
             Ok(DataSplits {
-                train: limit(train.encode("mnist16 train", &code)?, section.train_samples),
-                validation: None,
+                train: samples,
+                images: turned.then_some(EncodedImages { images: train, code }),
+                validation,
                 test: limit(test.encode("mnist16 test", &code)?, section.test_samples),
             })
         }
@@ -158,7 +187,7 @@ impl Lab {
     /// # Errors
     /// [`LabError`].
     pub fn new(experiment: Experiment, data_dir: &Path) -> Result<Self, LabError> {
-        let spec = load_chip(&experiment.chip.file)?;
+        let (spec, _) = load_chip(&experiment.chip.file)?;
         let data = load_data(&experiment, data_dir)?;
         Self::with_data(experiment, spec, data)
     }
@@ -170,10 +199,19 @@ impl Lab {
     pub fn with_data(experiment: Experiment, spec: ChipSpec, data: DataSplits) -> Result<Self, LabError> {
         let seeds = Seeds::new(experiment.seed, experiment.chip_seed);
         let network = experiment.network(data.train.inputs, data.train.classes);
-        let (dt_us, steps) = ideal_grid(&experiment);
-        let recursion = recursion_of(&network, dt_us, steps, experiment.surrogate(), false);
+        if experiment.training.early_stopping > 0 && data.validation.is_none() {
+            return Err(LabError::NoValidation("training.early_stopping"));
+        }
+        if experiment.training.validate && data.validation.is_none() {
+            return Err(LabError::NoValidation("training.validate"));
+        }
+        if experiment.augment.rotation_deg > 0.0 && data.images.is_none() {
+            return Err(LabError::NoImages);
+        }
         // Before anything slow: does it fit at all?
         Placement::new(&network, &spec, &plausible_range(&network, &spec), &[])?;
+        let (dt_us, steps) = ideal_grid(&experiment);
+        let recursion = recursion_of(&network, dt_us, steps, &experiment.surrogates(), false);
         let (initial, sigmas) = initialise(
             &network,
             &recursion,
@@ -181,15 +219,38 @@ impl Lab {
             &data.train,
             &experiment.network.initial,
             &seeds,
-        );
+        )?;
         let range = weight_range(&sigmas, &experiment.network.weight_range);
+        Self::assemble(experiment, seeds, spec, data, network, &range, initial)
+    }
+
+    /// For the test of a network that is already trained, with the weight range that it was trained
+    /// with.
+    ///
+    /// # Errors
+    /// [`LabError`].
+    pub fn for_test(experiment: Experiment, spec: ChipSpec, data: DataSplits, range: &[f64]) -> Result<Self, LabError> {
+        let seeds = Seeds::new(experiment.seed, experiment.chip_seed);
+        let network = experiment.network(data.train.inputs, data.train.classes);
+        Self::assemble(experiment, seeds, spec, data, network, range, Vec::new())
+    }
+
+    fn assemble(
+        experiment: Experiment,
+        seeds: Seeds,
+        spec: ChipSpec,
+        data: DataSplits,
+        network: Network,
+        range: &[f64],
+        initial: Vec<Matrix>,
+    ) -> Result<Self, LabError> {
         let condition = if experiment.chip.uncalibrated {
             Condition::Uncalibrated
         } else {
             Condition::Calibrated
         };
         let instance = Instance::fabricate(&spec, seeds.chip, condition);
-        let placement = Placement::new(&network, &spec, &range, &instance.dead_circuits())?;
+        let placement = Placement::new(&network, &spec, range, &instance.dead_circuits())?;
         let codes = instance.trimmed(&decalibrated_targets(&experiment, &placement, &spec, &seeds));
         Ok(Self {
             experiment,
@@ -204,18 +265,24 @@ impl Lab {
         })
     }
 
-    /// How every method is trained.
-    pub fn train_settings(&self) -> TrainSettings {
+    /// Whether the validation set is tested after each epoch.
+    pub fn validates(&self) -> bool {
         let training = &self.experiment.training;
-        TrainSettings {
-            epochs: training.epochs,
-            batch: training.batch,
-            learning_rate: training.learning_rate,
-            schedule: training.schedule,
-            adam: training.adam,
-            dropout: training.dropout,
-            regularisers: self.experiment.regularise,
+        training.validate || training.early_stopping > 0 || self.experiment.data.validation_samples > 0
+    }
+
+    /// What training draws its batches from.
+    pub fn samples(&self) -> Box<dyn Samples + '_> {
+        let how = self.experiment.augment;
+        if !how.is_on() {
+            return Box::new(&self.data.train);
         }
+        Box::new(Augmented {
+            data: &self.data.train,
+            images: self.data.images.as_ref(),
+            how,
+            seed: self.seeds.master,
+        })
     }
 
     /// The ideal network, with float or with quantised weights.
@@ -226,19 +293,11 @@ impl Lab {
             &self.network,
             dt_us,
             steps,
-            self.experiment.surrogate(),
+            &self.experiment.surrogates(),
             training.reset_in_gradient,
         );
-        let targets = self.experiment.spike_targets();
-        Software::new(
-            &self.network,
-            recursion,
-            dt_us,
-            self.readout(),
-            targets,
-            self.quantiser(),
-            quantise,
-        )
+        let loss = self.experiment.loss(self.network.outputs());
+        Software::new(&self.network, recursion, dt_us, loss, self.quantiser(), quantise)
     }
 
     /// The configured chip in the loop.
@@ -247,17 +306,24 @@ impl Lab {
     /// The chip refused the configuration.
     pub fn chip(&self) -> Result<InTheLoop<EmulatedChip>, SubstrateError> {
         let mut chip = EmulatedChip::new(self.instance.clone());
+        let mut environment = Environment::fresh(&self.spec);
+        environment.age_hours = self.experiment.chip.age_hours;
+        if let Some(degrees) = self.experiment.chip.temperature_c {
+            environment.temperature_c = degrees;
+        }
         chip.configure(&self.placement, &self.codes, self.seeds.configuration())?;
+        chip.set_environment(&environment)?;
         let training = &self.experiment.training;
         let settings = LoopSettings {
-            duration_ns: (self.experiment.data.window_us * 1000.0).round() as u32,
+            duration_ns: (self.experiment.data.window_us() * 1000.0).round() as u32,
             refine: training.refine,
             inject: training.inject,
-            surrogate: self.experiment.surrogate(),
+            surrogates: (0..self.network.layers.len())
+                .map(|layer| of_layer(&self.experiment.surrogates(), layer))
+                .collect(),
             reset_in_gradient: training.reset_in_gradient,
-            readout: self.readout(),
-            targets: self.experiment.spike_targets(),
-            masked_circuits: Vec::new(),
+            loss: self.experiment.loss(self.network.outputs()),
+            environment,
         };
         let mut quantiser = self.quantiser();
         if !self.experiment.chip.quantise {
@@ -276,23 +342,12 @@ impl Lab {
     fn quantiser(&self) -> Quantiser {
         Quantiser::new(&self.network, &self.placement.weight_range, self.placement.weight_max)
     }
-
-    fn readout(&self) -> Readout {
-        let training = &self.experiment.training;
-        Readout {
-            kind: training.loss,
-            logit_scale: training.logit_scale as f32,
-            amplitude: self.experiment.regularise.readout_amplitude as f32,
-            outputs: self.network.outputs(),
-            weight: 1.0,
-        }
-    }
 }
 
 /// Time step, µs, and number of steps of the ideal network.
 fn ideal_grid(experiment: &Experiment) -> (f64, usize) {
     let dt_us = experiment.training.ideal_dt_us;
-    (dt_us, (experiment.data.window_us / dt_us).round() as usize + 1)
+    (dt_us, (experiment.data.window_us() / dt_us).round() as usize + 1)
 }
 
 /// Weight ranges in the middle of what the chip can do, to ask whether a network fits otherwise.

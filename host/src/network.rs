@@ -32,6 +32,21 @@ pub struct Nominal {
     pub readout_leak_lsb: f64,
 }
 
+impl Default for Nominal {
+    /// The values of the built-in experiment.
+    fn default() -> Self {
+        Self {
+            tau_mem_us: 6.0,
+            tau_syn_us: 6.0,
+            t_ref_us: 1.0,
+            leak_lsb: 80.0,
+            reset_lsb: 80.0,
+            threshold_lsb: 125.0,
+            readout_leak_lsb: 120.0,
+        }
+    }
+}
+
 impl Nominal {
     /// V_th − E_leak, LSB: the unit of U on the host, where ϑ = 1.
     pub fn swing_lsb(&self) -> f64 {

@@ -7,13 +7,17 @@
 //! | `run.json` | versions, seeds, digests, arguments |
 //! | `metrics.jsonl` | one line for each method and epoch |
 //! | `checkpoint-METHOD.safetensors` | weights and optimiser, see [`crate::checkpoint`] |
+//! | `predictions-METHOD.csv` | class of each test sample, and what was predicted |
 //! | `comparison.json`, `comparison.md` | one row for each finished method |
+//! | `tensorboard/METHOD/` | the metrics again, as TensorBoard events |
 //!
-//! Two runs of the same experiment have the same files byte for byte, but for the wall times in
-//! `metrics.jsonl` and the arguments in `run.json`.
+//! Two runs of the same experiment have the same files byte for byte, but for wall times (in
+//! `metrics.jsonl` and the TensorBoard events) and for arguments, threads and instruction set in
+//! `run.json`.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -26,6 +30,7 @@ use crate::{
     experiment::Method,
     isa::Isa,
     lab::{Lab, chip_digest},
+    report::tensorboard,
     train::run::EpochMetrics,
 };
 
@@ -104,6 +109,16 @@ pub enum RunDirError {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// A line of `metrics.jsonl` is damaged.
+    #[error("{} is damaged in line {line}: {source}; take that line out", .path.display())]
+    Metrics {
+        /// File.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
     /// Written by a later version.
     #[error("{} has schema {schema}, but this version reads schemas up to {SCHEMA}; update Spikeloop", .path.display())]
     NewerSchema {
@@ -115,23 +130,35 @@ pub enum RunDirError {
 }
 
 /// Writes a file under a temporary name beside it, then renames it: there is never half a file.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The system's.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = std::ffi::OsString::from(".");
     temporary.push(path.file_name().unwrap_or_default());
     temporary.push(".part");
     let temporary = path.with_file_name(temporary);
-    fs::write(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
-        .inspect_err(|_| {
-            // What went wrong is reported; a left-over is only untidy.
-            let _ = fs::remove_file(&temporary);
-        })
+    let write = || {
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        // After a power cut too.
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| {
+        // What went wrong is reported; a left-over is only untidy.
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// SHA-256 of an experiment's text, in hexadecimal.
 pub fn experiment_digest(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// What `run.json` holds: enough to repeat the run and to tell whether a file belongs to it.
@@ -153,6 +180,8 @@ pub struct RunRecord {
     pub chip: String,
     /// SHA-256 of the chip's resolved specification.
     pub chip_digest: String,
+    /// SHA-256 of the encoded training, validation and test samples.
+    pub data_digest: String,
     /// All seeds.
     pub seeds: SeedRecord,
     /// Number of neurons from the inputs to the output.
@@ -198,6 +227,7 @@ impl RunRecord {
             experiment_digest: experiment_digest(experiment),
             chip: lab.spec.name.clone(),
             chip_digest: chip_digest(&lab.spec),
+            data_digest: lab.data.digest(),
             seeds: SeedRecord::of(lab),
             network: [lab.network.inputs].into_iter().chain(layers).collect(),
             isa: Isa::current().name().into(),
@@ -211,7 +241,17 @@ impl RunRecord {
 pub struct RunDir {
     path: PathBuf,
     /// Lines of `metrics.jsonl` so far.
-    metrics: String,
+    metrics: Vec<MetricsLine>,
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricsLine {
+    /// Of which method.
+    pub method: Method,
+    /// One epoch's figures.
+    #[serde(flatten)]
+    pub metrics: EpochMetrics,
 }
 
 impl RunDir {
@@ -240,7 +280,7 @@ impl RunDir {
         }
         let run = Self {
             path: path.into(),
-            metrics: String::new(),
+            metrics: Vec::new(),
         };
         run.write("probe", b"")?;
         fs::remove_file(run.path.join("probe")).map_err(failed)?;
@@ -292,7 +332,7 @@ impl RunDir {
         }
         Ok(Self {
             path: path.into(),
-            metrics: String::new(),
+            metrics: Vec::new(),
         })
     }
 
@@ -316,17 +356,91 @@ impl RunDir {
     /// # Errors
     /// [`RunDirError::Write`].
     pub fn add_metrics(&mut self, method: Method, metrics: &EpochMetrics) -> Result<(), RunDirError> {
-        #[derive(Serialize)]
-        struct Line<'a> {
-            method: Method,
-            #[serde(flatten)]
-            metrics: &'a EpochMetrics,
+        let metrics = metrics.clone();
+        self.metrics.push(MetricsLine { method, metrics });
+        self.write_metrics()
+    }
+
+    fn write_metrics(&self) -> Result<(), RunDirError> {
+        let mut text = String::new();
+        for line in &self.metrics {
+            // Numbers and short strings always serialise.
+            text.push_str(&serde_json::to_string(line).unwrap_or_default());
+            text.push('\n');
         }
-        let line = serde_json::to_string(&Line { method, metrics });
-        // Numbers and short strings always serialise.
-        self.metrics.push_str(&line.unwrap_or_default());
-        self.metrics.push('\n');
-        self.write(METRICS, self.metrics.as_bytes())
+        self.write(METRICS, text.as_bytes())
+    }
+
+    /// Takes up `metrics.jsonl` again, without what came after the last checkpoint: `epochs` says how
+    /// many epochs of a method are done.
+    ///
+    /// # Errors
+    /// [`RunDirError::Read`], [`RunDirError::Metrics`], [`RunDirError::Write`].
+    pub fn take_up_metrics(&mut self, epochs: impl Fn(Method) -> u32) -> Result<(), RunDirError> {
+        self.metrics = self.read_metrics()?;
+        self.metrics.retain(|line| line.metrics.epoch <= epochs(line.method));
+        self.write_metrics()
+    }
+
+    /// Reads `metrics.jsonl`; none if no epoch was finished.
+    ///
+    /// # Errors
+    /// [`RunDirError::Read`], [`RunDirError::Metrics`].
+    pub fn read_metrics(&self) -> Result<Vec<MetricsLine>, RunDirError> {
+        if !self.path.join(METRICS).exists() {
+            return Ok(Vec::new());
+        }
+        let text = self.read(METRICS)?;
+        let lines = text.lines().enumerate().map(|(index, line)| {
+            serde_json::from_str(line).map_err(|source| RunDirError::Metrics {
+                path: self.path.join(METRICS),
+                line: index + 1,
+                source,
+            })
+        });
+        lines.collect()
+    }
+
+    /// Metrics of a method so far.
+    pub fn metrics_of(&self, method: Method) -> impl Iterator<Item = &EpochMetrics> {
+        let own = self.metrics.iter().filter(move |line| line.method == method);
+        own.map(|line| &line.metrics)
+    }
+
+    /// Writes the TensorBoard events of a method.
+    ///
+    /// # Errors
+    /// [`RunDirError::Write`].
+    pub fn write_tensorboard(&self, method: Method) -> Result<(), RunDirError> {
+        let dir = self.path.join("tensorboard").join(method.name());
+        let path = dir.join("events.out.tfevents.spikeloop");
+        let written = fs::create_dir_all(&dir)
+            .and_then(|()| write_atomically(&path, &tensorboard::events(self.metrics_of(method))));
+        written.map_err(|source| RunDirError::Write { path, source })
+    }
+
+    /// Writes what was predicted for each sample of a data set.
+    ///
+    /// # Errors
+    /// [`RunDirError::Write`].
+    pub fn write_predictions(&self, method: Method, labels: &[u16], predictions: &[u16]) -> Result<(), RunDirError> {
+        let mut text = String::from("sample,label,prediction\n");
+        for (sample, (label, prediction)) in labels.iter().zip(predictions).enumerate() {
+            text.push_str(&format!("{sample},{label},{prediction}\n"));
+        }
+        self.write(&format!("predictions-{}.csv", method.name()), text.as_bytes())
+    }
+
+    /// Reads the rows of `comparison.json`; none if no method was finished.
+    ///
+    /// # Errors
+    /// [`RunDirError::Read`], [`RunDirError::Damaged`].
+    pub fn read_comparison(&self) -> Result<Vec<Row>, RunDirError> {
+        let path = self.path.join(COMPARISON);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        serde_json::from_str(&self.read(COMPARISON)?).map_err(|source| RunDirError::Damaged { path, source })
     }
 
     /// Writes the rows as `comparison.json` and their summary as `comparison.md`.

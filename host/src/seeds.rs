@@ -22,6 +22,8 @@ pub struct Seeds {
 pub enum Occasion {
     /// Training epoch, from 0.
     Train(u32),
+    /// Validation after so many epochs.
+    Validation(u32),
     /// The final test, and evaluations.
     Test,
 }
@@ -48,6 +50,7 @@ impl Seeds {
         let (draw, epoch) = match occasion {
             Occasion::Train(epoch) => (2, epoch),
             Occasion::Test => (3, 0),
+            Occasion::Validation(epochs) => (4, epochs),
         };
         TrialSeed(Stream::new(Purpose::Seed, &[self.master]).seed(index as u32, epoch, draw))
     }

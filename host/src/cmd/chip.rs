@@ -69,7 +69,7 @@ fn parse_sigma(text: &str) -> Result<f64, String> {
 
 impl Show {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let spec = load_chip(&self.chip)?;
+        let (spec, _) = load_chip(&self.chip)?;
         let chosen = Chosen {
             seed: self.seed,
             uncalibrated: self.uncalibrated,

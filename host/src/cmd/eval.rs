@@ -1,22 +1,29 @@
 //! `spikeloop eval`
 
-use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use spikeloop::{
-    checkpoint,
-    compare::{Row, engine_of, test, transferred_from},
-    data::data_dir,
+    checkpoint::{self, Checkpoint},
+    compare::{Row, engine_of, test},
     experiment::{Experiment, Method},
     lab::{Lab, load_chip, load_data},
     report::comparison,
-    run_dir::{RunDir, comparison_json, experiment_digest},
+    run_dir::{RunDir, RunRecord, comparison_json, experiment_digest, write_atomically},
+    train::engine::Evaluation,
 };
 
-use super::{parse_threads, prepare, print, say};
+use super::{
+    prepare, print, say,
+    shared::{Changes, Machine},
+    train::result,
+};
 
-/// Test a finished run again, on the same chip or on another
+/// Test a finished run again: on the same chip, on another instance, another chip, other data
 #[derive(Args)]
 pub struct Arguments {
     /// Run directory, as `spikeloop train` wrote it
@@ -24,18 +31,16 @@ pub struct Arguments {
     /// Test only this method; may be repeated [default: all that the run has]
     #[arg(long = "method", value_name = "METHOD", value_enum)]
     methods: Vec<Method>,
-    /// Directory of the data sets [default: SPIKELOOP_DATA, else `spikeloop` in the user's cache]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Test on another chip than the one trained on
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    chip_seed: Option<u64>,
-    /// Threads; results do not depend on them [default: all cores]
-    #[arg(long, value_name = "N", value_parser = parse_threads)]
-    threads: Option<NonZeroUsize>,
-    /// Change a key of the experiment, such as data.test_samples=20000; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    /// Test on another chip: a built-in one, or a chip file
+    #[arg(long, value_name = "CHIP")]
+    chip: Option<String>,
+    #[command(flatten)]
+    changes: Changes,
+    #[command(flatten)]
+    machine: Machine,
+    /// Write the predictions to this file: sample, label, and what each method predicts
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
     /// Print the rows as JSON to stdout instead of the table
     #[arg(long)]
     json: bool,
@@ -44,45 +49,56 @@ pub struct Arguments {
 impl Arguments {
     /// Tests and reports.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        prepare(self.threads)?;
+        prepare(self.machine.threads)?;
         let run = RunDir::open(&self.run)?;
         let record = run.record()?;
         let text = run.read_experiment()?;
         let path = run.experiment().display().to_string();
-        let trained = Experiment::from_toml(&path, &text, &[])?;
-        let mut experiment = Experiment::from_toml(&path, &text, &self.set)?;
-        if self.chip_seed.is_some() {
-            experiment.chip_seed = self.chip_seed;
+        let mut experiment = Experiment::from_toml(&path, &text, &self.changes.set)?;
+        if self.changes.chip_seed.is_some() {
+            experiment.chip_seed = self.changes.chip_seed;
         }
         if experiment_digest(&text) != record.experiment_digest {
             say(&format!("note: {path} was changed after the run"));
         }
         // The chip file that was used may have changed since; the run holds its text.
-        let spec = if experiment.chip.file == trained.chip.file {
+        let trained = Experiment::from_toml(&path, &text, &[])?;
+        if let Some(chip) = &self.chip {
+            experiment.chip.file.clone_from(chip);
+        }
+        let (spec, _) = if experiment.chip.file == trained.chip.file {
             load_chip(&run.chip().display().to_string())?
         } else {
             load_chip(&experiment.chip.file)?
         };
         let methods = self.chosen(&run, &experiment)?;
-        let data = load_data(&experiment, &data_dir(self.data.as_deref()))?;
-        let lab = Lab::with_data(experiment, spec, data)?;
-
-        if !self.json {
-            say(&comparison::header(&lab));
-        }
-        let mut rows = Vec::new();
+        let data = load_data(&experiment, &self.machine.data_dir())?;
+        let mut lab: Option<Lab> = None;
+        let (mut rows, mut tests) = (Vec::new(), Vec::new());
         for method in methods {
-            rows.push(evaluate(&lab, &run, method)?);
+            let checkpoint = load(&run, &record, method)?;
+            let range = checkpoint.origin.weight_range.clone();
+            let lab = match &mut lab {
+                Some(lab) if lab.placement.weight_range == range => lab,
+                other => {
+                    let fresh = Lab::for_test(experiment.clone(), spec.clone(), data.clone(), &range)?;
+                    if !self.json && other.is_none() {
+                        say(&comparison::header(&fresh));
+                    }
+                    other.insert(fresh)
+                }
+            };
+            let evaluation = evaluate(lab, &run, checkpoint, method)?;
+            rows.push(Row::new(method, &evaluation));
+            tests.push((method, evaluation.predictions));
         }
-        if self.json {
-            print(&comparison_json(&rows))?;
-            return Ok(ExitCode::SUCCESS);
+        if let Some(path) = &self.predictions {
+            write_predictions(path, &data.test.labels, &tests)?;
         }
-        let mut text = format!("\n{}\n", comparison::table(&rows).to_terminal());
-        for line in comparison::verdict(&rows, transferred_from(&lab)) {
-            text.push_str(&format!("{line}\n"));
+        match lab {
+            Some(lab) if !self.json => print(&result(&lab, &rows))?,
+            _ => print(&comparison_json(&rows))?,
         }
-        print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -115,31 +131,55 @@ impl Arguments {
     }
 }
 
-/// Loads a method's weights and runs the test set.
-fn evaluate(lab: &Lab, run: &RunDir, method: Method) -> anyhow::Result<Row> {
+/// What a method has learned, if it belongs to this run.
+fn load(run: &RunDir, record: &RunRecord, method: Method) -> anyhow::Result<Checkpoint> {
     let path = run.checkpoint(method);
     let checkpoint = checkpoint::load(&path)?;
-    let origin = &checkpoint.origin;
-    if origin.weight_range != lab.placement.weight_range {
-        bail!(
-            "{} was trained with largest weights {:?}, these settings give {:?}: test with the seed, network \
-             and training data of the run",
-            path.display(),
-            origin.weight_range,
-            lab.placement.weight_range
-        );
+    let fits = checkpoint.origin.check(method);
+    fits.with_context(|| format!("the checkpoint {} does not fit", path.display()))?;
+    if checkpoint.origin.experiment_digest != record.experiment_digest {
+        say(&format!("note: {} comes from another experiment", path.display()));
     }
-    if origin.epoch < lab.experiment.training.epochs {
+    Ok(checkpoint)
+}
+
+/// Runs the test set.
+fn evaluate(lab: &Lab, run: &RunDir, checkpoint: Checkpoint, method: Method) -> anyhow::Result<Evaluation> {
+    if !checkpoint.origin.progress.finished {
         say(&format!(
-            "note: {} was trained for {} of {} epochs",
+            "note: {} was trained for {} of {} epochs; finish it with: spikeloop train --resume {}",
             method.name(),
-            origin.epoch,
-            lab.experiment.training.epochs
+            checkpoint.origin.progress.epoch,
+            lab.experiment.training.epochs,
+            run.path().display()
         ));
     }
+    let path = run.checkpoint(method);
     let learner = checkpoint
-        .learner(&lab.network, lab.experiment.training.adam)
+        .learner(&lab.network, lab.experiment.train_settings().optimiser)
         .with_context(|| format!("{} does not fit the network {}", path.display(), lab.network.sizes()))?;
     let mut engine = engine_of(lab, method)?;
-    Ok(Row::new(method, &test(&mut *engine, &learner.weights, lab)?))
+    Ok(test(&mut *engine, learner.chosen(), lab)?)
+}
+
+/// One line a sample, one column a method.
+fn write_predictions(path: &Path, labels: &[u16], tests: &[(Method, Vec<u16>)]) -> anyhow::Result<()> {
+    let mut text = String::from("sample,label");
+    tests
+        .iter()
+        .for_each(|(method, _)| text.push_str(&format!(",{}", method.name())));
+    text.push('\n');
+    for (sample, label) in labels.iter().enumerate() {
+        text.push_str(&format!("{sample},{label}"));
+        tests
+            .iter()
+            .for_each(|(_, all)| text.push_str(&format!(",{}", all[sample])));
+        text.push('\n');
+    }
+    write_atomically(path, text.as_bytes()).with_context(|| {
+        format!(
+            "cannot write {}; check the directory and the space left",
+            path.display()
+        )
+    })
 }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod chip;
 pub mod eval;
 mod progress;
+mod shared;
 pub mod train;
 
 use std::{io::Write, num::NonZeroUsize, process::ExitCode};

@@ -43,8 +43,8 @@ impl Progress {
         Self { style, present: None }
     }
 
-    /// A method begins.
-    pub fn begin(&mut self, method: Method, epochs: u32, samples: usize) {
+    /// A method begins, or goes on after so many samples.
+    pub fn begin(&mut self, method: Method, epochs: u32, samples: usize, done: u64) {
         self.finish();
         let length = u64::from(epochs) * samples as u64;
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden());
@@ -57,6 +57,8 @@ impl Progress {
             bar.set_prefix(method.name());
             bar.enable_steady_tick(Duration::from_millis(250));
         }
+        bar.set_position(done);
+        bar.reset_eta();
         let started = Instant::now();
         self.present = Some(Present {
             method,

@@ -11,6 +11,22 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DataError {
+    /// A validation part was asked for, and there already is one.
+    #[error("{set} has a validation set of its own; leave data.validation_samples out")]
+    HasValidation {
+        /// The set.
+        set: &'static str,
+    },
+    /// Nothing would be left to learn from.
+    #[error(
+        "data.validation_samples = {validation} leaves nothing to learn from: there are {available} training samples"
+    )]
+    ValidationTooLarge {
+        /// As asked for.
+        validation: usize,
+        /// Training samples.
+        available: usize,
+    },
     /// A file of the set is in none of the places where it belongs.
     #[error(
         "{what} are missing: looked for {file}(.gz) in {}; {help}",

@@ -23,16 +23,22 @@ pub const PIXELS: usize = SIDE * SIDE;
 /// Classes of an MNIST-format set.
 pub const CLASSES: usize = 10;
 
-/// Scaled images before the latency code; 256 pixels belong to each label.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Images16 {
-    /// Pixels in [0, 1], row-major: `[samples, 16, 16]`.
-    pub pixels: Vec<f32>,
+/// Bytes of a source image.
+const SOURCE_PIXELS: usize = SOURCE_SIDE * SOURCE_SIDE;
+
+/// An image scaled to 16×16, values in [0, 1], row-major.
+pub type Scaled = [f32; PIXELS];
+
+/// The images of a part of the set, as in its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    /// Grey values, row-major: `[samples, 28, 28]`.
+    pub source: Vec<u8>,
     /// Class of each image: `[samples]`.
     pub labels: Vec<u16>,
 }
 
-impl Images16 {
+impl Images {
     /// Number of images.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -45,13 +51,48 @@ impl Images16 {
         self.labels.is_empty()
     }
 
-    /// The pixels of image `i`: `[16, 16]`, row-major.
+    fn image(&self, i: usize) -> &[u8; SOURCE_PIXELS] {
+        &self.source.as_chunks().0[i]
+    }
+
+    /// Image `i` cut and scaled.
     ///
     /// # Panics
-    /// If `i` is not below [`Images16::len`], like any slice index.
+    /// If `i` is not below [`Images::len`], like any slice index.
     #[must_use]
-    pub fn image(&self, i: usize) -> &[f32] {
-        &self.pixels[i * PIXELS..(i + 1) * PIXELS]
+    pub fn scaled(&self, i: usize) -> Scaled {
+        scale(|row, column| f32::from(self.image(i)[row * SOURCE_SIDE + column]))
+    }
+
+    /// Image `i` turned about its centre, counter-clockwise, then cut and scaled; grey values between
+    /// the pixels are interpolated linearly.
+    ///
+    /// # Panics
+    /// If `i` is not below [`Images::len`], like any slice index.
+    #[must_use]
+    pub fn rotated(&self, i: usize, degrees: f64) -> Scaled {
+        let image = self.image(i);
+        let (sin, cos) = libm::sincosf((degrees.to_radians()) as f32);
+        let centre = (SOURCE_SIDE as f32 - 1.0) / 2.0;
+        let grey = |row: i32, column: i32| {
+            let inside = |n: i32| (0..SOURCE_SIDE as i32).contains(&n);
+            if inside(row) && inside(column) {
+                f32::from(image[row as usize * SOURCE_SIDE + column as usize])
+            } else {
+                0.0
+            }
+        };
+        scale(|row, column| {
+            // Where the pixel was before the turn; rows count downwards.
+            let (y, x) = (row as f32 - centre, column as f32 - centre);
+            let (from_y, from_x) = (cos * y + sin * x + centre, cos * x - sin * y + centre);
+            let (top, left) = (libm::floorf(from_y), libm::floorf(from_x));
+            let (down, right) = (from_y - top, from_x - left);
+            let (top, left) = (top as i32, left as i32);
+            let upper = grey(top, left) * (1.0 - right) + grey(top, left + 1) * right;
+            let lower = grey(top + 1, left) * (1.0 - right) + grey(top + 1, left + 1) * right;
+            upper * (1.0 - down) + lower * down
+        })
     }
 
     /// Encodes all images: unit = 16 · row + column, at most one spike per unit.
@@ -62,13 +103,9 @@ impl Images16 {
         let window_ns = code.check()?;
         let mut set = SpikeDataset::new(name, PIXELS, CLASSES, window_ns);
         let mut events = Vec::with_capacity(PIXELS);
-        for (image, &label) in self.pixels.as_chunks::<PIXELS>().0.iter().zip(&self.labels) {
+        for (i, &label) in self.labels.iter().enumerate() {
             events.clear();
-            for (unit, &value) in image.iter().enumerate() {
-                if let Some(time_ns) = code.time_ns(f64::from(value)) {
-                    events.push((time_ns, unit as u16));
-                }
-            }
+            events.extend(code.events(&self.scaled(i)));
             set.push_sample(&mut events, label);
         }
         Ok(set)
@@ -111,6 +148,14 @@ impl LatencyCode {
             return Err(bad("window_us", self.window_us, "a time of at least 0.001 µs"));
         }
         Ok(window_ns)
+    }
+
+    /// Events (time in ns, unit) of an image, by unit.
+    pub fn events(&self, image: &Scaled) -> impl Iterator<Item = (u32, u16)> {
+        image.iter().enumerate().filter_map(|(unit, &value)| {
+            let time_ns = self.time_ns(f64::from(value))?;
+            Some((time_ns, unit as u16))
+        })
     }
 
     /// Spike time of a value in ns, rounded to nearest, or `None` where there is no spike.
@@ -168,7 +213,7 @@ const FILES: [SetFile; 4] = [
 ///
 /// # Errors
 /// As [`find`] and [`load_part`].
-pub fn load(dir: &Path) -> Result<(Images16, Images16), DataError> {
+pub fn load(dir: &Path) -> Result<(Images, Images), DataError> {
     let [train_images, train_labels, test_images, test_labels] = find(dir)?;
     Ok((
         load_part(&train_images, &train_labels)?,
@@ -181,7 +226,7 @@ pub fn load(dir: &Path) -> Result<(Images16, Images16), DataError> {
 /// # Errors
 /// [`DataError::EmptySet`], [`DataError::ImageSize`], [`DataError::CountMismatch`] or
 /// [`DataError::LabelOutOfRange`] if the content is wrong, else as [`idx::read_file`].
-pub fn load_part(images_path: &Path, labels_path: &Path) -> Result<Images16, DataError> {
+pub fn load_part(images_path: &Path, labels_path: &Path) -> Result<Images, DataError> {
     let labels = idx::read_file(labels_path, 1)?.data;
     let images = idx::read_file(images_path, 3)?;
     // The reader has checked the number of sizes; the pattern only spares an index.
@@ -220,42 +265,38 @@ pub fn load_part(images_path: &Path, labels_path: &Path) -> Result<Images16, Dat
             classes: CLASSES,
         });
     }
-    let mut pixels = Vec::with_capacity(count * PIXELS);
-    for image in images.data.as_chunks::<{ SOURCE_SIDE * SOURCE_SIDE }>().0 {
-        pixels.extend(scale(image));
-    }
-    Ok(Images16 {
-        pixels,
+    Ok(Images {
+        source: images.data,
         labels: labels.into_iter().map(u16::from).collect(),
     })
 }
 
-/// Cuts a 28×28 image to 24×24, averages it to 16×16 and scales it to [0, 1].
-fn scale(image: &[u8; SOURCE_SIDE * SOURCE_SIDE]) -> [f32; PIXELS] {
+/// Cuts a 28×28 image, given by its grey values at `(row, column)`, to 24×24, averages it to 16×16
+/// and scales it to [0, 1].
+fn scale(grey: impl Fn(usize, usize) -> f32) -> Scaled {
     // Along one side an output pixel covers one source pixel whole and one by half. In units of a
-    // half the weights are 2 and 1, so the area sum is a whole number of quarters, nine to an
-    // output pixel, and the only rounding is that of the last division.
+    // half the weights are 2 and 1, so the area sum is a number of quarters, nine to an output
+    // pixel; of whole grey values it is exact, and the only rounding is that of the last division.
     const FULL_SCALE: f32 = 9.0 * 255.0;
     std::array::from_fn(|pixel| {
-        let mut sum = 0_u32;
+        let mut sum = 0.0;
         for (row, row_weight) in covered(pixel / SIDE) {
             for (column, column_weight) in covered(pixel % SIDE) {
-                let value = image[(row + CUT) * SOURCE_SIDE + column + CUT];
-                sum += row_weight * column_weight * u32::from(value);
+                sum += row_weight * column_weight * grey(row + CUT, column + CUT);
             }
         }
-        sum as f32 / FULL_SCALE
+        sum / FULL_SCALE
     })
 }
 
 /// The two source rows (or columns) under an output row, each with twice its covered length.
-fn covered(output: usize) -> [(usize, u32); 2] {
+fn covered(output: usize) -> [(usize, f32); 2] {
     // Two output pixels cover three source pixels and share the middle one.
     let first = output / 2 * 3;
     if output.is_multiple_of(2) {
-        [(first, 2), (first + 1, 1)]
+        [(first, 2.0), (first + 1, 1.0)]
     } else {
-        [(first + 1, 1), (first + 2, 2)]
+        [(first + 1, 1.0), (first + 2, 2.0)]
     }
 }
 
@@ -372,8 +413,7 @@ mod tests {
             let (train, test) = load(dir).expect("a good set");
             assert_eq!((train.len(), test.len()), (3, 2));
             assert_eq!(train.labels, [0, 1, 2]);
-            assert!(train.pixels.iter().all(|&pixel| pixel == 1.0));
-            assert_eq!(train.image(2).len(), PIXELS);
+            assert_eq!(train.scaled(2), [1.0; PIXELS]);
         }
     }
 
@@ -460,11 +500,7 @@ mod tests {
     #[test]
     fn scaling_averages_areas() {
         // One bright source pixel spreads over the output pixels that cover it.
-        let bright = |row: usize, column: usize| {
-            let mut image = [0; 784];
-            image[row * 28 + column] = 255;
-            scale(&image)
-        };
+        let bright = |row: usize, column: usize| scale(|r, c| if (r, c) == (row, column) { 255.0 } else { 0.0 });
         let ninths = |values: [f32; PIXELS]| -> Vec<(usize, f32)> {
             let lit = values.into_iter().enumerate();
             lit.filter(|&(_, value)| value > 0.0)
@@ -484,7 +520,7 @@ mod tests {
             assert_eq!(ninths(bright(14, edge)), []);
         }
         // The mean is kept.
-        let mean = scale(&[51; 784]).iter().sum::<f32>() / PIXELS as f32;
+        let mean = scale(|_, _| 51.0).iter().sum::<f32>() / PIXELS as f32;
         assert!((mean - 0.2).abs() < 1e-6);
     }
 
@@ -504,17 +540,18 @@ mod tests {
 
     #[test]
     fn encoded_images() {
-        let mut pixels = vec![0.0; 2 * PIXELS];
-        pixels[17] = 0.5;
-        pixels[3] = 0.5;
-        pixels[200] = 1.0;
-        let images = Images16 {
-            pixels,
+        // Two source pixels wide and high from the cut on: output pixel (0, 0) is full.
+        let mut source = vec![0; 2 * SOURCE_PIXELS];
+        for (row, column) in [(2, 2), (2, 3), (3, 2), (3, 3)] {
+            source[row * SOURCE_SIDE + column] = 255;
+        }
+        let images = Images {
+            source,
             labels: vec![4, 7],
         };
         let set = images.encode("two", &CODE).expect("a good code");
-        // 8 µs · ln(0.5 / 0.3) = 4.086 605 µs
-        assert_eq!(set.sample(0), (&[1785, 4087, 4087][..], &[200, 3, 17][..]));
+        // Its neighbours are a third full, the diagonal one a ninth: 8 µs · ln(3/9 / (3/9 − 0.2)).
+        assert_eq!(set.sample(0), (&[1785, 7330, 7330][..], &[0, 1, 16][..]));
         assert_eq!(set.sample(1), (&[][..], &[][..]));
         assert_eq!((set.inputs, set.classes, set.window_ns), (256, 10, 10_000));
         assert_eq!(set.labels, [4, 7]);

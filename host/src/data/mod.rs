@@ -6,6 +6,7 @@
 //! | [`yin_yang`] | the Yin-Yang task, generated bit for bit, and its spike code |
 //! | [`idx`] | reader for IDX files, plain or gzip |
 //! | [`mnist16`] | MNIST-format sets at 16×16 pixels and their latency code |
+//! | [`samples`] | what training draws its batches from, augmented or not |
 //!
 //! Files are looked for in [`data_dir`]; whatever is wrong with them is a [`DataError`].
 
@@ -14,7 +15,10 @@ mod error;
 pub mod idx;
 pub mod mnist16;
 pub mod mt19937;
+pub mod samples;
 pub mod yin_yang;
+
+use sha2::{Digest, Sha256};
 
 pub use dir::data_dir;
 pub use error::DataError;
@@ -118,6 +122,20 @@ impl SpikeDataset {
         self.labels.truncate(n);
     }
 
+    /// Cuts off the last `n` samples (all, if there are no more) and returns them as a set named
+    /// `name`.
+    pub fn split_off(&mut self, n: usize, name: impl Into<String>) -> Self {
+        let first = self.len().saturating_sub(n);
+        let mut tail = Self::new(name, self.inputs, self.classes, self.window_ns);
+        for i in first..self.len() {
+            let (times, units) = self.sample(i);
+            let mut events: Vec<(u32, u16)> = times.iter().copied().zip(units.iter().copied()).collect();
+            tail.push_sample(&mut events, self.label(i));
+        }
+        self.truncate(first);
+        tail
+    }
+
     /// A copy of the first `n` samples, or of all if there are no more than `n`.
     #[must_use]
     pub fn take(&self, n: usize) -> Self {
@@ -137,14 +155,36 @@ impl SpikeDataset {
 }
 
 /// The parts of one data set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DataSplits {
     /// Samples to learn from.
     pub train: SpikeDataset,
-    /// Samples to choose settings by, where the set has such a part.
+    /// The images that `train` was encoded from, where it was and they can be augmented.
+    pub images: Option<samples::EncodedImages>,
+    /// Samples to choose settings by, where there are such.
     pub validation: Option<SpikeDataset>,
     /// Samples to report on.
     pub test: SpikeDataset,
+}
+
+impl DataSplits {
+    /// SHA-256 of all samples, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for set in [Some(&self.train), self.validation.as_ref(), Some(&self.test)] {
+            let Some(set) = set else { continue };
+            hash.update((set.len() as u64).to_le_bytes());
+            for i in 0..set.len() {
+                let (times, units) = set.sample(i);
+                hash.update((times.len() as u64).to_le_bytes());
+                times.iter().for_each(|time| hash.update(time.to_le_bytes()));
+                units.iter().for_each(|unit| hash.update(unit.to_le_bytes()));
+                hash.update(set.label(i).to_le_bytes());
+            }
+        }
+        crate::run_dir::hex(&hash.finalize())
+    }
 }
 
 /// A parameter in µs as whole ns, rounded to nearest.

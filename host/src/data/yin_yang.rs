@@ -190,6 +190,7 @@ pub fn published_splits(encoding: &YinYangEncoding, window_us: f64) -> Result<Da
     let part = |name: &str, (size, seed): (usize, u32)| encoding.encode(name, &generate(size, seed), window_us);
     Ok(DataSplits {
         train: part("yin-yang train", TRAIN)?,
+        images: None,
         validation: Some(part("yin-yang validation", VALIDATION)?),
         test: part("yin-yang test", TEST)?,
     })

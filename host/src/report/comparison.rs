@@ -97,7 +97,7 @@ pub fn description(lab: &Lab) -> Vec<(&'static str, String)> {
             format!(
                 "{}, window {} µs, τ_mem {} µs, τ_syn {} µs",
                 lab.network.sizes(),
-                experiment.data.window_us,
+                experiment.data.window_us(),
                 nominal.tau_mem_us,
                 nominal.tau_syn_us
             ),

@@ -2,6 +2,7 @@
 
 pub mod chip;
 pub mod comparison;
+pub mod tensorboard;
 
 use comfy_table::{CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, TableStyle};
 

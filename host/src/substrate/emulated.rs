@@ -39,6 +39,8 @@ struct Configured {
     placement: Placement,
     codes: Codes,
     seed: ConfigurationSeed,
+    /// As last programmed.
+    weights: Option<Weights>,
     array: Array,
     /// One for each thread that runs at a time.
     states: Pool<State>,
@@ -171,13 +173,9 @@ impl EmulatedChip {
     }
 }
 
-impl Substrate for EmulatedChip {
-    fn configure(
-        &mut self,
-        placement: &Placement,
-        codes: &Codes,
-        seed: ConfigurationSeed,
-    ) -> Result<(), SubstrateError> {
+impl EmulatedChip {
+    /// The analog configuration, in the present environment.
+    fn build(&mut self, placement: &Placement, codes: &Codes, seed: ConfigurationSeed) -> Result<(), SubstrateError> {
         let configuration = Configuration {
             wiring: &placement.wiring,
             codes,
@@ -188,10 +186,24 @@ impl Substrate for EmulatedChip {
             placement: placement.clone(),
             codes: codes.clone(),
             seed,
+            weights: None,
             array,
             states: Pool::default(),
         });
         Ok(())
+    }
+}
+
+impl Substrate for EmulatedChip {
+    fn configure(
+        &mut self,
+        placement: &Placement,
+        codes: &Codes,
+        seed: ConfigurationSeed,
+    ) -> Result<(), SubstrateError> {
+        // What was switched off belonged to another network.
+        self.environment.masked_circuits.clear();
+        self.build(placement, codes, seed)
     }
 
     fn program(&mut self, weights: &Weights) -> Result<(), SubstrateError> {
@@ -199,7 +211,9 @@ impl Substrate for EmulatedChip {
             .configured
             .as_mut()
             .ok_or(SubstrateError::NotConfigured("take weights"))?;
-        Ok(configured.array.program(weights)?)
+        configured.array.program(weights)?;
+        configured.weights = Some(weights.clone());
+        Ok(())
     }
 
     fn set_environment(&mut self, environment: &Environment) -> Result<(), SubstrateError> {
@@ -215,9 +229,17 @@ impl Substrate for EmulatedChip {
             return Ok(());
         }
         // Drift moves analog values: the array is built anew under the same configuration seed, and
-        // needs its weights again.
-        let (placement, codes, seed) = (configured.placement.clone(), configured.codes.clone(), configured.seed);
-        self.configure(&placement, &codes, seed)
+        // its digital weights stay.
+        let Configured {
+            placement,
+            codes,
+            seed,
+            weights,
+            ..
+        } = configured;
+        let (placement, codes, seed, weights) = (placement.clone(), codes.clone(), *seed, weights.take());
+        self.build(&placement, &codes, seed)?;
+        weights.map_or(Ok(()), |weights| self.program(&weights))
     }
 
     fn run(
@@ -229,6 +251,9 @@ impl Substrate for EmulatedChip {
     ) -> Result<(), SubstrateError> {
         let isa = self.isa;
         let configured = self.configured.as_mut().ok_or(SubstrateError::NotConfigured("run"))?;
+        if configured.weights.is_none() {
+            return Err(SubstrateError::NotProgrammed);
+        }
         check_batch(events, trials, configured.array.inputs())?;
         let (points, columns) = (request.samples(), configured.array.neurons());
         let size = points * columns;

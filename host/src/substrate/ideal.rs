@@ -12,9 +12,10 @@ use crate::{
     placement::Placement,
     pool::Pool,
     train::{
-        recursion::{PreparedWeights, Recursion, Workspace},
+        recursion::{Recursion, Workspace},
         software::{effective_weights, recursion_of},
         surrogate::{Shape, Surrogate},
+        weights::PreparedWeights,
     },
 };
 
@@ -43,7 +44,7 @@ impl IdealNetwork {
             shape: Shape::Superspike,
             slope: 1.0,
         };
-        recursion_of(&placement.network, self.dt_us, steps, surrogate, false)
+        recursion_of(&placement.network, self.dt_us, steps, &[surrogate], false)
     }
 }
 

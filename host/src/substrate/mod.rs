@@ -27,10 +27,14 @@ pub struct TrialSeed(pub u64);
 
 /// Why a substrate refused.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SubstrateError {
     /// Called before it was configured.
     #[error("the substrate was asked to {0} before it was configured")]
     NotConfigured(&'static str),
+    /// Run without weights.
+    #[error("the substrate was asked to run before it was given weights")]
+    NotProgrammed,
     /// The chip does not have what the placement uses.
     #[error(transparent)]
     Wiring(#[from] spikeloop_chip::wiring::WiringError),

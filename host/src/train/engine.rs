@@ -7,16 +7,18 @@ use crate::{
     data::SpikeDataset,
     matrix::Matrix,
     seeds::Occasion,
-    substrate::SubstrateError,
-    train::{gradient::Gradients, recursion::SpikeRegulariser},
+    substrate::{EventBatch, SubstrateError},
+    train::{gradient::Gradients, loss::Outcome, recursion::SpikeRegulariser},
 };
 
 /// One batch to learn from.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    /// Where the samples are.
-    pub data: &'a SpikeDataset,
-    /// Which of them.
+    /// Input events of each sample.
+    pub events: &'a EventBatch,
+    /// Class of each sample.
+    pub labels: &'a [u16],
+    /// Number of each sample in its data set: for the trial seeds.
     pub indices: &'a [usize],
     /// For the trial seeds.
     pub occasion: Occasion,
@@ -46,6 +48,23 @@ pub struct Evaluation {
     /// Class predicted for each sample.
     #[serde(skip)]
     pub predictions: Vec<u16>,
+}
+
+impl Evaluation {
+    /// From the outcome of each sample, and the number of hidden spikes of all.
+    pub fn of(outcomes: &[Outcome], labels: &[u16], hidden_spikes: usize) -> Self {
+        let n = outcomes.len().max(1) as f64;
+        let pairs = outcomes.iter().zip(labels);
+        let correct = pairs.filter(|(outcome, label)| outcome.prediction == usize::from(**label));
+        Self {
+            accuracy: correct.count() as f64 / n,
+            loss: outcomes.iter().map(|outcome| outcome.loss).sum::<f64>() / n,
+            samples: outcomes.len(),
+            hidden_spikes_per_inference: hidden_spikes as f64 / n,
+            predictions: outcomes.iter().map(|outcome| outcome.prediction as u16).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Runs batches of a network forward and backward.

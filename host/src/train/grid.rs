@@ -36,6 +36,11 @@ impl Grid {
         f64::from(self.interval_ns) / 1000.0 / self.refine as f64
     }
 
+    /// When the first bin begins, µs: 0 or before.
+    pub fn start_us(&self) -> f64 {
+        f64::from(self.duration_ns) / 1000.0 - self.bins() as f64 * self.dt_us()
+    }
+
     /// Bin and slot of a time; `None` after the end.
     #[inline]
     fn place(&self, time_ns: f64) -> Option<(usize, u8)> {
@@ -67,6 +72,12 @@ impl BinnedSpikes {
         &self.spikes[self.offsets[bin] as usize..self.offsets[bin + 1] as usize]
     }
 
+    /// (bin, unit) of all spikes.
+    pub fn pairs(&self) -> impl Iterator<Item = (u32, u16)> + '_ {
+        (0..self.offsets.len().saturating_sub(1))
+            .flat_map(|bin| self.at(bin).iter().map(move |&(unit, _)| (bin as u32, unit)))
+    }
+
     /// From `(time in ns, unit)` sorted by time.
     fn fill(&mut self, grid: &Grid, delay_ns: f64, spikes: impl Iterator<Item = (u32, u16)>) {
         self.offsets.clear();
@@ -91,6 +102,8 @@ pub struct GridLayer {
     pub membranes: Blocks,
     /// Spikes at the time at which they act on others.
     pub spikes: BinnedSpikes,
+    /// Spikes at the time at which the neuron fired.
+    pub fired: BinnedSpikes,
 }
 
 /// One sample on the grid.
@@ -193,28 +206,49 @@ impl GridSample {
     ) {
         let inputs = events.iter().map(|event| (event.time_ns, event.unit));
         self.inputs.fill(grid, grid.delay_ns[0], inputs);
+        self.place_layers(grid, network, decoder, recording, sample, 0);
+    }
+
+    /// Places the output layer alone: all that a decision needs.
+    pub fn place_output(
+        &mut self,
+        grid: &Grid,
+        network: &Network,
+        decoder: &Decoder,
+        recording: &Recording,
+        sample: usize,
+    ) {
+        self.place_layers(grid, network, decoder, recording, sample, network.layers.len() - 1);
+    }
+
+    /// Layers from `from` on.
+    fn place_layers(
+        &mut self,
+        grid: &Grid,
+        network: &Network,
+        decoder: &Decoder,
+        recording: &Recording,
+        sample: usize,
+        from: usize,
+    ) {
         self.layers.resize_with(network.layers.len(), GridLayer::default);
         let (times, neurons) = recording.spikes(sample);
         let mut decoded = Blocks::default();
-        for (layer, out) in self.layers.iter_mut().enumerate() {
+        for (layer, out) in self.layers.iter_mut().enumerate().skip(from) {
             let (first, size) = (network.first_neuron(layer), network.layers[layer].size);
             let wide = blocks(size);
             decoder.decode(network, layer, recording, sample, &mut decoded);
             interpolate(&decoded, wide, grid.refine, &mut out.membranes);
-            if !network.layers[layer].spiking {
-                out.spikes.fill(grid, 0.0, std::iter::empty());
-                continue;
-            }
             let own = times.iter().zip(neurons).filter_map(|(&time_ns, &neuron)| {
                 let unit = usize::from(neuron).checked_sub(first).filter(|&unit| unit < size)?;
                 Some((time_ns, unit as u16))
             });
-            for (time_ns, unit) in own.clone() {
+            out.fired.fill(grid, 0.0, own.clone());
+            for bin in 0..grid.bins() {
                 // The sample of this bin was usually taken after the reset: a surrogate of it would
                 // vanish exactly where the spike was.
-                if let Some((bin, _)) = grid.place(f64::from(time_ns)) {
-                    let unit = usize::from(unit);
-                    out.membranes[bin * wide + unit / LANES][unit % LANES] = 1.0;
+                for &(unit, _) in out.fired.at(bin) {
+                    out.membranes[bin * wide + usize::from(unit) / LANES][usize::from(unit) % LANES] = 1.0;
                 }
             }
             out.spikes.fill(grid, grid.delay_ns[1], own);

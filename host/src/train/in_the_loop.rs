@@ -1,11 +1,12 @@
 //! The loop: the chip runs forward with all its faults, the host goes backward through what it
 //! recorded.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use spikeloop_chip::{counters::Counters, drift::Environment, energy::Ledger, spec::ChipSpec};
 
 use crate::{
-    blocks::{Block, Blocks, LANES, blocks},
+    blocks::blocks,
     data::SpikeDataset,
     isa::Isa,
     matrix::Matrix,
@@ -19,11 +20,11 @@ use crate::{
         exact::ExactLayer,
         gradient::{Gradients, accumulate},
         grid::{Decoder, Grid},
-        injected::{InjectedModel, InjectedWeights, InjectedWorkspace},
-        loss::{LossKind, Outcome, Readout, most_spikes, van_rossum},
+        injected::{InjectedModel, InjectedWorkspace},
+        loss::{Loss, Outcome, Output},
         quantise::Quantiser,
-        software::SpikeTargets,
         surrogate::Surrogate,
+        weights::PreparedWeights,
     },
 };
 
@@ -46,16 +47,14 @@ pub struct LoopSettings {
     pub refine: usize,
     /// What is injected.
     pub inject: Inject,
-    /// Replaces Θ′.
-    pub surrogate: Surrogate,
+    /// Replaces Θ′, `[layer]`.
+    pub surrogates: Vec<Surrogate>,
     /// Whether the reset is part of the gradient.
     pub reset_in_gradient: bool,
     /// The loss.
-    pub readout: Readout,
-    /// Targets of a van Rossum loss.
-    pub targets: SpikeTargets,
-    /// Circuits that stay switched off.
-    pub masked_circuits: Vec<u16>,
+    pub loss: Loss,
+    /// Age and temperature of the chip, and circuits that stay switched off.
+    pub environment: Environment,
 }
 
 /// A configured chip in the training loop.
@@ -108,6 +107,9 @@ impl<S: Substrate> InTheLoop<S> {
             interval_ns: request.adc_interval_ns,
             delay_ns: [half_step, half_step + 1000.0 * spec.timing.routing_delay_us.value],
         };
+        // Bins count back from the end of the run: the first one begins before it.
+        let mut settings = settings;
+        settings.loss = settings.loss.on_grid(grid.dt_us(), grid.start_us());
         let nominal = &network.nominal;
         let layer = |layer: &crate::network::Layer| {
             ExactLayer::homogeneous(layer.size, nominal.tau_mem_us, nominal.tau_syn_us, grid.dt_us())
@@ -115,7 +117,7 @@ impl<S: Substrate> InTheLoop<S> {
         let model = InjectedModel {
             layers: network.layers.iter().map(layer).collect(),
             bins: grid.bins(),
-            surrogate: settings.surrogate,
+            surrogates: settings.surrogates.clone(),
             reset_in_gradient: settings.reset_in_gradient,
             reset: ((nominal.reset_lsb - nominal.leak_lsb) / nominal.swing_lsb()) as f32,
         };
@@ -159,8 +161,7 @@ impl<S: Substrate> InTheLoop<S> {
     }
 
     fn mask(&mut self, dropped: &[usize]) -> Result<(), SubstrateError> {
-        let mut environment = Environment::fresh(&self.spec);
-        environment.masked_circuits.clone_from(&self.settings.masked_circuits);
+        let mut environment = self.settings.environment.clone();
         for (layer, population) in self.placement.wiring.populations.iter().enumerate() {
             let first = self.network().first_neuron(layer);
             let own = dropped
@@ -178,43 +179,25 @@ impl<S: Substrate> InTheLoop<S> {
         self.substrate.run(events, &self.request, trials, &mut self.recording)
     }
 
-    /// Loss of one sample of the recording, and its derivative by the output on the grid.
-    fn outcome(&self, readout: &Readout, label: u16, workspace: &mut InjectedWorkspace) -> Outcome {
+    /// Loss of one sample on the grid, and its derivative by the output into the workspace.
+    fn outcome(&self, loss: &Loss, label: u16, workspace: &mut InjectedWorkspace, adjoint: bool) -> Outcome {
         let InjectedWorkspace {
             sample, output_adjoint, ..
         } = workspace;
         let output = &sample.layers[self.network().layers.len() - 1];
-        let wide = blocks(readout.outputs);
-        output_adjoint.resize(self.grid.bins() * wide);
-        if readout.kind != LossKind::VanRossum {
-            return readout.evaluate(&output.membranes, wide, label.into(), Some(output_adjoint));
-        }
-        let mut counts = vec![0_u32; readout.outputs];
-        let mut spikes = Blocks::zeros(output_adjoint.len());
-        let mut target: Blocks = spikes.clone();
-        let add = |to: &mut [Block], bin: usize, unit: usize| {
-            to[bin * wide + unit / LANES][unit % LANES] += 1.0;
+        let spikes: Vec<(u32, u16)> = if loss.kind.on_spikes() {
+            output.fired.pairs().collect()
+        } else {
+            Vec::new()
         };
-        for bin in 0..self.grid.bins() {
-            for &(unit, _) in output.spikes.at(bin) {
-                counts[usize::from(unit)] += 1;
-                add(&mut spikes, bin, unit.into());
-            }
-        }
-        let (dt, targets) = (self.grid.dt_us(), &self.settings.targets);
-        for k in 1.. {
-            let bin = (f64::from(k) * targets.interval_us / dt) as usize;
-            if bin >= self.grid.bins() {
-                break;
-            }
-            add(&mut target, bin, label.into());
-        }
-        let keep = libm::exp(-dt / targets.tau_us) as f32;
-        let loss = van_rossum(&spikes, &target, wide, keep, readout.weight, output_adjoint);
-        Outcome {
-            loss,
-            prediction: most_spikes(&counts),
-        }
+        let steps = self.grid.bins();
+        output_adjoint.resize(steps * blocks(loss.outputs));
+        let output = Output {
+            membranes: &output.membranes,
+            spikes: &spikes,
+            steps,
+        };
+        loss.evaluate(output, label.into(), adjoint.then_some(output_adjoint))
     }
 }
 
@@ -243,39 +226,35 @@ impl InTheLoop<EmulatedChip> {
 
 impl<S: Substrate + Sync> Engine for InTheLoop<S> {
     fn gradients(&mut self, shadow: &[Matrix], batch: &Batch) -> Result<Gradients, SubstrateError> {
-        self.substrate.program(&self.quantiser.codes(shadow))?;
         self.mask(batch.dropped)?;
-        let events = EventBatch::gather(batch.data, batch.indices);
+        self.substrate.program(&self.quantiser.codes(shadow))?;
         let trials: Vec<_> = batch
             .indices
             .iter()
             .map(|&index| self.seeds.trial(batch.occasion, index))
             .collect();
-        self.run(&events, &trials)?;
+        self.run(batch.events, &trials)?;
 
         let mut seen = match self.true_weights {
             Some(true_weights) => true_weights(&self.substrate)?,
             None => self.quantiser.quantised(shadow),
         };
         drop_columns(self.network(), batch.dropped, &mut seen);
-        let weights = InjectedWeights::new(self.network(), seen);
-        let readout = Readout {
-            weight: 1.0 / batch.indices.len() as f32,
-            ..self.settings.readout
-        };
+        let weights = PreparedWeights::of(self.network(), seen);
+        let loss = self.settings.loss.of_batch(batch.labels.len());
         let network = self.network();
-        let mut sum = accumulate(network, batch.indices.len(), &self.buffers, |samples, sum| {
+        let mut sum = accumulate(network, batch.labels.len(), &self.buffers, |samples, sum| {
             let mut workspace = self.workspaces.take(InjectedWorkspace::default);
             for sample in samples {
-                let label = batch.data.label(batch.indices[sample]);
-                let own = events.sample(sample);
+                let label = batch.labels[sample];
+                let own = batch.events.sample(sample);
                 workspace
                     .sample
                     .place(&self.grid, network, &self.decoder, own, &self.recording, sample);
                 if self.settings.inject == Inject::Spikes {
                     self.model.resimulate(network, &weights, &mut workspace.sample);
                 }
-                let outcome = self.outcome(&readout, label, &mut workspace);
+                let outcome = self.outcome(&loss, label, &mut workspace, true);
                 self.model
                     .backward(self.isa, network, &weights, batch.regulariser, &mut workspace, sum);
                 sum.count(&outcome, label.into());
@@ -296,53 +275,38 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
         data: &SpikeDataset,
         occasion: Occasion,
     ) -> Result<Evaluation, SubstrateError> {
-        self.substrate.program(&self.quantiser.codes(shadow))?;
         self.mask(&[])?;
+        self.substrate.program(&self.quantiser.codes(shadow))?;
         let hidden = self.network().hidden_neurons();
-        let readout = self.settings.readout;
-        let (mut counters, mut spikes, mut loss) = (Counters::default(), 0_usize, 0.0);
-        let mut predictions = Vec::with_capacity(data.len());
+        let (mut counters, mut spikes) = (Counters::default(), 0_usize);
+        let mut outcomes = Vec::with_capacity(data.len());
         let indices: Vec<usize> = (0..data.len()).collect();
         for chunk in indices.chunks(EVALUATION_BATCH) {
             let events = EventBatch::gather(data, chunk);
             let trials: Vec<_> = chunk.iter().map(|&index| self.seeds.trial(occasion, index)).collect();
             self.run(&events, &trials)?;
             counters += self.recording.counters;
-            spikes += self
-                .recording
-                .spike_neurons
-                .iter()
-                .filter(|&&n| usize::from(n) < hidden)
-                .count();
-            let mut workspace = self.workspaces.take(InjectedWorkspace::default);
-            for (sample, &index) in chunk.iter().enumerate() {
-                let own = events.sample(sample);
+            let neurons = self.recording.spike_neurons.iter();
+            spikes += neurons.filter(|&&n| usize::from(n) < hidden).count();
+            let decided = chunk.par_iter().enumerate().map(|(sample, &index)| {
+                let mut workspace = self.workspaces.take(InjectedWorkspace::default);
                 workspace
                     .sample
-                    .place(&self.grid, self.network(), &self.decoder, own, &self.recording, sample);
-                let outcome = self.outcome(&readout, data.label(index), &mut workspace);
-                loss += outcome.loss;
-                predictions.push(outcome.prediction as u16);
-            }
-            self.workspaces.give(workspace);
+                    .place_output(&self.grid, self.network(), &self.decoder, &self.recording, sample);
+                let outcome = self.outcome(&self.settings.loss, data.label(index), &mut workspace, false);
+                self.workspaces.give(workspace);
+                outcome
+            });
+            outcomes.extend(decided.collect::<Vec<_>>());
         }
         let n = data.len().max(1) as f64;
-        let correct = predictions
-            .iter()
-            .zip(&data.labels)
-            .filter(|(prediction, label)| prediction == label)
-            .count();
         let latency_us = f64::from(self.request.duration_ns) / 1000.0 + self.spec.timing.inter_sample_us.value;
         let ledger = Ledger::of(&self.spec.energy, &counters, latency_us * n);
         Ok(Evaluation {
-            accuracy: correct as f64 / n,
-            loss: loss / n,
-            samples: data.len(),
-            hidden_spikes_per_inference: spikes as f64 / n,
             counters: Some(counters),
             latency_us: Some(latency_us),
             energy_uj_per_inference: Some(ledger.total_uj() / n),
-            predictions,
+            ..Evaluation::of(&outcomes, &data.labels, spikes)
         })
     }
 

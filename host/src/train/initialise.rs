@@ -12,8 +12,9 @@ use crate::{
     seeds::Seeds,
     substrate::EventBatch,
     train::{
-        recursion::{PreparedWeights, Recursion, Workspace},
+        recursion::{Recursion, Workspace},
         software::effective_weights,
+        weights::PreparedWeights,
     },
 };
 
@@ -39,12 +40,35 @@ impl Default for InitialActivity {
     }
 }
 
+/// No initial weights give the activity that is wanted.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "layer {layer} cannot be brought to network.initial.{key} = {target}: however strong its initial weights, it \
+     reaches {reached:.3}; lower that key, or give the inputs more time with data.window_us"
+)]
+pub struct InitialiseError {
+    /// From 1.
+    pub layer: usize,
+    /// What was wanted.
+    pub key: &'static str,
+    /// How much of it.
+    pub target: f64,
+    /// How much came.
+    pub reached: f64,
+}
+
+/// Factor of the drawn weights beyond which nothing is tried.
+const STRONGEST: f64 = 1e4;
+
 /// Samples that are looked at.
 const SAMPLES: usize = 128;
 
 /// Weights ω of all connections, and the standard deviation of each layer's.
 ///
 /// Normal weights are drawn, then scaled layer by layer, by bisection on the ideal network.
+///
+/// # Errors
+/// No weights give the activity that is wanted.
 pub fn initialise(
     network: &Network,
     recursion: &Recursion,
@@ -52,7 +76,7 @@ pub fn initialise(
     data: &SpikeDataset,
     wanted: &InitialActivity,
     seeds: &Seeds,
-) -> (Vec<Matrix>, Vec<f64>) {
+) -> Result<(Vec<Matrix>, Vec<f64>), InitialiseError> {
     let mut sigmas = vec![0.0; network.layers.len()];
     let mut weights: Vec<Matrix> = Vec::new();
     for (index, connection) in network.connections().iter().enumerate() {
@@ -105,7 +129,24 @@ pub fn initialise(
         };
         let (mut low, mut high) = (0.0_f64, 1.0_f64);
         // Double until there is enough; then bisect on a logarithmic scale.
-        while high < 1e4 && activity(&scaled(network, &weights, layer, high)) < target {
+        loop {
+            let reached = activity(&scaled(network, &weights, layer, high));
+            if reached >= target {
+                break;
+            }
+            if high > STRONGEST {
+                let spiking = network.layers[layer].spiking;
+                return Err(InitialiseError {
+                    layer: layer + 1,
+                    key: if spiking {
+                        "spikes_per_neuron"
+                    } else {
+                        "readout_amplitude"
+                    },
+                    target,
+                    reached,
+                });
+            }
             (low, high) = (high, 2.0 * high);
         }
         for _ in 0..10 {
@@ -119,7 +160,7 @@ pub fn initialise(
         weights = scaled(network, &weights, layer, high);
         sigmas[layer] *= high;
     }
-    (weights, sigmas)
+    Ok((weights, sigmas))
 }
 
 fn scaled(network: &Network, weights: &[Matrix], layer: usize, factor: f64) -> Vec<Matrix> {

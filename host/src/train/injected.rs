@@ -4,13 +4,15 @@ use crate::{
     blocks::{Block, Blocks, LANES, blocks},
     isa::{Isa, Kernel},
     matrix::Matrix,
-    network::{Below, Connection, Network},
+    network::Network,
     train::{
         exact::ExactLayer,
         gradient::Gradients,
-        grid::{GridLayer, GridSample},
-        recursion::{SpikeRegulariser, add_products, count_and_regularise},
-        surrogate::{Derivative, Surrogate, with_derivative},
+        grid::{BinnedSpikes, GridLayer, GridSample},
+        kernels::{add_products, count_and_regularise},
+        recursion::SpikeRegulariser,
+        surrogate::{Derivative, Superspike, Surrogate, with_derivative},
+        weights::PreparedWeights,
     },
 };
 
@@ -21,36 +23,15 @@ pub struct InjectedModel {
     pub layers: Vec<ExactLayer>,
     /// Number of bins.
     pub bins: usize,
-    /// Replaces Θ′ at U − 1.
-    pub surrogate: Surrogate,
+    /// Replaces Θ′ at U − 1, `[layer]`.
+    pub surrogates: Vec<Surrogate>,
     /// Whether the reset is part of the gradient.
     pub reset_in_gradient: bool,
     /// U at reset, in units of the threshold.
     pub reset: f32,
 }
 
-/// Weights ω that the chip runs, transposed where going backward needs it, `[connection]`.
-#[derive(Clone, Debug)]
-pub struct InjectedWeights {
-    /// `[pre][post]`
-    pub forward: Vec<Matrix>,
-    /// `[post][pre]`, of connections that spikes of a layer feed.
-    transposed: Vec<Option<Matrix>>,
-}
-
-impl InjectedWeights {
-    /// From matrices in the order of the network's connections.
-    pub fn new(network: &Network, forward: Vec<Matrix>) -> Self {
-        let connections = network.connections();
-        let transpose = |(matrix, connection): (&Matrix, &Connection)| {
-            (connection.source != Below::Inputs).then(|| matrix.transposed())
-        };
-        Self {
-            transposed: forward.iter().zip(&connections).map(transpose).collect(),
-            forward,
-        }
-    }
-}
+const ZERO: Block = [0.0; LANES];
 
 /// Buffers of one thread.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +47,7 @@ pub struct InjectedWorkspace {
 
 impl InjectedModel {
     /// Replaces the measured membranes by those that the model has under the recorded spikes.
-    pub fn resimulate(&self, network: &Network, weights: &InjectedWeights, sample: &mut GridSample) {
+    pub fn resimulate(&self, network: &Network, weights: &PreparedWeights, sample: &mut GridSample) {
         for layer in 0..network.layers.len() {
             let (feed_forward, recurrent) = network.connections_of(layer);
             let (below, rest) = sample.layers.split_at_mut(layer);
@@ -76,7 +57,11 @@ impl InjectedModel {
             let mut u = Blocks::zeros(wide);
             let mut i = u.clone();
             for bin in 0..self.bins {
-                let GridLayer { membranes, spikes } = &mut rest[0];
+                let GridLayer {
+                    membranes,
+                    spikes,
+                    fired,
+                } = &mut rest[0];
                 for block in 0..wide {
                     for lane in 0..LANES {
                         u[block][lane] =
@@ -96,13 +81,13 @@ impl InjectedModel {
                         }
                     }
                 }
-                for &(unit, slot) in spikes.at(bin) {
+                for &(unit, slot) in fired.at(bin) {
                     let (block, lane) = (usize::from(unit) / LANES, usize::from(unit) % LANES);
                     u[block][lane] -= (1.0 - self.reset) * exact.reset_left[usize::from(slot) * wide + block][lane];
                 }
                 let out = &mut membranes[bin * wide..(bin + 1) * wide];
                 out.copy_from_slice(&u);
-                for &(unit, _) in spikes.at(bin) {
+                for &(unit, _) in fired.at(bin) {
                     out[usize::from(unit) / LANES][usize::from(unit) % LANES] = 1.0;
                 }
             }
@@ -114,46 +99,11 @@ impl InjectedModel {
         &self,
         isa: Isa,
         network: &Network,
-        weights: &InjectedWeights,
+        weights: &PreparedWeights,
         regulariser: &SpikeRegulariser,
         workspace: &mut InjectedWorkspace,
         sum: &mut Gradients,
     ) {
-        with_derivative!(self.surrogate, |derivative| isa.run(Backward {
-            model: self,
-            network,
-            weights,
-            regulariser,
-            derivative,
-            workspace,
-            sum,
-        }));
-    }
-}
-
-struct Backward<'a, D> {
-    model: &'a InjectedModel,
-    network: &'a Network,
-    weights: &'a InjectedWeights,
-    regulariser: &'a SpikeRegulariser,
-    derivative: D,
-    workspace: &'a mut InjectedWorkspace,
-    sum: &'a mut Gradients,
-}
-
-impl<D: Derivative> Kernel for Backward<'_, D> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let Self {
-            model,
-            network,
-            weights,
-            regulariser,
-            derivative,
-            workspace,
-            sum,
-        } = self;
         let InjectedWorkspace {
             sample,
             output_adjoint,
@@ -162,88 +112,42 @@ impl<D: Derivative> Kernel for Backward<'_, D> {
         } = workspace;
         let last = network.layers.len() - 1;
         let [mut here, mut above] = std::mem::take(arrival);
-        for layer in (0..=last).rev() {
-            let (feed_forward, recurrent) = network.connections_of(layer);
-            let (first, size) = (network.first_neuron(layer), network.layers[layer].size);
-            let own = &sample.layers[layer];
+        for index in (0..=last).rev() {
+            let (feed_forward, recurrent) = network.connections_of(index);
+            let size = network.layers[index].size;
+            let neurons = network.first_neuron(index)..network.first_neuron(index) + size;
+            let own = &sample.layers[index];
             count_and_regularise(
-                own.spikes.spikes.iter().map(|spike| spike.0),
-                regulariser.per_spike.get(layer).copied().unwrap_or(0.0),
-                regulariser.constant.get(first..first + size).unwrap_or(&[]),
-                &mut sum.spikes[first..first + size],
+                own.fired.spikes.iter().map(|spike| spike.0),
+                regulariser.of(index, neurons.clone()),
+                &mut sum.spikes[neurons],
                 spike_slope,
             );
-            let to_above = (layer < last).then(|| network.connections_of(layer + 1).0);
-            let to_above = to_above.and_then(|index| weights.transposed[index].as_ref());
-            let to_itself = recurrent.and_then(|index| weights.transposed[index].as_ref());
-            let wide = blocks(size);
-            here.resize(model.bins * wide);
-            let exact = &model.layers[layer];
-            let below = layer
-                .checked_sub(1)
-                .map_or(&sample.inputs, |below| &sample.layers[below].spikes);
-            let spiking = network.layers[layer].spiking;
-            let reset = if model.reset_in_gradient {
-                1.0 - model.reset
-            } else {
-                0.0
+            let to_above = (index < last).then(|| network.connections_of(index + 1).0);
+            let (gradient, rest) = sum.weights[feed_forward..].split_at_mut(1);
+            let pass = LayerPass {
+                exact: &self.layers[index],
+                bins: self.bins,
+                wide: blocks(size),
+                own,
+                below: index
+                    .checked_sub(1)
+                    .map_or(&sample.inputs, |below| &sample.layers[below].spikes),
+                output: (index == last).then_some(&output_adjoint[..]),
+                to_above: to_above
+                    .and_then(|index| weights.transposed[index].as_ref())
+                    .map(|transposed| (transposed, &above[..])),
+                to_itself: recurrent.and_then(|index| weights.transposed[index].as_ref()),
+                spike_slope,
+                reset: if self.reset_in_gradient { 1.0 - self.reset } else { 0.0 },
+                gradient: &mut gradient[0],
+                recurrent_gradient: rest.first_mut().filter(|_| recurrent.is_some()),
+                arrival: &mut here,
             };
-            // Adjoints of U and I at the end of the bin after the present one.
-            let mut du = Blocks::zeros(wide);
-            let mut di = du.clone();
-            let mut later = du.clone();
-            let mut slopes = du.clone();
-            for bin in (0..model.bins).rev() {
-                // What flows back from later bins, before anything of this bin is added.
-                for block in 0..wide {
-                    for lane in 0..LANES {
-                        let next = du[block][lane];
-                        du[block][lane] = exact.beta[block][lane] * next;
-                        di[block][lane] = exact.alpha[block][lane] * di[block][lane] + exact.kappa[block][lane] * next;
-                        later[block][lane] = exact.mean_charge[block][lane] * di[block][lane]
-                            + exact.mean_potential[block][lane] * du[block][lane];
-                    }
-                }
-                let external = (layer == last).then(|| &output_adjoint[bin * wide..(bin + 1) * wide]);
-                slopes.copy_from_slice(spike_slope);
-                if let Some(transposed) = to_above {
-                    let above_wide = above.len() / model.bins;
-                    add_products(
-                        &mut slopes,
-                        transposed,
-                        &above[bin * above_wide..(bin + 1) * above_wide],
-                    );
-                }
-                if let Some(transposed) = to_itself {
-                    // A neuron's spike moves its neighbours later in the same bin at the
-                    // earliest; the loop through several of them within one bin is left out.
-                    add_products(&mut slopes, transposed, &later);
-                }
-                for block in 0..wide {
-                    let output = external.map_or([0.0; LANES], |rows| rows[block]);
-                    if !spiking {
-                        for lane in 0..LANES {
-                            du[block][lane] += output[lane];
-                        }
-                        continue;
-                    }
-                    let slope = slopes[block];
-                    let u = &own.membranes[bin * wide + block];
-                    for lane in 0..LANES {
-                        let by_spike = slope[lane] + output[lane] - reset * du[block][lane];
-                        du[block][lane] += derivative.at(u[lane] - 1.0) * by_spike;
-                    }
-                }
-                for block in 0..wide {
-                    for lane in 0..LANES {
-                        here[bin * wide + block][lane] = exact.mean_charge[block][lane] * di[block][lane]
-                            + exact.mean_potential[block][lane] * du[block][lane];
-                    }
-                }
-                add_events(exact, wide, &du, &di, below.at(bin), &mut sum.weights[feed_forward]);
-                if let Some(index) = recurrent {
-                    add_events(exact, wide, &du, &di, own.spikes.at(bin), &mut sum.weights[index]);
-                }
+            if network.layers[index].spiking {
+                with_derivative!(self.surrogates[index], |derivative| isa.run(Spiking(pass, derivative)));
+            } else {
+                isa.run(Readout(pass));
             }
             std::mem::swap(&mut here, &mut above);
         }
@@ -251,18 +155,122 @@ impl<D: Derivative> Kernel for Backward<'_, D> {
     }
 }
 
+/// One layer, backward.
+struct LayerPass<'a> {
+    exact: &'a ExactLayer,
+    bins: usize,
+    wide: usize,
+    own: &'a GridLayer,
+    below: &'a BinnedSpikes,
+    /// ∂L/∂U of a readout, ∂L/∂S of a spiking output.
+    output: Option<&'a [Block]>,
+    /// Weights to the layer above, transposed, and ∂L by a unit charge arriving there.
+    to_above: Option<(&'a Matrix, &'a [Block])>,
+    /// Recurrent weights, transposed.
+    to_itself: Option<&'a Matrix>,
+    spike_slope: &'a [Block],
+    /// −∂U/∂S by the reset; 0 where it is left out.
+    reset: f32,
+    gradient: &'a mut Matrix,
+    recurrent_gradient: Option<&'a mut Matrix>,
+    /// Takes ∂L by a unit charge arriving in each bin.
+    arrival: &'a mut Blocks,
+}
+
+struct Readout<'a>(LayerPass<'a>);
+
+struct Spiking<'a, D>(LayerPass<'a>, D);
+
+impl Kernel for Readout<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        // A readout's membrane is reached directly: its derivative is never asked for.
+        self.0.run::<Superspike, false>(Superspike(0.0));
+    }
+}
+
+impl<D: Derivative> Kernel for Spiking<'_, D> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        self.0.run::<D, true>(self.1);
+    }
+}
+
+impl LayerPass<'_> {
+    #[inline(always)]
+    fn run<D: Derivative, const SPIKING: bool>(mut self, derivative: D) {
+        let (exact, bins, wide) = (self.exact, self.bins, self.wide);
+        self.arrival.resize(bins * wide);
+        // Adjoints of U and I at the end of the bin after the present one.
+        let mut du = Blocks::zeros(wide);
+        let mut di = du.clone();
+        let mut later = du.clone();
+        let mut slopes = du.clone();
+        for bin in (0..bins).rev() {
+            // What flows back from later bins, before anything of this bin is added.
+            for block in 0..wide {
+                let (alpha, beta, kappa) = (exact.alpha[block], exact.beta[block], exact.kappa[block]);
+                let (charge, potential) = (exact.mean_charge[block], exact.mean_potential[block]);
+                let (mut u, mut i, mut both) = (du[block], di[block], ZERO);
+                for lane in 0..LANES {
+                    let next = u[lane];
+                    u[lane] = beta[lane] * next;
+                    i[lane] = alpha[lane] * i[lane] + kappa[lane] * next;
+                    both[lane] = charge[lane] * i[lane] + potential[lane] * u[lane];
+                }
+                (du[block], di[block], later[block]) = (u, i, both);
+            }
+            let rows = bin * wide..(bin + 1) * wide;
+            let output = self.output.map(|output| &output[rows.clone()]);
+            if SPIKING {
+                slopes.copy_from_slice(self.spike_slope);
+                if let Some((transposed, above)) = self.to_above {
+                    let above_wide = above.len() / bins;
+                    add_products(
+                        &mut slopes,
+                        transposed,
+                        &above[bin * above_wide..(bin + 1) * above_wide],
+                    );
+                }
+                if let Some(transposed) = self.to_itself {
+                    // A neuron's spike moves its neighbours later in the same bin at the earliest;
+                    // the loop through several of them within one bin is left out.
+                    add_products(&mut slopes, transposed, &later);
+                }
+            }
+            let membranes = &self.own.membranes[rows.clone()];
+            let arrival = &mut self.arrival[rows];
+            for block in 0..wide {
+                let (charge, potential) = (exact.mean_charge[block], exact.mean_potential[block]);
+                let output = output.map_or(ZERO, |rows| rows[block]);
+                let (slope, u, i, mut adjoint) = (slopes[block], membranes[block], di[block], du[block]);
+                let mut both = ZERO;
+                for lane in 0..LANES {
+                    if SPIKING {
+                        let by_spike = slope[lane] + output[lane] - self.reset * adjoint[lane];
+                        adjoint[lane] += derivative.at(u[lane] - 1.0) * by_spike;
+                    } else {
+                        adjoint[lane] += output[lane];
+                    }
+                    both[lane] = charge[lane] * i[lane] + potential[lane] * adjoint[lane];
+                }
+                (du[block], arrival[block]) = (adjoint, both);
+            }
+            add_events(exact, &du, &di, self.below.at(bin), self.gradient);
+            if let Some(gradient) = self.recurrent_gradient.as_deref_mut() {
+                add_events(exact, &du, &di, self.own.spikes.at(bin), gradient);
+            }
+        }
+    }
+}
+
 /// ∂L/∂ω of the events of one bin: each by the charge and potential that it left at the bin's end.
 #[inline(always)]
-fn add_events(
-    exact: &ExactLayer,
-    wide: usize,
-    du: &[Block],
-    di: &[Block],
-    spikes: &[(u16, u8)],
-    gradient: &mut Matrix,
-) {
+fn add_events(exact: &ExactLayer, du: &[Block], di: &[Block], spikes: &[(u16, u8)], gradient: &mut Matrix) {
     for &(unit, slot) in spikes {
-        let ages = usize::from(slot) * wide;
+        let ages = usize::from(slot) * du.len();
         for (block, row) in gradient.row_mut(usize::from(unit)).iter_mut().enumerate() {
             let (charge, potential) = (exact.charge[ages + block], exact.potential[ages + block]);
             let (mut total, di, du) = (*row, di[block], du[block]);

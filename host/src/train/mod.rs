@@ -14,7 +14,8 @@
 //! | [`recursion`] | the discrete training model, event-driven |
 //! | [`exact`], [`grid`], [`injected`] | the model, the grid and the backward pass for recordings |
 //! | [`mod@reference`] | the training model again, dense and in double precision, to be read |
-//! | [`surrogate`], [`loss`], [`gradient`], [`optimiser`], [`quantise`], [`initialise`] | the parts |
+//! | [`surrogate`], [`loss`], [`regularise`], [`gradient`], [`weights`] | the parts of a gradient |
+//! | [`optimiser`], [`schedule`], [`quantise`], [`initialise`] | the parts of an update |
 //! | [`run`] | epochs and batches |
 
 pub mod engine;
@@ -24,11 +25,15 @@ pub mod grid;
 pub mod in_the_loop;
 pub mod initialise;
 pub mod injected;
+mod kernels;
 pub mod loss;
 pub mod optimiser;
 pub mod quantise;
 pub mod recursion;
 pub mod reference;
+pub mod regularise;
 pub mod run;
+pub mod schedule;
 pub mod software;
 pub mod surrogate;
+pub mod weights;

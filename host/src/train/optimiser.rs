@@ -1,8 +1,23 @@
-//! Adam (Kingma & Ba 2015).
+//! Optimisers: gradient descent with momentum, Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter
+//! 2019).
 
 use serde::{Deserialize, Serialize};
 
 use crate::matrix::Matrix;
+
+/// How gradients become updates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimiserKind {
+    /// w −= rate · m, where m is the gradient plus momentum times the m before.
+    Sgd,
+    /// Adam; weight decay is added to the gradient.
+    #[default]
+    Adam,
+    /// Adam; weights decay by rate · decay, apart from the gradient.
+    #[serde(rename = "adamw")]
+    AdamW,
+}
 
 /// Settings of Adam.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,21 +41,36 @@ impl Default for AdamSettings {
     }
 }
 
+/// Settings of an optimiser.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OptimiserSettings {
+    /// Which.
+    pub kind: OptimiserKind,
+    /// Of Adam and AdamW.
+    pub adam: AdamSettings,
+    /// Of gradient descent.
+    pub momentum: f64,
+    /// Pull of the weights towards 0.
+    pub weight_decay: f64,
+    /// Gradients whose Euclidean norm over all weights is larger are scaled down to it; 0 is off.
+    pub clip_norm: f64,
+}
+
 /// Moments of all weights.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Adam {
-    settings: AdamSettings,
+pub struct Optimiser {
+    settings: OptimiserSettings,
     /// Updates made.
     pub updates: u64,
-    /// Mean gradients, one matrix a connection.
+    /// Mean gradients (momentum, for gradient descent), one matrix a connection.
     pub first: Vec<Matrix>,
-    /// Mean squares.
+    /// Mean squares; zero for gradient descent.
     pub second: Vec<Matrix>,
 }
 
-impl Adam {
+impl Optimiser {
     /// Fresh moments for these weights.
-    pub fn new(settings: AdamSettings, weights: &[Matrix]) -> Self {
+    pub fn new(settings: OptimiserSettings, weights: &[Matrix]) -> Self {
         let zeros = || weights.iter().map(|w| Matrix::zeros(w.shape())).collect();
         Self {
             settings,
@@ -50,10 +80,48 @@ impl Adam {
         }
     }
 
-    /// One update: w −= rate · m̂ / (√v̂ + ε).
+    /// One update.
     pub fn update(&mut self, rate: f64, weights: &mut [Matrix], gradients: &[Matrix]) {
         self.updates += 1;
-        let AdamSettings { beta1, beta2, epsilon } = self.settings;
+        let clip = self.clip_factor(gradients);
+        match self.settings.kind {
+            OptimiserKind::Sgd => self.descend(rate, clip, weights, gradients),
+            OptimiserKind::Adam | OptimiserKind::AdamW => self.adam(rate, clip, weights, gradients),
+        }
+    }
+
+    fn clip_factor(&self, gradients: &[Matrix]) -> f32 {
+        let limit = self.settings.clip_norm;
+        if limit == 0.0 {
+            return 1.0;
+        }
+        let square = |matrix: &Matrix| matrix.iter().map(|g| f64::from(g) * f64::from(g)).sum::<f64>();
+        let norm = libm::sqrt(gradients.iter().map(square).sum::<f64>());
+        if norm > limit { (limit / norm) as f32 } else { 1.0 }
+    }
+
+    fn descend(&mut self, rate: f64, clip: f32, weights: &mut [Matrix], gradients: &[Matrix]) {
+        let (rate, keep) = (rate as f32, self.settings.momentum as f32);
+        let decay = self.settings.weight_decay as f32;
+        for ((weights, gradients), first) in weights.iter_mut().zip(gradients).zip(&mut self.first) {
+            let weights = weights.data_mut().as_flattened_mut().iter_mut();
+            let moments = first.data_mut().as_flattened_mut();
+            for ((w, &g), m) in weights.zip(gradients.data().as_flattened()).zip(moments) {
+                *m = keep * *m + (clip * g + decay * *w);
+                *w -= rate * *m;
+            }
+        }
+    }
+
+    /// w −= rate · m̂ / (√v̂ + ε)
+    fn adam(&mut self, rate: f64, clip: f32, weights: &mut [Matrix], gradients: &[Matrix]) {
+        let AdamSettings { beta1, beta2, epsilon } = self.settings.adam;
+        let decay = self.settings.weight_decay;
+        // AdamW's pull goes past the moments, Adam's through them.
+        let (pull, decay) = match self.settings.kind {
+            OptimiserKind::AdamW => ((rate * decay) as f32, 0.0),
+            _ => (0.0, decay as f32),
+        };
         let updates = self.updates.min(1 << 30) as f64;
         // m̂ and v̂ are formed in the rate and in ε, so that the loop is multiplications and a root.
         let unbias = libm::sqrt(1.0 - libm::pow(beta2, updates));
@@ -70,9 +138,10 @@ impl Adam {
                 .iter_mut()
                 .zip(second.data_mut().as_flattened_mut());
             for ((w, &g), (m, v)) in weights.zip(gradients.data().as_flattened()).zip(moments) {
+                let g = clip * g + decay * *w;
                 *m = keep1 * *m + add1 * g;
                 *v = keep2 * *v + add2 * g * g;
-                *w -= rate * *m / (v.sqrt() + epsilon);
+                *w -= rate * *m / (v.sqrt() + epsilon) + pull * *w;
             }
         }
     }
@@ -82,15 +151,59 @@ impl Adam {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_first_update_is_the_rate_times_the_sign() {
+    fn after(settings: OptimiserSettings, updates: usize) -> [f32; 2] {
         let mut weights = vec![Matrix::from_rows([1, 2], &[1.0, -1.0])];
         let gradients = vec![Matrix::from_rows([1, 2], &[3.0, -0.02])];
-        let mut adam = Adam::new(AdamSettings::default(), &weights);
-        adam.update(0.1, &mut weights, &gradients);
-        assert!((weights[0].get(0, 0) - 0.9).abs() < 1e-5);
-        assert!((weights[0].get(0, 1) + 0.9).abs() < 1e-5);
+        let mut optimiser = Optimiser::new(settings, &weights);
+        for _ in 0..updates {
+            optimiser.update(0.1, &mut weights, &gradients);
+        }
         // Padding stays zero.
         assert_eq!(weights[0].data()[0][2..], [0.0; 14]);
+        [weights[0].get(0, 0), weights[0].get(0, 1)]
+    }
+
+    fn near(found: [f32; 2], wanted: [f32; 2]) {
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert!((found - wanted).abs() < 1e-5, "{found} {wanted}");
+        }
+    }
+
+    #[test]
+    fn the_first_update_of_adam_is_the_rate_times_the_sign() {
+        near(after(OptimiserSettings::default(), 1), [0.9, -0.9]);
+    }
+
+    #[test]
+    fn momentum_adds_up() {
+        let settings = OptimiserSettings {
+            kind: OptimiserKind::Sgd,
+            momentum: 0.5,
+            ..OptimiserSettings::default()
+        };
+        // m = 3, then 4.5.
+        near(after(settings, 2), [1.0 - 0.75, -1.0 + 0.005]);
+    }
+
+    #[test]
+    fn decay_goes_through_adam_and_past_adamw() {
+        let with = |kind| OptimiserSettings {
+            kind,
+            weight_decay: 0.1,
+            ..OptimiserSettings::default()
+        };
+        // Through: only the sign of g + 0.1 w counts.
+        near(after(with(OptimiserKind::Adam), 1), [0.9, -0.9]);
+        near(after(with(OptimiserKind::AdamW), 1), [0.9 - 0.01, -0.9 + 0.01]);
+    }
+
+    #[test]
+    fn clipping_keeps_the_direction() {
+        let settings = OptimiserSettings {
+            kind: OptimiserKind::Sgd,
+            clip_norm: 1.0,
+            ..OptimiserSettings::default()
+        };
+        near(after(settings, 1), [0.9, -1.0 + 0.1 * 0.02 / 3.000_066_7]);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The fast path is held against this, and this against other frameworks (golden tests).
 
-use crate::train::surrogate::Surrogate;
+use crate::train::{recursion::Reset, surrogate::Surrogate};
 
 /// A layer of the reference.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct ReferenceLayer {
     pub threshold: f64,
     /// Whether it spikes.
     pub spiking: bool,
+    /// What a spike does to its neuron.
+    pub reset: Reset,
     /// W `[pre][post]`.
     pub weights: Vec<Vec<f64>>,
     /// V `[pre][post]`, where recurrent.
@@ -39,6 +41,8 @@ pub struct ReferenceTrace {
     pub membranes: Vec<Vec<f64>>,
     /// S
     pub spikes: Vec<Vec<f64>>,
+    /// Whether the next U is held by a reset.
+    pub held: Vec<Vec<bool>>,
 }
 
 /// Gradients of a layer, shaped like its weights.
@@ -58,13 +62,26 @@ impl Reference {
             let below = traces.last().map_or(inputs, |trace| &trace.spikes);
             let size = layer.weights[0].len();
             let (mut current, mut membrane) = (vec![0.0; size], vec![0.0; size]);
+            let mut waiting = vec![0_u32; size];
             let mut trace = ReferenceTrace::default();
             for row in below {
                 let fired = |u: f64| f64::from(u8::from(layer.spiking && u - layer.threshold > 0.0));
                 let spikes: Vec<f64> = membrane.iter().map(|&u| fired(u)).collect();
                 trace.membranes.push(membrane.clone());
                 for i in 0..size {
-                    membrane[i] = layer.beta * membrane[i] + current[i] - layer.threshold * spikes[i];
+                    let fires = spikes[i] > 0.0;
+                    match layer.reset {
+                        Reset::Subtract => {
+                            membrane[i] = layer.beta * membrane[i] + current[i] - layer.threshold * spikes[i];
+                        }
+                        Reset::Hold { level, steps } => {
+                            let level = f64::from(level);
+                            waiting[i] = if fires { steps } else { waiting[i].saturating_sub(1) };
+                            let from = if fires { level } else { membrane[i] };
+                            let free = layer.beta * from + current[i];
+                            membrane[i] = if waiting[i] > 0 { level } else { free };
+                        }
+                    }
                     current[i] *= layer.alpha;
                     current[i] += row
                         .iter()
@@ -76,6 +93,7 @@ impl Reference {
                     }
                 }
                 trace.spikes.push(spikes);
+                trace.held.push(waiting.iter().map(|&steps| steps > 0).collect());
             }
             traces.push(trace);
         }
@@ -123,15 +141,22 @@ impl Reference {
                 }
                 for i in 0..post {
                     if self.reset_in_gradient {
-                        ds[i] -= layer.threshold * du[i];
+                        ds[i] -= du[i]
+                            * match layer.reset {
+                                Reset::Subtract => layer.threshold,
+                                // A spike begins at the threshold.
+                                Reset::Hold { level, .. } => layer.threshold - f64::from(level),
+                            };
                     }
                     let h = if layer.spiking {
                         self.surrogate.at(trace.membranes[n][i] - layer.threshold)
                     } else {
                         0.0
                     };
-                    let next = du[i];
-                    du[i] = layer.beta * next + h * ds[i] + by_membrane[n][i];
+                    let replaced = layer.spiking && layer.reset != Reset::Subtract && trace.spikes[n][i] > 0.0;
+                    let next = if trace.held[n][i] { 0.0 } else { du[i] };
+                    let kept = if replaced { 0.0 } else { next };
+                    du[i] = layer.beta * kept + h * ds[i] + by_membrane[n][i];
                     di[i] = layer.alpha * di[i] + next;
                 }
             }

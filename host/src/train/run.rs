@@ -10,71 +10,74 @@ use serde::{Deserialize, Serialize};
 use spikeloop_chip::random::Purpose;
 
 use crate::{
-    data::SpikeDataset,
+    data::{SpikeDataset, samples::Samples},
     matrix::Matrix,
     network::Network,
     seeds::{Occasion, Seeds},
     substrate::SubstrateError,
     train::{
-        engine::{Batch, Engine, Evaluation},
-        optimiser::{Adam, AdamSettings},
-        recursion::SpikeRegulariser,
+        engine::{Batch, Engine},
+        optimiser::{Optimiser, OptimiserSettings},
+        regularise::Regularisers,
+        schedule::LearningRate,
     },
 };
-
-/// How the learning rate changes over a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Schedule {
-    /// It does not.
-    Constant,
-    /// Half a cosine, to zero at the end.
-    Cosine,
-}
-
-/// Regularisers, in the symbols of the design: all on by default.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Regularisers {
-    /// ρ_a of ρ_a · mean (max_t U_out)²: against clipping by the ADC.
-    pub readout_amplitude: f64,
-    /// ρ_b of ρ_b · (1/N_H) Σ_i (Σ_t S_i)²: against needless spikes.
-    pub spikes: f64,
-    /// ρ_l of ρ_l · (1/N_H) Σ_i max(0, r_min − r_i)²: against silent neurons; r is a running mean
-    /// over batches.
-    pub low_rate: f64,
-    /// r_min, spikes a sample.
-    pub rate_min: f64,
-}
-
-impl Default for Regularisers {
-    fn default() -> Self {
-        Self {
-            readout_amplitude: 0.01,
-            spikes: 0.001,
-            low_rate: 1.0,
-            rate_min: 0.05,
-        }
-    }
-}
 
 /// How a network is trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainSettings {
-    /// Passes over the data.
+    /// Passes over the data, at most.
     pub epochs: u32,
     /// Samples of an update.
     pub batch: usize,
     /// Learning rate of ω.
-    pub learning_rate: f64,
-    /// How it changes.
-    pub schedule: Schedule,
-    /// Adam.
-    pub adam: AdamSettings,
+    pub learning_rate: LearningRate,
+    /// What makes updates of gradients.
+    pub optimiser: OptimiserSettings,
     /// Probability that a batch does without a hidden neuron.
     pub dropout: f64,
     /// Regularisers.
     pub regularisers: Regularisers,
+    /// Epochs without a better validation accuracy after which training ends, with the best weights;
+    /// 0 is off.
+    pub early_stopping: u32,
+}
+
+/// What training works on.
+#[derive(Clone, Copy)]
+pub struct Training<'a> {
+    /// The network.
+    pub network: &'a Network,
+    /// Samples to learn from.
+    pub data: &'a dyn Samples,
+    /// Samples that are tested after each epoch.
+    pub validation: Option<&'a SpikeDataset>,
+    /// How.
+    pub settings: &'a TrainSettings,
+    /// All seeds.
+    pub seeds: &'a Seeds,
+    /// Asks it to stop after the present batch.
+    pub stop: &'a AtomicBool,
+}
+
+/// Why training ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The substrate refused.
+    #[error(transparent)]
+    Substrate(#[from] SubstrateError),
+    /// The loss or a weight is no number any more.
+    #[error(
+        "training diverged: the loss or a weight was not a finite number in batch {batch} of epoch {epoch}; lower \
+         training.learning_rate or training.logit_scale, or set training.clip_norm"
+    )]
+    Diverged {
+        /// From 1.
+        epoch: u32,
+        /// From 1.
+        batch: u64,
+    },
 }
 
 /// All that changes while training.
@@ -83,13 +86,47 @@ pub struct Learner {
     /// Shadow weights ω, one matrix a connection.
     pub weights: Vec<Matrix>,
     /// Moments.
-    pub adam: Adam,
+    pub optimiser: Optimiser,
     /// Running mean of each neuron's spikes a sample; negative before the first batch.
     pub rates: Vec<f32>,
-    /// Epochs done.
-    pub epoch: u32,
+    /// Where it stands.
+    pub progress: Progress,
+    /// Weights of the epoch with the best validation accuracy, where training may stop early.
+    pub best: Option<Vec<Matrix>>,
+}
+
+/// How far training is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
     /// Batches done in the present epoch.
     pub batch: u64,
+    /// Validation accuracy of the best epoch, where training may stop early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_accuracy: Option<f64>,
+    /// That epoch, from 1.
+    #[serde(default)]
+    pub best_epoch: u32,
+    /// Epochs done.
+    pub epoch: u32,
+    /// Whether training has ended.
+    #[serde(default)]
+    pub finished: bool,
+    /// Sums over the present epoch.
+    #[serde(default)]
+    pub sums: Sums,
+}
+
+/// Sums over the samples of an epoch so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Samples classified correctly.
+    pub correct: usize,
+    /// Losses.
+    pub loss: f64,
+    /// Samples.
+    pub samples: usize,
+    /// Hidden spikes.
+    pub spikes: f64,
 }
 
 /// One epoch's figures.
@@ -106,6 +143,12 @@ pub struct EpochMetrics {
     /// Validation accuracy, where there is a validation set.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation_accuracy: Option<f64>,
+    /// Mean validation loss, where there is a validation set.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub validation_loss: Option<f64>,
+    /// Learning rate at the end of the epoch.
+    #[serde(default)]
+    pub learning_rate: f64,
     /// Wall time, s.
     pub seconds: f64,
 }
@@ -113,7 +156,7 @@ pub struct EpochMetrics {
 /// Someone who watches.
 pub trait Observer {
     /// After each batch: samples done of all in this epoch, running means of this epoch.
-    fn batch(&mut self, _epoch: u32, _done: usize, _of: usize, _metrics: &EpochMetrics) {}
+    fn batch(&mut self, _done: usize, _of: usize, _metrics: &EpochMetrics, _learner: &Learner) {}
     /// After each epoch.
     fn epoch(&mut self, _metrics: &EpochMetrics, _learner: &Learner) {}
 }
@@ -124,7 +167,7 @@ impl Observer for () {}
 /// How training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// All epochs are done.
+    /// All epochs are done, or it has stopped early by itself.
     Complete,
     /// Someone asked it to stop.
     Interrupted,
@@ -135,120 +178,170 @@ const RATE_KEEP: f32 = 0.9;
 
 impl Learner {
     /// Before the first update.
-    pub fn new(network: &Network, weights: Vec<Matrix>, adam: AdamSettings) -> Self {
+    pub fn new(network: &Network, weights: Vec<Matrix>, optimiser: OptimiserSettings) -> Self {
         Self {
-            adam: Adam::new(adam, &weights),
+            optimiser: Optimiser::new(optimiser, &weights),
             weights,
             rates: vec![-1.0; network.neurons()],
-            epoch: 0,
-            batch: 0,
+            progress: Progress::default(),
+            best: None,
         }
     }
 
-    /// Trains until the last epoch or until `stop`.
+    /// The weights to be tested: those of the best epoch where training may stop early.
+    pub fn chosen(&self) -> &[Matrix] {
+        self.best.as_deref().unwrap_or(&self.weights)
+    }
+
+    /// Trains from where it stands until the last epoch or until it is asked to stop.
     ///
     /// # Errors
-    /// The substrate's.
-    #[allow(clippy::too_many_arguments)]
+    /// The substrate's, or that it diverged.
     pub fn train(
         &mut self,
         engine: &mut dyn Engine,
-        network: &Network,
-        data: &SpikeDataset,
-        validation: Option<&SpikeDataset>,
-        settings: &TrainSettings,
-        seeds: &Seeds,
-        stop: &AtomicBool,
+        training: &Training,
         observer: &mut dyn Observer,
-    ) -> Result<Ending, SubstrateError> {
-        let batches = data.len().div_ceil(settings.batch);
-        while self.epoch < settings.epochs {
+    ) -> Result<Ending, TrainError> {
+        while !self.progress.finished && self.progress.epoch < training.settings.epochs {
             let start = Instant::now();
-            let mut order: Vec<usize> = (0..data.len()).collect();
-            order.shuffle(&mut seeds.generator(Purpose::Shuffle, self.epoch.into()));
-            let mut total = EpochMetrics {
-                epoch: self.epoch + 1,
-                loss: 0.0,
-                accuracy: 0.0,
-                hidden_spikes: 0.0,
-                validation_accuracy: None,
-                seconds: 0.0,
-            };
-            let (mut done, mut correct, mut loss, mut spikes) = (0, 0, 0.0, 0.0);
-            for (number, indices) in order.chunks(settings.batch).enumerate() {
-                if stop.load(Ordering::Relaxed) {
-                    return Ok(Ending::Interrupted);
-                }
-                let update = u64::from(self.epoch) * batches as u64 + number as u64;
-                let progress = update as f64 / (u64::from(settings.epochs) * batches as u64) as f64;
-                let dropped = dropped(network, settings.dropout, seeds, update);
-                let regulariser = self.regulariser(network, &settings.regularisers, indices.len());
-                let occasion = Occasion::Train(self.epoch);
-                let batch = Batch {
-                    data,
-                    indices,
-                    occasion,
-                    regulariser: &regulariser,
-                    dropped: &dropped,
-                };
-                let gradients = engine.gradients(&self.weights, &batch)?;
-                self.adam
-                    .update(rate_at(settings, progress), &mut self.weights, &gradients.weights);
-                engine.clip(&mut self.weights);
-                self.watch_rates(&gradients.spikes, indices.len());
-                self.batch = number as u64 + 1;
+            if self.epoch(engine, training, start, observer)? == Ending::Interrupted {
+                return Ok(Ending::Interrupted);
+            }
+            let mut metrics = self.metrics(training, start);
+            self.progress.epoch += 1;
+            self.progress.batch = 0;
+            self.progress.sums = Sums::default();
+            if let Some(validation) = training.validation {
+                let occasion = Occasion::Validation(metrics.epoch);
+                let evaluation = engine.evaluate(&self.weights, validation, occasion)?;
+                metrics.validation_accuracy = Some(evaluation.accuracy);
+                metrics.validation_loss = Some(evaluation.loss);
+                self.judge(evaluation.accuracy, training.settings);
+            }
+            self.progress.finished |= self.progress.epoch >= training.settings.epochs;
+            metrics.seconds = start.elapsed().as_secs_f64();
+            observer.epoch(&metrics, self);
+        }
+        self.progress.finished = true;
+        Ok(Ending::Complete)
+    }
 
-                done += indices.len();
-                correct += gradients.correct;
-                loss += gradients.loss;
-                spikes += gradients.spikes[..network.hidden_neurons()]
-                    .iter()
-                    .map(|&n| f64::from(n))
-                    .sum::<f64>();
-                engine.recycle(gradients);
-                total.loss = loss / done as f64;
-                total.accuracy = correct as f64 / done as f64;
-                total.hidden_spikes = spikes / done as f64;
-                total.seconds = start.elapsed().as_secs_f64();
-                observer.batch(total.epoch, done, data.len(), &total);
+    /// The rest of the present epoch.
+    fn epoch(
+        &mut self,
+        engine: &mut dyn Engine,
+        training: &Training,
+        start: Instant,
+        observer: &mut dyn Observer,
+    ) -> Result<Ending, TrainError> {
+        let Training {
+            network,
+            data,
+            settings,
+            seeds,
+            ..
+        } = *training;
+        let epoch = self.progress.epoch;
+        let mut order: Vec<usize> = (0..data.len()).collect();
+        order.shuffle(&mut seeds.generator(Purpose::Shuffle, epoch.into()));
+        let batches = data.len().div_ceil(settings.batch);
+        for (number, indices) in order
+            .chunks(settings.batch)
+            .enumerate()
+            .skip(self.progress.batch as usize)
+        {
+            if training.stop.load(Ordering::Relaxed) {
+                return Ok(Ending::Interrupted);
             }
-            self.epoch += 1;
-            self.batch = 0;
-            if let Some(validation) = validation {
-                let evaluation: Evaluation = engine.evaluate(&self.weights, validation, Occasion::Test)?;
-                total.validation_accuracy = Some(evaluation.accuracy);
+            let update = u64::from(epoch) * batches as u64 + number as u64;
+            let dropped = dropped(network, settings.dropout, seeds, update);
+            let regulariser = settings.regularisers.slopes(network, &self.rates, indices.len());
+            let labels: Vec<u16> = indices.iter().map(|&index| data.label(index)).collect();
+            let batch = Batch {
+                events: &data.gather(indices, epoch),
+                labels: &labels,
+                indices,
+                occasion: Occasion::Train(epoch),
+                regulariser: &regulariser,
+                dropped: &dropped,
+            };
+            let gradients = engine.gradients(&self.weights, &batch)?;
+            let rate = self.learning_rate(training, batches);
+            self.optimiser.update(rate, &mut self.weights, &gradients.weights);
+            engine.clip(&mut self.weights);
+            self.watch_rates(&gradients.spikes, &dropped, indices.len());
+            let hidden = gradients.spikes[..network.hidden_neurons()].iter();
+            let sums = &mut self.progress.sums;
+            sums.samples += indices.len();
+            sums.correct += gradients.correct;
+            sums.loss += gradients.loss;
+            sums.spikes += hidden.map(|&n| f64::from(n)).sum::<f64>();
+            self.progress.batch = number as u64 + 1;
+            let finite = gradients.loss.is_finite() && gradients.weights.iter().all(|m| m.get(0, 0).is_finite());
+            engine.recycle(gradients);
+            let last = number + 1 == batches;
+            if !finite || last && !self.weights.iter().all(|matrix| matrix.iter().all(f32::is_finite)) {
+                return Err(TrainError::Diverged {
+                    epoch: epoch + 1,
+                    batch: self.progress.batch,
+                });
             }
-            total.seconds = start.elapsed().as_secs_f64();
-            observer.epoch(&total, self);
+            let metrics = self.metrics(training, start);
+            observer.batch(self.progress.sums.samples, data.len(), &metrics, self);
         }
         Ok(Ending::Complete)
     }
 
-    /// Slopes of the regularisers on hidden spikes, for one sample of a batch.
-    fn regulariser(&self, network: &Network, settings: &Regularisers, batch: usize) -> SpikeRegulariser {
-        let hidden = network.hidden_neurons();
-        let last = network.layers.len() - 1;
-        let share = 1.0 / (batch as f64 * hidden.max(1) as f64);
-        let per_spike = (2.0 * settings.spikes * share) as f32;
-        let constant = self.rates.iter().enumerate().map(|(neuron, &rate)| {
-            let short = (settings.rate_min as f32 - rate).max(0.0);
-            let counts = neuron < hidden && rate >= 0.0;
-            if counts {
-                -(2.0 * settings.low_rate * share) as f32 * short
-            } else {
-                0.0
-            }
-        });
-        SpikeRegulariser {
-            per_spike: (0..=last)
-                .map(|layer| if layer < last { per_spike } else { 0.0 })
-                .collect(),
-            constant: constant.collect(),
+    /// Rate of the update that follows the batches done.
+    fn learning_rate(&self, training: &Training, batches: usize) -> f64 {
+        let settings = training.settings;
+        let part = self.progress.batch as f64 / batches.max(1) as f64;
+        let epoch = f64::from(self.progress.epoch) + part;
+        settings.learning_rate.at(epoch, settings.epochs.into())
+    }
+
+    /// Means over the present epoch so far.
+    fn metrics(&self, training: &Training, start: Instant) -> EpochMetrics {
+        let Sums {
+            correct,
+            loss,
+            samples,
+            spikes,
+        } = self.progress.sums;
+        let n = samples.max(1) as f64;
+        EpochMetrics {
+            epoch: self.progress.epoch + 1,
+            loss: loss / n,
+            accuracy: correct as f64 / n,
+            hidden_spikes: spikes / n,
+            validation_accuracy: None,
+            validation_loss: None,
+            learning_rate: self.learning_rate(training, training.data.len().div_ceil(training.settings.batch)),
+            seconds: start.elapsed().as_secs_f64(),
         }
     }
 
-    fn watch_rates(&mut self, spikes: &[f32], batch: usize) {
-        for (rate, &count) in self.rates.iter_mut().zip(spikes) {
+    /// Remembers the best epoch, and ends training where there was none for long.
+    fn judge(&mut self, accuracy: f64, settings: &TrainSettings) {
+        if settings.early_stopping == 0 {
+            return;
+        }
+        let progress = &mut self.progress;
+        if progress.best_accuracy.is_none_or(|best| accuracy > best) {
+            progress.best_accuracy = Some(accuracy);
+            progress.best_epoch = progress.epoch;
+            self.best = Some(self.weights.clone());
+        }
+        progress.finished |= progress.epoch >= progress.best_epoch + settings.early_stopping;
+    }
+
+    fn watch_rates(&mut self, spikes: &[f32], dropped: &[usize], batch: usize) {
+        for (neuron, (rate, &count)) in self.rates.iter_mut().zip(spikes).enumerate() {
+            // A neuron that was switched off says nothing of its rate.
+            if dropped.binary_search(&neuron).is_ok() {
+                continue;
+            }
             let now = count / batch as f32;
             *rate = if *rate < 0.0 {
                 now
@@ -259,14 +352,7 @@ impl Learner {
     }
 }
 
-fn rate_at(settings: &TrainSettings, progress: f64) -> f64 {
-    match settings.schedule {
-        Schedule::Constant => settings.learning_rate,
-        Schedule::Cosine => settings.learning_rate * 0.5 * (1.0 + libm::cos(core::f64::consts::PI * progress)),
-    }
-}
-
-/// Hidden neurons that a batch does without.
+/// Hidden neurons that a batch does without, in ascending order.
 fn dropped(network: &Network, probability: f64, seeds: &Seeds, update: u64) -> Vec<usize> {
     if probability == 0.0 {
         return Vec::new();

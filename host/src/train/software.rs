@@ -14,34 +14,50 @@ use crate::{
     train::{
         engine::{Batch, Engine, Evaluation, drop_columns},
         gradient::{Gradients, accumulate},
-        loss::{LossKind, Readout},
+        loss::{Loss, Outcome},
         quantise::Quantiser,
-        recursion::{LayerRecursion, PreparedWeights, Recursion, Target, Workspace, predict},
+        recursion::{LayerRecursion, Recursion, Reset, Target, Workspace},
         surrogate::Surrogate,
+        weights::PreparedWeights,
     },
 };
 
-/// The recursion of a network on a grid of `dt_us`.
+/// The recursion of a network on a grid of `dt_us`; one surrogate a layer, the last one serves the
+/// layers after it.
+///
+/// Spikes reset as on the chip: to V_reset, for t_ref.
 pub fn recursion_of(
     network: &Network,
     dt_us: f64,
     steps: usize,
-    surrogate: Surrogate,
+    surrogates: &[Surrogate],
     reset_in_gradient: bool,
 ) -> Recursion {
     let nominal = &network.nominal;
-    let layer = |layer: &crate::network::Layer| LayerRecursion {
+    let layer = |(index, layer): (usize, &crate::network::Layer)| LayerRecursion {
         alpha: libm::exp(-dt_us / nominal.tau_syn_us) as f32,
         beta: libm::exp(-dt_us / nominal.tau_mem_us) as f32,
         threshold: 1.0,
         spiking: layer.spiking,
+        reset: Reset::Hold {
+            level: ((nominal.reset_lsb - nominal.leak_lsb) / nominal.swing_lsb()) as f32,
+            steps: (nominal.t_ref_us / dt_us).round() as u32,
+        },
+        surrogate: of_layer(surrogates, index),
     };
     Recursion {
-        layers: network.layers.iter().map(layer).collect(),
+        layers: network.layers.iter().enumerate().map(layer).collect(),
         steps,
-        surrogate,
         reset_in_gradient,
     }
+}
+
+/// The entry of a layer; the last one serves the layers after it.
+///
+/// # Panics
+/// If there is none.
+pub fn of_layer<T: Copy>(entries: &[T], layer: usize) -> T {
+    entries[layer.min(entries.len() - 1)]
 }
 
 /// Factor from ω to the recursion's W, so that the areas of their postsynaptic potentials match:
@@ -58,33 +74,12 @@ pub fn effective_weights(network: &Network, weights: &[Matrix], dt_us: f64) -> V
     weights.iter().map(|matrix| matrix.map(|w| scale * w)).collect()
 }
 
-/// The target spike trains of a van Rossum loss: the neuron of the class fires regularly.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SpikeTargets {
-    /// Time constant of the kernel, µs.
-    pub tau_us: f64,
-    /// Time between target spikes, µs.
-    pub interval_us: f64,
-}
-
-impl SpikeTargets {
-    /// `(step, class)` on a grid.
-    fn train(&self, class: u16, dt_us: f64, steps: usize) -> Vec<(u32, u16)> {
-        let spikes = (1..).map(|k| (f64::from(k) * self.interval_us / dt_us) as u32);
-        spikes
-            .take_while(|&step| (step as usize) < steps)
-            .map(|step| (step, class))
-            .collect()
-    }
-}
-
 /// The ideal network, with float or with quantised weights.
 pub struct Software {
     network: Network,
     recursion: Recursion,
     dt_us: f64,
-    readout: Readout,
-    targets: SpikeTargets,
+    loss: Loss,
     quantiser: Option<Quantiser>,
     range: Quantiser,
     isa: Isa,
@@ -99,8 +94,7 @@ impl Software {
         network: &Network,
         recursion: Recursion,
         dt_us: f64,
-        readout: Readout,
-        targets: SpikeTargets,
+        loss: Loss,
         quantiser: Quantiser,
         quantise: bool,
     ) -> Self {
@@ -108,8 +102,7 @@ impl Software {
             network: network.clone(),
             recursion,
             dt_us,
-            readout,
-            targets,
+            loss: loss.on_grid(dt_us, 0.0),
             quantiser: quantise.then(|| quantiser.clone()),
             range: quantiser,
             isa: Isa::current(),
@@ -140,26 +133,13 @@ impl Software {
 impl Engine for Software {
     fn gradients(&mut self, shadow: &[Matrix], batch: &Batch) -> Result<Gradients, SubstrateError> {
         let weights = self.weights(shadow, batch.dropped);
-        let events = EventBatch::gather(batch.data, batch.indices);
-        let weight = 1.0 / batch.indices.len() as f32;
-        let readout = Readout { weight, ..self.readout };
-        let keep = libm::exp(-self.dt_us / self.targets.tau_us) as f32;
-        let mut sum = accumulate(&self.network, batch.indices.len(), &self.buffers, |samples, sum| {
+        let loss = self.loss.of_batch(batch.labels.len());
+        let mut sum = accumulate(&self.network, batch.labels.len(), &self.buffers, |samples, sum| {
             let mut workspace = self.workspaces.take(Workspace::default);
             for sample in samples {
-                let label = batch.data.label(batch.indices[sample]);
-                self.forward(&weights, events.sample(sample), &mut workspace);
-                let train;
-                let target = if readout.kind == LossKind::VanRossum {
-                    train = self.targets.train(label, self.dt_us, self.recursion.steps);
-                    Target::Spikes {
-                        train: &train,
-                        keep,
-                        weight,
-                    }
-                } else {
-                    Target::Class(&readout, label.into())
-                };
+                let label = batch.labels[sample];
+                self.forward(&weights, batch.events.sample(sample), &mut workspace);
+                let target = Target::Class(&loss, label.into());
                 let (network, recursion) = (&self.network, &self.recursion);
                 let outcome = recursion.backward(
                     self.isa,
@@ -196,34 +176,21 @@ impl Engine for Software {
         let hidden = self.network.layers.len() - 1;
         let indices: Vec<usize> = (0..data.len()).collect();
         let events = EventBatch::gather(data, &indices);
-        let runs: Vec<(crate::train::loss::Outcome, usize)> = indices
+        let runs: Vec<(Outcome, usize)> = indices
             .par_iter()
             .map(|&sample| {
                 let mut workspace = self.workspaces.take(Workspace::default);
                 self.forward(&weights, events.sample(sample), &mut workspace);
-                let outcome = predict(&self.readout, &self.network, &workspace, data.label(sample).into());
-                let spikes = workspace.layers[..hidden]
-                    .iter()
-                    .map(|layer| layer.spikes.units.len())
-                    .sum();
+                let label = data.label(sample).into();
+                let outcome = self.recursion.outcome(&self.network, &self.loss, label, &workspace);
+                let layers = workspace.layers[..hidden].iter();
+                let spikes = layers.map(|layer| layer.spikes.units.len()).sum();
                 self.workspaces.give(workspace);
                 (outcome, spikes)
             })
             .collect();
-        let n = data.len().max(1) as f64;
-        let correct = runs
-            .iter()
-            .zip(&data.labels)
-            .filter(|(run, label)| run.0.prediction == usize::from(**label))
-            .count();
-        Ok(Evaluation {
-            accuracy: correct as f64 / n,
-            loss: runs.iter().map(|run| run.0.loss).sum::<f64>() / n,
-            samples: data.len(),
-            hidden_spikes_per_inference: runs.iter().map(|run| run.1).sum::<usize>() as f64 / n,
-            predictions: runs.iter().map(|run| run.0.prediction as u16).collect(),
-            ..Evaluation::default()
-        })
+        let (outcomes, spikes): (Vec<_>, Vec<usize>) = runs.into_iter().unzip();
+        Ok(Evaluation::of(&outcomes, &data.labels, spikes.iter().sum()))
     }
 
     fn clip(&self, shadow: &mut [Matrix]) {

@@ -1,0 +1,244 @@
+//! Benchmarks of the kernels that training spends its time in, in shapes that other frameworks
+//! publish too.
+//!
+//! | name | what runs |
+//! |---|---|
+//! | `b1` | 256-246-10, 100 steps, batches of 100, one latency-coded spike for each of 64 inputs |
+//! | `b2` | 700-256 recurrent-20, 100 steps, batches of 128, 1.5 % of the inputs a step |
+//! | `chip` | the emulated 256-246-10 on hicann-x, 10 µs in steps of 0.1 µs, ADC every 1.7 µs |
+//!
+//! `train` is forward, backward and Adam of one batch, `infer` is forward and the decision; on the
+//! chip `infer` is the emulation alone, and `train` one update in the loop, of 100 samples.
+
+mod chip;
+mod draw;
+mod recurrence;
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::{experiment::ExperimentError, isa::Isa, lab::LabError, substrate::SubstrateError};
+use recurrence::Recurrence;
+
+/// Why a benchmark cannot run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// No such benchmark.
+    #[error("there is no benchmark {name:?}; there are {}", Name::ALL.map(Name::text).join(", "))]
+    Unknown {
+        /// As given.
+        name: String,
+    },
+    /// The emulated chip's experiment.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// The emulated chip's lab.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+}
+
+impl From<SubstrateError> for BenchError {
+    fn from(error: SubstrateError) -> Self {
+        Self::Lab(error.into())
+    }
+}
+
+/// A benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// Feed-forward recursion.
+    B1,
+    /// Recurrent recursion.
+    B2,
+    /// The emulated chip.
+    Chip,
+}
+
+impl Name {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::B1, Self::B2, Self::Chip];
+
+    /// As on the command line.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::B1 => "b1",
+            Self::B2 => "b2",
+            Self::Chip => "chip",
+        }
+    }
+
+    /// What it measures.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::B1 => "256-246-10, 100 steps, 64 input spikes a sample",
+            Self::B2 => "700-256r-20, 100 steps, 1.5 % input density",
+            Self::Chip => "emulated hicann-x, 256-246-10, 10 µs, temporal noise off",
+        }
+    }
+}
+
+impl std::str::FromStr for Name {
+    type Err = BenchError;
+
+    fn from_str(name: &str) -> Result<Self, BenchError> {
+        let found = Self::ALL.into_iter().find(|known| known.text() == name);
+        found.ok_or_else(|| BenchError::Unknown { name: name.into() })
+    }
+}
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    /// Runs that do not count.
+    pub warm_up: usize,
+    /// Runs at least.
+    pub reps: usize,
+    /// Time at least, training.
+    pub train: Duration,
+    /// Time at least, inference.
+    pub infer: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            warm_up: 3,
+            reps: 10,
+            train: Duration::from_secs(3),
+            infer: Duration::from_millis(1500),
+        }
+    }
+}
+
+/// One line of the result.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measurement {
+    /// Benchmark.
+    pub bench: &'static str,
+    /// `train` or `infer`.
+    pub mode: &'static str,
+    /// Threads.
+    pub nt: usize,
+    /// Median wall time of one batch, ms.
+    pub median_ms: f64,
+    /// Samples a second at that time.
+    pub samples_per_s: f64,
+    /// Batches measured.
+    pub reps: usize,
+    /// Samples of a batch.
+    pub batch: usize,
+    /// Instruction set.
+    pub isa: &'static str,
+    /// Mean number of hidden spikes of a sample before training: is the workload plausible?
+    pub hidden_spikes_per_sample: f64,
+}
+
+/// Runs one benchmark in both modes; `report` gets each line as soon as it is known.
+///
+/// # Errors
+/// [`BenchError`], of the emulated chip.
+pub fn run(name: Name, budget: &Budget, report: &mut dyn FnMut(Measurement)) -> Result<(), BenchError> {
+    match name {
+        Name::B1 => Recurrence::b1().measure(name, budget, report),
+        Name::B2 => Recurrence::b2().measure(name, budget, report),
+        Name::Chip => return chip::measure(budget, report),
+    }
+    Ok(())
+}
+
+/// Times `work` until `time` and the repetitions are used up: median in ms, and repetitions.
+fn time<E>(budget: &Budget, time: Duration, mut work: impl FnMut() -> Result<(), E>) -> Result<(f64, usize), E> {
+    for _ in 0..budget.warm_up {
+        work()?;
+    }
+    let (start, mut laps) = (Instant::now(), Vec::new());
+    while laps.len() < budget.reps.max(1) || start.elapsed() < time {
+        let lap = Instant::now();
+        work()?;
+        laps.push(lap.elapsed().as_secs_f64() * 1e3);
+    }
+    laps.sort_unstable_by(f64::total_cmp);
+    let middle = laps.len() / 2;
+    let median = if laps.len() % 2 == 1 {
+        laps[middle]
+    } else {
+        0.5 * (laps[middle - 1] + laps[middle])
+    };
+    Ok((median, laps.len()))
+}
+
+fn measurement(name: Name, mode: &'static str, timed: (f64, usize), batch: usize, hidden: f64) -> Measurement {
+    Measurement {
+        bench: name.text(),
+        mode,
+        nt: rayon::current_num_threads(),
+        median_ms: timed.0,
+        samples_per_s: batch as f64 / timed.0 * 1e3,
+        reps: timed.1,
+        batch,
+        isa: Isa::current().name(),
+        hidden_spikes_per_sample: hidden,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONCE: Budget = Budget {
+        warm_up: 0,
+        reps: 1,
+        train: Duration::ZERO,
+        infer: Duration::ZERO,
+    };
+
+    #[test]
+    fn every_benchmark_reports_both_modes() {
+        let mut lines = Vec::new();
+        for name in Name::ALL {
+            run(name, &ONCE, &mut |line| lines.push(line)).unwrap();
+        }
+        let modes: Vec<_> = lines.iter().map(|line| (line.bench, line.mode)).collect();
+        let all = [
+            ("b1", "train"),
+            ("b1", "infer"),
+            ("b2", "train"),
+            ("b2", "infer"),
+            ("chip", "train"),
+            ("chip", "infer"),
+        ];
+        assert_eq!(modes, all);
+        assert!(lines.iter().all(|line| line.median_ms > 0.0 && line.reps == 1));
+        // The published network fires some 20 hidden spikes an image once it is trained.
+        assert!(
+            (15.0..80.0).contains(&lines[5].hidden_spikes_per_sample),
+            "{:?}",
+            lines[5]
+        );
+    }
+
+    #[test]
+    fn names_are_known_or_listed() {
+        assert_eq!("b2".parse::<Name>().unwrap(), Name::B2);
+        let message = "nonsense".parse::<Name>().unwrap_err().to_string();
+        assert!(
+            message.contains("\"nonsense\"") && message.contains("b1, b2, chip"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn the_median_is_the_middle() {
+        let mut waits = [30_u64, 1, 1].into_iter().cycle();
+        let budget = Budget { reps: 3, ..ONCE };
+        let (median, reps) = time(&budget, Duration::ZERO, || {
+            std::thread::sleep(Duration::from_millis(waits.next().unwrap()));
+            Ok::<_, ()>(())
+        })
+        .unwrap();
+        assert_eq!(reps, 3);
+        assert!(median < 30.0);
+    }
+}

@@ -1,0 +1,274 @@
+//! The recursion in the shapes that other frameworks publish.
+
+use std::hint::black_box;
+
+use rayon::prelude::*;
+
+use super::{Budget, Measurement, Name, draw::Draw, measurement, time};
+use crate::{
+    data::SpikeDataset,
+    isa::Isa,
+    matrix::Matrix,
+    network::{Layer, Network, Nominal},
+    pool::Pool,
+    substrate::EventBatch,
+    train::{
+        gradient::{Gradients, accumulate},
+        loss::{Loss, LossKind},
+        optimiser::{Optimiser, OptimiserSettings},
+        recursion::{LayerRecursion, Recursion, Reset, SpikeRegulariser, Target, Workspace},
+        surrogate::{Shape, Surrogate},
+        weights::PreparedWeights,
+    },
+};
+
+/// Steps of the recursions.
+const STEPS: usize = 100;
+/// A step on the events' clock: the recursion knows steps only.
+const STEP_NS: u32 = 1000;
+/// Different batches, used in turn.
+const BATCHES: usize = 8;
+
+/// A network of the discrete recursion and its data.
+pub(super) struct Recurrence {
+    network: Network,
+    recursion: Recursion,
+    loss: Loss,
+    weights: Vec<Matrix>,
+    data: SpikeDataset,
+    batch: usize,
+}
+
+impl Recurrence {
+    pub(super) fn b1() -> Self {
+        let mut draw = Draw::new(1);
+        let batch = 100;
+        let mut data = SpikeDataset::new("b1", 256, 10, STEPS as u32 * STEP_NS);
+        for _ in 0..BATCHES * batch {
+            let spikes = draw.image(256);
+            // Latest steps are full where pixels are dark.
+            let step = |time: f64| ((20.0 * time) as u32).min(STEPS as u32 - 1);
+            let mut spikes: Vec<(u32, u16)> = spikes
+                .iter()
+                .map(|&(time, unit)| (step(time) * STEP_NS, unit))
+                .collect();
+            let label = (draw.uniform() * 10.0) as u16;
+            data.push_sample(&mut spikes, label);
+        }
+        Self::new(&[256, 246, 10], false, &[1.0, 0.3], draw, data, batch)
+    }
+
+    pub(super) fn b2() -> Self {
+        let mut draw = Draw::new(2);
+        let batch = 128;
+        let mut data = SpikeDataset::new("b2", 700, 20, STEPS as u32 * STEP_NS);
+        for _ in 0..BATCHES * batch {
+            let mut spikes = Vec::new();
+            for step in 0..STEPS as u32 {
+                let on = (0..700).filter(|_| draw.uniform() < 0.015);
+                spikes.extend(on.map(|unit| (step * STEP_NS, unit)));
+            }
+            let label = (draw.uniform() * 20.0) as u16;
+            data.push_sample(&mut spikes, label);
+        }
+        Self::new(&[700, 256, 20], true, &[0.35, 0.5, 0.3], draw, data, batch)
+    }
+
+    /// `sigmas` are the connections' standard deviations times the root of the fan-in.
+    fn new(
+        sizes: &[usize; 3],
+        recurrent: bool,
+        sigmas: &[f64],
+        mut draw: Draw,
+        data: SpikeDataset,
+        batch: usize,
+    ) -> Self {
+        let [inputs, hidden, outputs] = *sizes;
+        let layer = |size, recurrent, spiking| Layer {
+            size,
+            recurrent,
+            spiking,
+        };
+        let network = Network {
+            inputs,
+            layers: vec![layer(hidden, recurrent, true), layer(outputs, false, false)],
+            // The recursion has its own constants.
+            nominal: Nominal {
+                tau_mem_us: 10.0,
+                tau_syn_us: 5.0,
+                t_ref_us: 0.0,
+                leak_lsb: 0.0,
+                reset_lsb: 0.0,
+                threshold_lsb: 1.0,
+                readout_leak_lsb: 0.0,
+            },
+        };
+        let weights = network
+            .connections()
+            .into_iter()
+            .zip(sigmas)
+            .map(|(connection, sigma)| {
+                let fan_in = connection.shape[0] as f64;
+                draw.normal_matrix(connection.shape, sigma / libm::sqrt(fan_in))
+            });
+        let weights = weights.collect();
+        let layer = |layer: &Layer| LayerRecursion {
+            alpha: libm::exp(-1.0 / 5.0) as f32,
+            beta: libm::exp(-1.0 / 10.0) as f32,
+            threshold: 1.0,
+            spiking: layer.spiking,
+            reset: Reset::Subtract,
+            surrogate: Surrogate {
+                shape: Shape::Superspike,
+                slope: 25.0,
+            },
+        };
+        let recursion = Recursion {
+            layers: network.layers.iter().map(layer).collect(),
+            steps: STEPS,
+            reset_in_gradient: false,
+        };
+        let loss = Loss::new(LossKind::Max, outputs).of_batch(batch);
+        Self {
+            network,
+            recursion,
+            loss,
+            weights,
+            data,
+            batch,
+        }
+    }
+
+    /// Indices of a batch.
+    fn indices(&self, turn: usize) -> Vec<usize> {
+        let first = turn % BATCHES * self.batch;
+        (first..first + self.batch).collect()
+    }
+
+    fn forward(&self, isa: Isa, weights: &PreparedWeights, events: &EventBatch, sample: usize, into: &mut Workspace) {
+        into.inputs
+            .bin(events.sample(sample), f64::from(STEP_NS), self.recursion.steps);
+        self.recursion.forward(isa, &self.network, weights, into);
+    }
+
+    fn prepared(&self, weights: &[Matrix]) -> PreparedWeights {
+        PreparedWeights::of(&self.network, weights.to_vec())
+    }
+
+    /// Forward and decision of a batch: hidden spikes, and how many were right.
+    fn infer(&self, weights: &PreparedWeights, turn: usize, workspaces: &Pool<Workspace>) -> (usize, usize) {
+        let isa = Isa::current();
+        let indices = self.indices(turn);
+        let events = EventBatch::gather(&self.data, &indices);
+        let results: Vec<(usize, usize)> = (0..indices.len())
+            .into_par_iter()
+            .map(|sample| {
+                let mut workspace = workspaces.take(Workspace::default);
+                self.forward(isa, weights, &events, sample, &mut workspace);
+                let label = usize::from(self.data.label(indices[sample]));
+                let outcome = self.recursion.outcome(&self.network, &self.loss, label, &workspace);
+                let spikes = workspace.layers[0].spikes.units.len();
+                workspaces.give(workspace);
+                (spikes, usize::from(outcome.prediction == label))
+            })
+            .collect();
+        results.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// Forward, backward and Adam for one batch; its mean loss before the update.
+    fn train(&self, learning: &mut Learning, turn: usize) -> f64 {
+        let isa = Isa::current();
+        let indices = self.indices(turn);
+        let events = EventBatch::gather(&self.data, &indices);
+        let weights = self.prepared(&learning.weights);
+        let regulariser = SpikeRegulariser::default();
+        let (workspaces, buffers) = (&learning.workspaces, &learning.buffers);
+        let sum = accumulate(&self.network, indices.len(), buffers, |samples, sum| {
+            let mut workspace = workspaces.take(Workspace::default);
+            for sample in samples {
+                let label = usize::from(self.data.label(indices[sample]));
+                self.forward(isa, &weights, &events, sample, &mut workspace);
+                let target = Target::Class(&self.loss, label);
+                let outcome =
+                    self.recursion
+                        .backward(isa, &self.network, &weights, target, &regulariser, &mut workspace, sum);
+                sum.count(&outcome, label);
+            }
+            workspaces.give(workspace);
+        });
+        learning.adam.update(1e-3, &mut learning.weights, &sum.weights);
+        let loss = sum.loss / indices.len() as f64;
+        learning.buffers.give(sum);
+        loss
+    }
+
+    fn learning(&self) -> Learning {
+        Learning {
+            weights: self.weights.clone(),
+            adam: Optimiser::new(OptimiserSettings::default(), &self.weights),
+            workspaces: Pool::default(),
+            buffers: Pool::default(),
+        }
+    }
+
+    /// Mean number of hidden spikes of a sample.
+    fn hidden_spikes(&self) -> f64 {
+        let (weights, workspaces) = (self.prepared(&self.weights), Pool::default());
+        let spikes: usize = (0..BATCHES).map(|turn| self.infer(&weights, turn, &workspaces).0).sum();
+        spikes as f64 / self.data.len() as f64
+    }
+
+    pub(super) fn measure(&self, name: Name, budget: &Budget, report: &mut dyn FnMut(Measurement)) {
+        let hidden = self.hidden_spikes();
+        let mut learning = self.learning();
+        let mut turns = 0..;
+        let Ok::<_, std::convert::Infallible>(timed) = time(budget, budget.train, || {
+            black_box(self.train(&mut learning, turns.next().unwrap_or(0)));
+            Ok(())
+        });
+        report(measurement(name, "train", timed, self.batch, hidden));
+        let (weights, workspaces) = (self.prepared(&self.weights), Pool::default());
+        let mut turns = 0..;
+        let Ok::<_, std::convert::Infallible>(timed) = time(budget, budget.infer, || {
+            black_box(self.infer(&weights, turns.next().unwrap_or(0), &workspaces));
+            Ok(())
+        });
+        report(measurement(name, "infer", timed, self.batch, hidden));
+    }
+}
+
+/// What training changes.
+struct Learning {
+    weights: Vec<Matrix>,
+    adam: Optimiser,
+    workspaces: Pool<Workspace>,
+    buffers: Pool<Gradients>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workloads_are_those_that_were_agreed() {
+        let b1 = Recurrence::b1();
+        let per_sample = |bench: &Recurrence| bench.data.events() as f64 / bench.data.len() as f64;
+        assert!((per_sample(&b1) - 64.0).abs() < 2.0, "{}", per_sample(&b1));
+        assert_eq!(b1.network.sizes(), "256-246-10");
+        assert!(b1.data.times_ns.iter().all(|&time| time < 100 * STEP_NS));
+        assert!((1.0..200.0).contains(&b1.hidden_spikes()), "{}", b1.hidden_spikes());
+        let b2 = Recurrence::b2();
+        assert!((per_sample(&b2) - 1050.0).abs() < 10.0, "{}", per_sample(&b2));
+        assert_eq!(b2.network.sizes(), "700-256r-20");
+        assert_eq!(b2.weights.len(), 3);
+    }
+
+    #[test]
+    fn training_learns_the_batch_by_heart() {
+        let b1 = Recurrence::b1();
+        let mut learning = b1.learning();
+        let first = b1.train(&mut learning, 0);
+        let last = (0..30).map(|_| b1.train(&mut learning, 0)).last().unwrap();
+        assert!(last < 0.8 * first, "{first} → {last}");
+    }
+}

@@ -1,0 +1,120 @@
+//! A run that begins, or goes on.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use spikeloop::{
+    checkpoint,
+    compare::Earlier,
+    experiment::Experiment,
+    lab::{Lab, load_chip, load_data},
+    run_dir::{RunDir, RunRecord, experiment_digest},
+};
+use spikeloop_chip::random::RNG_VERSION;
+
+use crate::cmd::say;
+
+/// Everything that training needs.
+pub struct Session {
+    /// The experiment made ready.
+    pub lab: Lab,
+    /// What `run.json` holds.
+    pub record: RunRecord,
+    /// Where results go.
+    pub run: RunDir,
+    /// What an earlier session left.
+    pub earlier: Earlier,
+}
+
+impl Session {
+    /// A new run; `out` makes the directory once the experiment is known to be possible.
+    pub fn begin(
+        experiment: Experiment,
+        data: &Path,
+        out: impl FnOnce(&str) -> anyhow::Result<RunDir>,
+    ) -> anyhow::Result<Self> {
+        let (spec, chip) = load_chip(&experiment.chip.file)?;
+        let data = load_data(&experiment, data)?;
+        let lab = Lab::with_data(experiment, spec, data)?;
+        let resolved = lab
+            .experiment
+            .to_toml()
+            .context("the experiment cannot be written as TOML")?;
+        let run = out(&lab.experiment.name)?;
+        let record = RunRecord::of(&lab, &resolved, std::env::args().skip(1).collect());
+        run.describe(&resolved, &chip, &record)?;
+        Ok(Self {
+            lab,
+            record,
+            run,
+            earlier: Earlier::default(),
+        })
+    }
+
+    /// A run that was interrupted, by Ctrl-C or by anything else.
+    pub fn resume(dir: &Path, data: &Path) -> anyhow::Result<Self> {
+        let mut run = RunDir::open(dir)?;
+        let record = run.record()?;
+        let text = run.read_experiment()?;
+        let path = run.experiment().display().to_string();
+        let start = "start a new run with --out";
+        if experiment_digest(&text) != record.experiment_digest {
+            bail!("{path} was changed after the run began: it is another experiment now; undo that, or {start}");
+        }
+        if record.rng_version != RNG_VERSION {
+            let (theirs, ours) = (record.rng_version, RNG_VERSION);
+            bail!("the run has version {theirs} of the random numbers, this program has {ours}; {start}");
+        }
+        if record.spikeloop != env!("CARGO_PKG_VERSION") {
+            let (theirs, ours) = (&record.spikeloop, env!("CARGO_PKG_VERSION"));
+            say(&format!(
+                "note: the run was begun with version {theirs}, this is {ours}"
+            ));
+        }
+        let experiment = Experiment::from_toml(&path, &text, &[])?;
+        let (spec, _) = load_chip(&run.chip().display().to_string())?;
+        let data = load_data(&experiment, data)?;
+        if data.digest() != record.data_digest {
+            bail!("the data are not those that the run was begun with; give their directory with --data, or {start}");
+        }
+        let lab = Lab::with_data(experiment, spec, data)?;
+        let now = RunRecord::of(&lab, &text, Vec::new());
+        if now.chip_digest != record.chip_digest {
+            let chip = run.chip().display().to_string();
+            bail!("{chip} was changed after the run began: it is another chip now; undo that, or {start}");
+        }
+        let mut earlier = Earlier {
+            rows: run.read_comparison()?,
+            ..Earlier::default()
+        };
+        let settings = lab.experiment.train_settings();
+        for method in run.methods() {
+            let path = run.checkpoint(method);
+            let checkpoint = checkpoint::load(&path)?;
+            let fits = checkpoint.origin.check(method);
+            fits.with_context(|| format!("the checkpoint {} does not fit", path.display()))?;
+            if checkpoint.origin.experiment_digest != record.experiment_digest {
+                bail!(
+                    "{} belongs to another experiment; take it away, or {start}",
+                    path.display()
+                );
+            }
+            let learner = checkpoint.learner(&lab.network, settings.optimiser);
+            let learner = learner.with_context(|| format!("{} does not fit the network", path.display()))?;
+            earlier.learners.insert(method, learner);
+        }
+        let epochs = |method| {
+            earlier
+                .learners
+                .get(&method)
+                .map_or(0, |learner| learner.progress.epoch)
+        };
+        run.take_up_metrics(epochs)?;
+        Ok(Self {
+            lab,
+            record,
+            run,
+            earlier,
+        })
+    }
+}

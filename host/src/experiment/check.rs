@@ -1,0 +1,219 @@
+//! What an experiment must be for anything to be run.
+
+use std::fmt::Display;
+
+use super::{Experiment, ExperimentError};
+
+/// Most time steps of the ideal network: a sample's state has to stay in memory.
+const MOST_STEPS: f64 = 1e6;
+/// Longest run, µs: times are whole ns in 32 bits.
+const LONGEST_US: f64 = 2e6;
+/// Most samples that are generated.
+const MOST_SAMPLES: usize = 10_000_000;
+
+impl Experiment {
+    pub(super) fn check(&self) -> Result<(), ExperimentError> {
+        self.check_ranges()?;
+        self.check_network()?;
+        self.check_training()?;
+        self.check_times()
+    }
+
+    /// Every number in its range.
+    fn check_ranges(&self) -> Result<(), ExperimentError> {
+        let (network, training) = (&self.network, &self.training);
+        let positive = [
+            ("data.window_us", self.data.window_us()),
+            ("data.tau_in_us", self.data.tau_in_us),
+            ("network.tau_mem_us", network.tau_mem_us),
+            ("network.tau_syn_us", network.tau_syn_us),
+            ("network.initial.spikes_per_neuron", network.initial.spikes_per_neuron),
+            ("network.initial.readout_amplitude", network.initial.readout_amplitude),
+            ("training.learning_rate", training.learning_rate),
+            ("training.logit_scale", training.logit_scale),
+            ("training.surrogate_slope", training.surrogate_slope),
+            ("training.ideal_dt_us", training.ideal_dt_us),
+            ("training.membrane_target", training.membrane_target),
+            ("training.first_spike_tau_us", training.first_spike_tau_us),
+            ("training.van_rossum_tau_us", training.van_rossum_tau_us),
+            ("training.van_rossum_interval_us", training.van_rossum_interval_us),
+            ("training.step_factor", training.step_factor),
+            ("training.adam.epsilon", training.adam.epsilon),
+        ];
+        for (key, value) in positive {
+            demand(key, value, value > 0.0 && value.is_finite(), "must be a number above 0")?;
+        }
+        for surrogate in &training.surrogates {
+            let slope = surrogate.slope;
+            demand(
+                "training.surrogates",
+                slope,
+                slope > 0.0 && slope.is_finite(),
+                "needs slopes above 0",
+            )?;
+        }
+        let not_negative = [
+            ("network.t_ref_us", network.t_ref_us),
+            ("chip.sigma_d", self.chip.sigma_d),
+            ("chip.age_hours", self.chip.age_hours),
+            ("training.warm_up_epochs", training.warm_up_epochs),
+            ("training.weight_decay", training.weight_decay),
+            ("training.clip_norm", training.clip_norm),
+            ("augment.rotation_deg", self.augment.rotation_deg),
+            ("augment.jitter_us", self.augment.jitter_us),
+            ("regularise.readout_amplitude", self.regularise.readout_amplitude),
+            ("regularise.spikes", self.regularise.spikes),
+            ("regularise.low_rate", self.regularise.low_rate),
+            ("regularise.rate_min", self.regularise.rate_min),
+            ("regularise.high_rate", self.regularise.high_rate),
+            ("regularise.rate_max", self.regularise.rate_max),
+            ("regularise.population", self.regularise.population),
+            ("regularise.population_rate", self.regularise.population_rate),
+        ];
+        for (key, value) in not_negative {
+            let fits = value >= 0.0 && value.is_finite();
+            demand(key, value, fits, "must be a number, 0 or above")?;
+        }
+        let fractions = [
+            ("training.dropout", training.dropout),
+            ("training.momentum", training.momentum),
+            ("training.adam.beta1", training.adam.beta1),
+            ("training.adam.beta2", training.adam.beta2),
+        ];
+        for (key, value) in fractions {
+            demand(key, value, (0.0..1.0).contains(&value), "must lie in 0…1, below 1")?;
+        }
+        let potentials = [
+            ("network.leak_lsb", network.leak_lsb),
+            ("network.reset_lsb", network.reset_lsb),
+            ("network.threshold_lsb", network.threshold_lsb),
+            ("network.readout_leak_lsb", network.readout_leak_lsb),
+            ("network.initial.mean", network.initial.mean),
+        ];
+        for (key, value) in potentials {
+            demand(key, value, value.is_finite(), "must be a number")?;
+        }
+        let sigma = self.chip.sigma_d;
+        demand("chip.sigma_d", sigma, sigma <= 2.0, "is a fraction: write 0.2 for 20 %")?;
+        let hours = self.chip.age_hours;
+        demand("chip.age_hours", hours, hours <= 1e6, "must be at most 1e6 hours")?;
+        if let Some(degrees) = self.chip.temperature_c {
+            let fits = (-55.0..=150.0).contains(&degrees);
+            demand("chip.temperature_c", degrees, fits, "must lie in −55…150 °C")?;
+        }
+        let degrees = self.augment.rotation_deg;
+        demand("augment.rotation_deg", degrees, degrees <= 180.0, "must be at most 180")
+    }
+
+    fn check_network(&self) -> Result<(), ExperimentError> {
+        let network = &self.network;
+        let above = network.threshold_lsb > network.leak_lsb;
+        let message = "must be above network.leak_lsb: nominal neurons must not fire at rest";
+        demand("network.threshold_lsb", network.threshold_lsb, above, message)?;
+        let below = network.reset_lsb < network.threshold_lsb;
+        let message = "must be below network.threshold_lsb";
+        demand("network.reset_lsb", network.reset_lsb, below, message)?;
+        let hidden = format!("{:?}", network.hidden);
+        let fits = !network.hidden.is_empty() && network.hidden.iter().all(|size| (1..=65_000).contains(size));
+        let message = "must list at least one layer, each of 1…65000 neurons";
+        demand("network.hidden", &hidden, fits, message)?;
+        let layers = network.hidden.len() + 1;
+        let ranges = &network.weight_range;
+        let fits = !ranges.is_empty() && ranges.iter().all(|&range| range > 0.0 && range.is_finite());
+        demand(
+            "network.weight_range",
+            format!("{ranges:?}"),
+            fits,
+            "must list numbers above 0",
+        )?;
+        let message = format!("must have at most one entry a layer: hidden and output layers are {layers}");
+        demand(
+            "network.weight_range",
+            format!("{ranges:?}"),
+            ranges.len() <= layers,
+            &message,
+        )?;
+        let surrogates = self.training.surrogates.len();
+        demand(
+            "training.surrogates",
+            format!("{surrogates} entries"),
+            surrogates <= layers,
+            &message,
+        )
+    }
+
+    fn check_training(&self) -> Result<(), ExperimentError> {
+        let training = &self.training;
+        demand(
+            "training.epochs",
+            training.epochs,
+            training.epochs > 0,
+            "must be at least 1",
+        )?;
+        demand(
+            "training.batch",
+            training.batch,
+            training.batch > 0,
+            "must be at least 1",
+        )?;
+        demand(
+            "training.step_epochs",
+            training.step_epochs,
+            training.step_epochs > 0,
+            "must be at least 1",
+        )?;
+        let refine = training.refine;
+        demand(
+            "training.refine",
+            refine,
+            (1..=64).contains(&refine),
+            "must lie in 1…64",
+        )?;
+        demand(
+            "training.methods",
+            "[]",
+            !training.methods.is_empty(),
+            "must name at least one method",
+        )?;
+        let message = "must be shorter than training.epochs";
+        let warm_up = training.warm_up_epochs;
+        demand(
+            "training.warm_up_epochs",
+            warm_up,
+            warm_up < training.epochs.into(),
+            message,
+        )?;
+        let test = self.data.test_samples;
+        demand(
+            "data.test_samples",
+            test,
+            test <= MOST_SAMPLES,
+            "must be at most 10 000 000",
+        )
+    }
+
+    fn check_times(&self) -> Result<(), ExperimentError> {
+        let (window, training) = (self.data.window_us(), &self.training);
+        let fits = (0.01..=LONGEST_US).contains(&window);
+        demand("data.window_us", window, fits, "must lie in 0.01…2 000 000 µs")?;
+        let dt = training.ideal_dt_us;
+        let message = "must be at most data.window_us";
+        demand("training.ideal_dt_us", dt, dt <= window, message)?;
+        let message = "cuts data.window_us into more than a million time steps; make it longer";
+        demand("training.ideal_dt_us", dt, window / dt <= MOST_STEPS, message)?;
+        let interval = training.van_rossum_interval_us;
+        let message = "must not be shorter than training.ideal_dt_us";
+        demand("training.van_rossum_interval_us", interval, interval >= dt, message)
+    }
+}
+
+fn demand(key: &'static str, value: impl Display, fits: bool, message: &str) -> Result<(), ExperimentError> {
+    if fits {
+        return Ok(());
+    }
+    Err(ExperimentError::Invalid {
+        key,
+        value: value.to_string(),
+        message: message.into(),
+    })
+}

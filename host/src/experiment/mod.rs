@@ -1,0 +1,370 @@
+//! The experiment file: everything a run depends on, in TOML.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+mod check;
+mod sections;
+mod set;
+
+use crate::{
+    data::samples::Augmentation,
+    network::{Layer, Network, Nominal},
+    train::{
+        loss::{Loss, SpikeTargets},
+        optimiser::OptimiserSettings,
+        regularise::Regularisers,
+        run::TrainSettings,
+        schedule::LearningRate,
+        software::of_layer,
+        surrogate::Surrogate,
+    },
+};
+pub use sections::{ChipSection, DataName, DataSection, Decalibrated, NetworkSection, TrainingSection};
+
+/// Newest layout of experiment files that this version reads.
+pub const SCHEMA: u32 = 1;
+
+/// Why an experiment cannot be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExperimentError {
+    /// Not readable.
+    #[error("cannot read the experiment {path}: {source}")]
+    Unreadable {
+        /// File.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, or a key or type that experiments do not have.
+    #[error("{path} is not an experiment:\n{message}")]
+    Syntax {
+        /// File, or where the text came from.
+        path: String,
+        /// With line and column.
+        message: String,
+    },
+    /// There is no schema 0.
+    #[error("{path} has schema = 0; write schema = {SCHEMA}")]
+    NoSchema {
+        /// File.
+        path: String,
+    },
+    /// From a later version.
+    #[error("{path} has schema = {schema}, but this version reads schemas up to {SCHEMA}; update Spikeloop")]
+    NewerSchema {
+        /// File.
+        path: String,
+        /// Its schema.
+        schema: u32,
+    },
+    /// A `--set` that is not KEY=VALUE.
+    #[error("--set {0}: expected KEY=VALUE, such as --set training.epochs=20 or --set 'network.hidden=[64, 32]'")]
+    Set(String),
+    /// A `--set` of a key that does not exist, or of a wrong type.
+    #[error("--set {assignment}: {message}")]
+    SetValue {
+        /// As given.
+        assignment: String,
+        /// Why not.
+        message: String,
+    },
+    /// Readable, but impossible.
+    #[error("{key} = {value}: {message}")]
+    Invalid {
+        /// Key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What would be right.
+        message: String,
+    },
+}
+
+/// Ways to get a network onto a chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Software, float weights.
+    Ideal,
+    /// Software, weights of a few bits.
+    Quantised,
+    /// The quantised network, deployed.
+    Transfer,
+    /// Trained with the chip in the loop; the host knows nominal values only.
+    InTheLoop,
+    /// The same, where the gradient knows the chip's true parameters.
+    Oracle,
+}
+
+impl Method {
+    /// All, in the order of tables.
+    pub const ALL: [Self; 5] = [
+        Self::Ideal,
+        Self::Quantised,
+        Self::Transfer,
+        Self::InTheLoop,
+        Self::Oracle,
+    ];
+
+    /// As in files and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ideal => "ideal",
+            Self::Quantised => "quantised",
+            Self::Transfer => "transfer",
+            Self::InTheLoop => "in-the-loop",
+            Self::Oracle => "oracle",
+        }
+    }
+}
+
+/// An experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Layout of this file.
+    pub schema: u32,
+    /// Short name.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// Master seed.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Seed of the chip, where it is not derived from the master seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chip_seed: Option<u64>,
+    /// Data.
+    #[serde(default)]
+    pub data: DataSection,
+    /// Network.
+    #[serde(default)]
+    pub network: NetworkSection,
+    /// Chip.
+    #[serde(default)]
+    pub chip: ChipSection,
+    /// Training.
+    #[serde(default)]
+    pub training: TrainingSection,
+    /// How training samples are varied.
+    #[serde(default)]
+    pub augment: Augmentation,
+    /// Regularisers.
+    #[serde(default)]
+    pub regularise: Regularisers,
+}
+
+fn default_name() -> String {
+    "experiment".into()
+}
+
+fn default_seed() -> u64 {
+    1
+}
+
+/// The experiment that `spikeloop train` runs when it is given none.
+pub const BUILT_IN: &str = include_str!("../../../studies/yin-yang.toml");
+
+impl Experiment {
+    /// Reads a file, or the built-in experiment, and applies `KEY=VALUE` assignments.
+    ///
+    /// # Errors
+    /// [`ExperimentError`], with file, line and key.
+    pub fn load(path: Option<&Path>, assignments: &[String]) -> Result<Self, ExperimentError> {
+        match path {
+            None => Self::from_toml("the built-in experiment", BUILT_IN, assignments),
+            Some(path) => {
+                let unreadable = |source| ExperimentError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                };
+                let text = std::fs::read_to_string(path).map_err(unreadable)?;
+                Self::from_toml(&path.display().to_string(), &text, assignments)
+            }
+        }
+    }
+
+    /// From text; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`ExperimentError`].
+    pub fn from_toml(path: &str, text: &str, assignments: &[String]) -> Result<Self, ExperimentError> {
+        #[derive(Deserialize)]
+        struct Header {
+            schema: u32,
+        }
+        let syntax = |error: toml::de::Error| ExperimentError::Syntax {
+            path: path.into(),
+            message: error.to_string(),
+        };
+        let header: Header = toml::from_str(text).map_err(syntax)?;
+        if header.schema == 0 {
+            return Err(ExperimentError::NoSchema { path: path.into() });
+        }
+        if header.schema > SCHEMA {
+            return Err(ExperimentError::NewerSchema {
+                path: path.into(),
+                schema: header.schema,
+            });
+        }
+        // Straight from the text, so that a mistake has its line.
+        let mut experiment: Self = toml::from_str(text).map_err(syntax)?;
+        for assignment in assignments {
+            experiment = experiment.set(assignment)?;
+        }
+        experiment.data.resolve();
+        experiment.check()?;
+        Ok(experiment)
+    }
+
+    /// As TOML.
+    ///
+    /// # Errors
+    /// Never for an experiment that was read.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
+
+    /// The network for data of this many inputs and classes.
+    pub fn network(&self, inputs: usize, classes: usize) -> Network {
+        let section = &self.network;
+        let hidden = section.hidden.iter().map(|&size| Layer {
+            size,
+            recurrent: section.recurrent,
+            spiking: true,
+        });
+        let output = Layer {
+            size: classes,
+            recurrent: false,
+            spiking: self.training.loss.on_spikes(),
+        };
+        Network {
+            inputs,
+            layers: hidden.chain([output]).collect(),
+            nominal: Nominal {
+                tau_mem_us: section.tau_mem_us,
+                tau_syn_us: section.tau_syn_us,
+                t_ref_us: section.t_ref_us,
+                leak_lsb: section.leak_lsb,
+                reset_lsb: section.reset_lsb,
+                threshold_lsb: section.threshold_lsb,
+                readout_leak_lsb: section.readout_leak_lsb,
+            },
+        }
+    }
+
+    /// The surrogate of each layer, the last one serving the layers after it.
+    pub fn surrogates(&self) -> Vec<Surrogate> {
+        let training = &self.training;
+        if training.surrogates.is_empty() {
+            return vec![Surrogate {
+                shape: training.surrogate,
+                slope: training.surrogate_slope,
+            }];
+        }
+        let layers = self.network.hidden.len() + 1;
+        (0..layers).map(|layer| of_layer(&training.surrogates, layer)).collect()
+    }
+
+    /// The loss, for a network of this many outputs.
+    pub fn loss(&self, outputs: usize) -> Loss {
+        let training = &self.training;
+        Loss {
+            logit_scale: training.logit_scale as f32,
+            amplitude: self.regularise.readout_amplitude as f32,
+            membrane_target: training.membrane_target as f32,
+            spikes: SpikeTargets {
+                kernel_us: training.van_rossum_tau_us,
+                interval_us: training.van_rossum_interval_us,
+                first_spike_tau_us: training.first_spike_tau_us,
+                ..SpikeTargets::default()
+            },
+            ..Loss::new(training.loss, outputs)
+        }
+    }
+
+    /// How every method is trained.
+    pub fn train_settings(&self) -> TrainSettings {
+        let training = &self.training;
+        TrainSettings {
+            epochs: training.epochs,
+            batch: training.batch,
+            learning_rate: LearningRate {
+                peak: training.learning_rate,
+                schedule: training.schedule,
+                warm_up_epochs: training.warm_up_epochs,
+                step_epochs: training.step_epochs,
+                step_factor: training.step_factor,
+            },
+            optimiser: OptimiserSettings {
+                kind: training.optimiser,
+                adam: training.adam,
+                momentum: training.momentum,
+                weight_decay: training.weight_decay,
+                clip_norm: training.clip_norm,
+            },
+            dropout: training.dropout,
+            regularisers: self.regularise,
+            early_stopping: training.early_stopping,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(assignments: &[&str]) -> Result<Experiment, ExperimentError> {
+        let assignments: Vec<String> = assignments.iter().map(|&a| a.into()).collect();
+        Experiment::load(None, &assignments)
+    }
+
+    #[test]
+    fn any_key_can_be_set() {
+        let experiment = with(&[
+            "training.epochs=3",
+            "network.hidden=[7, 8]",
+            "chip.file=ideal",
+            "chip.sigma_d=0",
+        ])
+        .unwrap();
+        assert_eq!(experiment.training.epochs, 3);
+        assert_eq!(experiment.network.hidden, [7, 8]);
+        assert_eq!(experiment.chip.file, "ideal");
+        assert_eq!(experiment.chip.sigma_d, 0.0);
+        assert_eq!(with(&["chip_seed=5"]).unwrap().chip_seed, Some(5));
+    }
+
+    #[test]
+    fn wrong_settings_are_explained() {
+        let message = |assignment: &str| with(&[assignment]).unwrap_err().to_string();
+        assert!(message("epochs").contains("expected KEY=VALUE"));
+        assert!(message("training.epoch=3").contains("unknown field `epoch`"));
+        assert!(message("trainng.epochs=3").contains("no section \"trainng\""));
+        assert!(message("training.epochs=\"many\"").contains("invalid type"));
+        assert!(message("chip.sigma_d=20").contains("write 0.2 for 20 %"));
+        assert!(message("training.batch=0").contains("at least 1"));
+        assert!(message("data.window_us=nan").contains("above 0"));
+    }
+
+    #[test]
+    fn mistakes_in_a_file_have_their_line() {
+        let text = "schema = 1\nname = \"x\"\n\n[training]\nepoch = 3\n";
+        let message = Experiment::from_toml("x.toml", text, &[]).unwrap_err().to_string();
+        assert!(
+            message.contains("x.toml") && message.contains("line 5") && message.contains("epoch"),
+            "{message}"
+        );
+        let newer = Experiment::from_toml("x.toml", "schema = 9\nname = \"x\"\nfuture = 1", &[]);
+        assert!(newer.unwrap_err().to_string().contains("update Spikeloop"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let experiment = with(&[]).unwrap();
+        let again = Experiment::from_toml("again", &experiment.to_toml().unwrap(), &[]).unwrap();
+        assert_eq!(again, experiment);
+    }
+}

@@ -1,0 +1,280 @@
+//! Sections of an experiment file, with their defaults.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    experiment::Method,
+    train::{
+        in_the_loop::Inject,
+        initialise::InitialActivity,
+        loss::LossKind,
+        optimiser::{AdamSettings, OptimiserKind},
+        schedule::Schedule,
+        surrogate::{Shape, Surrogate},
+    },
+};
+
+/// Which data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataName {
+    /// Built in: Yin-Yang.
+    YinYang,
+    /// An MNIST-format set at 16×16.
+    Mnist16,
+}
+
+/// What is learned from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataSection {
+    /// Which set.
+    pub set: DataName,
+    /// Length of a run on the chip, µs; events after it are left out. Without, 38 µs for Yin-Yang,
+    /// 10 µs for MNIST.
+    pub window_us: Option<f64>,
+    /// Training samples used, from the first on; 0 means all.
+    pub train_samples: usize,
+    /// Samples taken from the end of the training samples to validate on, where the set has no such
+    /// part of its own.
+    pub validation_samples: usize,
+    /// Test samples used; 0 means all. Yin-Yang generates any number: 0 is the published split.
+    pub test_samples: usize,
+    /// Yin-Yang: earliest spike, µs.
+    pub t_early_us: f64,
+    /// Yin-Yang: latest spike, µs.
+    pub t_late_us: f64,
+    /// Yin-Yang: bias spike, µs.
+    pub bias_us: f64,
+    /// MNIST: τ_in of t = τ_in ln(x / (x − x_floor)), µs.
+    pub tau_in_us: f64,
+    /// MNIST: x_floor, of 1; darker pixels do not spike.
+    pub floor: f64,
+}
+
+impl Default for DataSection {
+    fn default() -> Self {
+        Self {
+            set: DataName::YinYang,
+            window_us: None,
+            train_samples: 0,
+            validation_samples: 0,
+            test_samples: 0,
+            t_early_us: 2.0,
+            t_late_us: 26.0,
+            bias_us: 2.0,
+            tau_in_us: 8.0,
+            floor: 0.2,
+        }
+    }
+}
+
+impl DataSection {
+    /// Writes down what depends on the set.
+    pub(super) fn resolve(&mut self) {
+        self.window_us = Some(self.window_us());
+    }
+
+    /// Length of a run on the chip, µs.
+    pub fn window_us(&self) -> f64 {
+        self.window_us.unwrap_or(match self.set {
+            DataName::YinYang => 38.0,
+            DataName::Mnist16 => 10.0,
+        })
+    }
+}
+
+/// The network and its nominal circuit parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkSection {
+    /// Sizes of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// Whether hidden layers are recurrent.
+    pub recurrent: bool,
+    /// Membrane time constant, µs.
+    pub tau_mem_us: f64,
+    /// Synaptic time constant, µs.
+    pub tau_syn_us: f64,
+    /// Refractory time, µs.
+    pub t_ref_us: f64,
+    /// E_leak of hidden neurons, LSB.
+    pub leak_lsb: f64,
+    /// V_reset, LSB.
+    pub reset_lsb: f64,
+    /// V_th, LSB.
+    pub threshold_lsb: f64,
+    /// E_leak of readouts, LSB.
+    pub readout_leak_lsb: f64,
+    /// Largest weight of each layer in standard deviations of its initial weights; the last entry
+    /// serves the layers after it.
+    pub weight_range: Vec<f64>,
+    /// Activity that the initial weights are scaled to.
+    pub initial: InitialActivity,
+}
+
+impl Default for NetworkSection {
+    fn default() -> Self {
+        Self {
+            hidden: vec![120],
+            recurrent: false,
+            tau_mem_us: 6.0,
+            tau_syn_us: 6.0,
+            t_ref_us: 1.0,
+            leak_lsb: 80.0,
+            reset_lsb: 80.0,
+            threshold_lsb: 125.0,
+            readout_leak_lsb: 120.0,
+            weight_range: vec![6.0, 16.0],
+            initial: InitialActivity::default(),
+        }
+    }
+}
+
+/// Which groups of parameters a decalibration draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decalibrated {
+    /// τ_mem.
+    TauMem,
+    /// τ_syn, excitatory and inhibitory apart.
+    TauSyn,
+    /// V_th − E_leak.
+    Threshold,
+}
+
+/// The chip.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChipSection {
+    /// A built-in chip's name, or the path of a chip file.
+    pub file: String,
+    /// Take the chip as fabricated, without a calibration.
+    pub uncalibrated: bool,
+    /// σ_d: relative standard deviation of a deliberate decalibration.
+    pub sigma_d: f64,
+    /// Which parameters it draws.
+    pub decalibrate: Vec<Decalibrated>,
+    /// Round weights to the chip's codes; without, the chip runs floats as no silicon does.
+    pub quantise: bool,
+    /// Time since the calibration, hours.
+    pub age_hours: f64,
+    /// Temperature in °C; without, that of the calibration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<f64>,
+}
+
+impl Default for ChipSection {
+    fn default() -> Self {
+        Self {
+            file: "hicann-x".into(),
+            uncalibrated: false,
+            sigma_d: 0.2,
+            decalibrate: vec![Decalibrated::TauMem, Decalibrated::TauSyn, Decalibrated::Threshold],
+            quantise: true,
+            age_hours: 0.0,
+            temperature_c: None,
+        }
+    }
+}
+
+/// How it is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingSection {
+    /// What is compared.
+    pub methods: Vec<Method>,
+    /// Passes over the training data.
+    pub epochs: u32,
+    /// Samples of an update.
+    pub batch: usize,
+    /// Learning rate of the weights ω (threshold = 1).
+    pub learning_rate: f64,
+    /// Its course.
+    pub schedule: Schedule,
+    /// Epochs over which the learning rate grows from 0.
+    pub warm_up_epochs: f64,
+    /// Schedule `step`: epochs between two steps.
+    pub step_epochs: u32,
+    /// Schedule `step`: factor of the learning rate at a step.
+    pub step_factor: f64,
+    /// What makes updates of gradients.
+    pub optimiser: OptimiserKind,
+    /// Settings of Adam and AdamW.
+    pub adam: AdamSettings,
+    /// Momentum of gradient descent.
+    pub momentum: f64,
+    /// Pull of the weights towards 0.
+    pub weight_decay: f64,
+    /// Largest Euclidean norm of a gradient over all weights; 0 is no limit.
+    pub clip_norm: f64,
+    /// Epochs without a better validation accuracy after which training ends, and the best weights
+    /// are taken; 0 is off.
+    pub early_stopping: u32,
+    /// Loss.
+    pub loss: LossKind,
+    /// Factor from readout membranes (threshold = 1) to logits.
+    pub logit_scale: f64,
+    /// Mean-square loss: membrane (threshold = 1) that the readout of the class should have.
+    pub membrane_target: f64,
+    /// First-spike loss: τ of the logits −t / τ, µs.
+    pub first_spike_tau_us: f64,
+    /// Van Rossum loss: time constant of the kernel, µs.
+    pub van_rossum_tau_us: f64,
+    /// Van Rossum loss: time between two target spikes of the correct class, µs.
+    pub van_rossum_interval_us: f64,
+    /// Shape of the surrogate derivative.
+    pub surrogate: Shape,
+    /// Its slope.
+    pub surrogate_slope: f64,
+    /// Surrogates by layer instead, from the first; the last one serves the layers after it.
+    pub surrogates: Vec<Surrogate>,
+    /// Whether the reset is part of the gradient.
+    pub reset_in_gradient: bool,
+    /// Probability that a batch does without a hidden neuron.
+    pub dropout: f64,
+    /// What of a recording the gradient is taken at.
+    pub inject: Inject,
+    /// Bins of the gradient's grid for each ADC interval.
+    pub refine: usize,
+    /// Time step of the ideal network, µs.
+    pub ideal_dt_us: f64,
+    /// Evaluate on the validation set after each epoch.
+    pub validate: bool,
+}
+
+impl Default for TrainingSection {
+    fn default() -> Self {
+        Self {
+            methods: Method::ALL.to_vec(),
+            epochs: 30,
+            batch: 50,
+            learning_rate: 0.03,
+            schedule: Schedule::Cosine,
+            warm_up_epochs: 0.0,
+            step_epochs: 10,
+            step_factor: 0.3,
+            optimiser: OptimiserKind::Adam,
+            adam: AdamSettings::default(),
+            momentum: 0.9,
+            weight_decay: 0.0,
+            clip_norm: 0.0,
+            early_stopping: 0,
+            loss: LossKind::Max,
+            logit_scale: 8.0,
+            membrane_target: 1.0,
+            first_spike_tau_us: 2.0,
+            van_rossum_tau_us: 6.0,
+            van_rossum_interval_us: 4.0,
+            surrogate: Shape::Superspike,
+            surrogate_slope: 5.0,
+            surrogates: Vec::new(),
+            reset_in_gradient: false,
+            dropout: 0.0,
+            inject: Inject::SpikesAndMembranes,
+            refine: 2,
+            ideal_dt_us: 0.2,
+            validate: false,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Losses on the membranes of readouts.
+
+use super::{Loss, LossKind, Outcome, largest, softmax};
+use crate::blocks::{Block, LANES, blocks};
+
+/// What a loss needs of each readout.
+struct Summary {
+    /// max_t U, and when it first was.
+    peak: Vec<(f32, usize)>,
+    /// Σ_t U
+    sum: Vec<f32>,
+}
+
+pub(super) fn evaluate(loss: &Loss, membranes: &[Block], label: usize, adjoint: Option<&mut [Block]>) -> Outcome {
+    let wide = blocks(loss.outputs);
+    let points = membranes.len() / wide;
+    let summary = summarise(membranes, wide, loss.outputs);
+    let last = &membranes[(points - 1) * wide..].as_flattened()[..loss.outputs];
+    if loss.kind == LossKind::MeanSquare {
+        return mean_square(loss, membranes, &summary, label, adjoint);
+    }
+    let value = |class: usize| match loss.kind {
+        LossKind::Mean => summary.sum[class] / points as f32,
+        LossKind::Sum => summary.sum[class],
+        LossKind::Last => last[class],
+        _ => summary.peak[class].0,
+    };
+    let logits: Vec<f64> = (0..loss.outputs)
+        .map(|class| f64::from(loss.logit_scale * value(class)))
+        .collect();
+    let (probabilities, log_likelihood, prediction) = softmax(&logits, label);
+    if let Some(adjoint) = adjoint {
+        adjoint.fill([0.0; LANES]);
+        for class in 0..loss.outputs {
+            let error = probabilities[class] - f64::from(u8::from(class == label));
+            let by_value = loss.weight * loss.logit_scale * error as f32;
+            let mut add = |point: usize, slope: f32| {
+                adjoint[point * wide + class / LANES][class % LANES] += slope;
+            };
+            match loss.kind {
+                LossKind::Mean => (0..points).for_each(|point| add(point, by_value / points as f32)),
+                LossKind::Sum => (0..points).for_each(|point| add(point, by_value)),
+                LossKind::Last => add(points - 1, by_value),
+                _ => add(summary.peak[class].1, by_value),
+            }
+        }
+        against_clipping(loss, &summary, wide, adjoint);
+    }
+    Outcome {
+        loss: -log_likelihood,
+        prediction,
+    }
+}
+
+fn summarise(membranes: &[Block], wide: usize, outputs: usize) -> Summary {
+    let mut peak = vec![(f32::NEG_INFINITY, 0); outputs];
+    let mut sum = vec![0.0_f32; outputs];
+    for (point, row) in membranes.chunks_exact(wide).enumerate() {
+        for (class, &u) in row.as_flattened()[..outputs].iter().enumerate() {
+            sum[class] += u;
+            if u > peak[class].0 {
+                peak[class] = (u, point);
+            }
+        }
+    }
+    Summary { peak, sum }
+}
+
+/// mean (U − U*)²; the class whose mean membrane is the highest is predicted.
+fn mean_square(
+    loss: &Loss,
+    membranes: &[Block],
+    summary: &Summary,
+    label: usize,
+    adjoint: Option<&mut [Block]>,
+) -> Outcome {
+    let wide = blocks(loss.outputs);
+    let share = 1.0 / (membranes.len() / wide * loss.outputs) as f32;
+    let target = |class: usize| if class == label { loss.membrane_target } else { 0.0 };
+    let mut square = 0.0;
+    for row in membranes.chunks_exact(wide) {
+        for (class, &u) in row.as_flattened()[..loss.outputs].iter().enumerate() {
+            let error = f64::from(u - target(class));
+            square += error * error;
+        }
+    }
+    if let Some(adjoint) = adjoint {
+        adjoint.fill([0.0; LANES]);
+        for (to, from) in adjoint.chunks_exact_mut(wide).zip(membranes.chunks_exact(wide)) {
+            let values = to.as_flattened_mut().iter_mut().zip(from.as_flattened());
+            for (class, (slope, &u)) in values.take(loss.outputs).enumerate() {
+                *slope = loss.weight * 2.0 * share * (u - target(class));
+            }
+        }
+        against_clipping(loss, summary, wide, adjoint);
+    }
+    let means: Vec<f64> = summary.sum.iter().map(|&sum| sum.into()).collect();
+    Outcome {
+        loss: square * f64::from(share),
+        prediction: largest(&means),
+    }
+}
+
+/// The slope of ρ_a · mean (max_t U)².
+fn against_clipping(loss: &Loss, summary: &Summary, wide: usize, adjoint: &mut [Block]) {
+    for (class, &(maximum, at)) in summary.peak.iter().enumerate() {
+        adjoint[at * wide + class / LANES][class % LANES] +=
+            loss.weight * 2.0 * loss.amplitude * maximum / loss.outputs as f32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Output;
+    use super::*;
+
+    #[test]
+    fn derivatives_equal_finite_differences() {
+        let kinds = LossKind::ALL.into_iter().filter(|kind| !kind.on_spikes());
+        for kind in kinds {
+            let loss = Loss {
+                logit_scale: 1.5,
+                amplitude: 0.3,
+                membrane_target: 0.7,
+                ..Loss::new(kind, 3)
+            };
+            let mut membranes = vec![[0.0; LANES]; 5];
+            for (k, row) in membranes.iter_mut().enumerate() {
+                for (class, u) in row[..3].iter_mut().enumerate() {
+                    *u = libm::sinf(1.3 * k as f32 + 2.1 * class as f32);
+                }
+            }
+            let evaluate = |membranes: &[Block], adjoint: Option<&mut [Block]>| {
+                let output = Output {
+                    membranes,
+                    spikes: &[],
+                    steps: 5,
+                };
+                loss.evaluate(output, 1, adjoint)
+            };
+            let total = |membranes: &[Block]| {
+                let square = |class: usize| {
+                    let maximum = membranes.iter().map(|row| row[class]).fold(f32::NEG_INFINITY, f32::max);
+                    f64::from(maximum * maximum)
+                };
+                evaluate(membranes, None).loss + f64::from(loss.amplitude) * (0..3).map(square).sum::<f64>() / 3.0
+            };
+            let mut adjoint = vec![[0.0; LANES]; 5];
+            evaluate(&membranes, Some(&mut adjoint));
+            for k in 0..5 {
+                for class in 0..3 {
+                    let shifted = |by: f32| {
+                        let mut moved = membranes.clone();
+                        moved[k][class] += by;
+                        total(&moved)
+                    };
+                    let slope = (shifted(1e-2) - shifted(-1e-2)) / 2e-2;
+                    assert!(
+                        (slope - f64::from(adjoint[k][class])).abs() < 2e-3,
+                        "{kind:?} {k} {class}"
+                    );
+                }
+            }
+        }
+    }
+}

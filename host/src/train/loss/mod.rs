@@ -1,0 +1,180 @@
+//! Losses on readout membranes or on output spikes, and their derivatives.
+//!
+//! | loss | what it compares | output |
+//! |---|---|---|
+//! | `max`, `mean`, `last`, `sum` | cross-entropy of logits `scale · U` at the maximum, the mean, the last step, the sum over time | membranes |
+//! | `mean-square` | `mean (U − U*)²`, where U* is the target membrane for the class and 0 for the others | membranes |
+//! | `first-spike` | cross-entropy of logits `−t_first / τ` | spikes |
+//! | `van-rossum` | `½ Σ (λ * (S − Ŝ))²`, where the neuron of the class should fire regularly | spikes |
+//!
+//! Losses on membranes carry the regulariser `ρ_a · mean (max_t U)²` against clipping by the ADC.
+
+mod membranes;
+mod spikes;
+
+use serde::{Deserialize, Serialize};
+
+use crate::blocks::Block;
+pub(crate) use spikes::dense;
+pub use spikes::{most_spikes, van_rossum};
+
+/// What training minimises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossKind {
+    /// Cross-entropy of the readouts' maxima over time.
+    Max,
+    /// Cross-entropy of the readouts' means over time.
+    Mean,
+    /// Cross-entropy of the readouts at the last step.
+    Last,
+    /// Cross-entropy of the readouts' sums over time.
+    Sum,
+    /// Mean square of the readouts' distance from a target membrane.
+    MeanSquare,
+    /// Cross-entropy of the times of the outputs' first spikes.
+    FirstSpike,
+    /// Van Rossum distance of the output spikes from the class's target train.
+    VanRossum,
+}
+
+impl LossKind {
+    /// All.
+    pub const ALL: [Self; 7] = [
+        Self::Max,
+        Self::Mean,
+        Self::Last,
+        Self::Sum,
+        Self::MeanSquare,
+        Self::FirstSpike,
+        Self::VanRossum,
+    ];
+
+    /// Whether the output layer spikes.
+    pub fn on_spikes(self) -> bool {
+        matches!(self, Self::FirstSpike | Self::VanRossum)
+    }
+}
+
+/// A classification loss on a time grid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loss {
+    /// Which.
+    pub kind: LossKind,
+    /// Factor from U to logits.
+    pub logit_scale: f32,
+    /// ρ_a of ρ_a · mean (max_t U)².
+    pub amplitude: f32,
+    /// U* of the mean-square loss, in units of the threshold.
+    pub membrane_target: f32,
+    /// What spikes are compared with.
+    pub spikes: SpikeTargets,
+    /// Number of outputs.
+    pub outputs: usize,
+    /// Weight of this sample: 1 / batch size.
+    pub weight: f32,
+}
+
+/// What output spikes are compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpikeTargets {
+    /// Time step of the grid, µs.
+    pub dt_us: f64,
+    /// When the grid begins, µs from the beginning of the sample.
+    pub start_us: f64,
+    /// Time constant of the van Rossum kernel λ, µs.
+    pub kernel_us: f64,
+    /// Time between two target spikes of the class, µs.
+    pub interval_us: f64,
+    /// τ of the logits −t_first / τ, µs.
+    pub first_spike_tau_us: f64,
+}
+
+impl Default for SpikeTargets {
+    fn default() -> Self {
+        Self {
+            dt_us: 1.0,
+            start_us: 0.0,
+            kernel_us: 6.0,
+            interval_us: 4.0,
+            first_spike_tau_us: 2.0,
+        }
+    }
+}
+
+/// What the output layer did in one sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Output<'a> {
+    /// U, `[step][block]`.
+    pub membranes: &'a [Block],
+    /// (step, unit), sorted by step; empty where the output does not spike.
+    pub spikes: &'a [(u32, u16)],
+    /// Time steps.
+    pub steps: usize,
+}
+
+/// Result of one sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Loss without regularisers.
+    pub loss: f64,
+    /// Class of the largest logit, the first of equals.
+    pub prediction: usize,
+}
+
+impl Loss {
+    /// With a scale of 1, no regulariser, and a weight of 1.
+    pub fn new(kind: LossKind, outputs: usize) -> Self {
+        Self {
+            kind,
+            logit_scale: 1.0,
+            amplitude: 0.0,
+            membrane_target: 1.0,
+            spikes: SpikeTargets::default(),
+            outputs,
+            weight: 1.0,
+        }
+    }
+
+    /// The same on a grid of `dt_us` that begins at `start_us`.
+    pub fn on_grid(mut self, dt_us: f64, start_us: f64) -> Self {
+        (self.spikes.dt_us, self.spikes.start_us) = (dt_us, start_us);
+        self
+    }
+
+    /// The same for one sample of a batch.
+    pub fn of_batch(mut self, samples: usize) -> Self {
+        self.weight = 1.0 / samples.max(1) as f32;
+        self
+    }
+
+    /// Loss and prediction, and the derivative by the output's U (by its S where it spikes),
+    /// written into `adjoint`, `[step][block]`.
+    pub fn evaluate(&self, output: Output, label: usize, adjoint: Option<&mut [Block]>) -> Outcome {
+        match self.kind {
+            LossKind::VanRossum => spikes::regular_firing(self, output, label, adjoint),
+            LossKind::FirstSpike => spikes::first_spike(self, output, label, adjoint),
+            _ => membranes::evaluate(self, output.membranes, label, adjoint),
+        }
+    }
+}
+
+/// Probabilities, ln p of the label, and the most likely class.
+fn softmax(logits: &[f64], label: usize) -> (Vec<f64>, f64, usize) {
+    let best = largest(logits);
+    let powers: Vec<f64> = logits.iter().map(|logit| libm::exp(logit - logits[best])).collect();
+    let total: f64 = powers.iter().sum();
+    let log_likelihood = logits[label] - logits[best] - libm::log(total);
+    (powers.iter().map(|power| power / total).collect(), log_likelihood, best)
+}
+
+/// Index of the largest value, the first of equals.
+fn largest(values: &[f64]) -> usize {
+    let mut best = 0;
+    for (index, &value) in values.iter().enumerate() {
+        if value > values[best] {
+            best = index;
+        }
+    }
+    best
+}

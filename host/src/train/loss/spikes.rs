@@ -1,0 +1,202 @@
+//! Losses on output spikes.
+
+use super::{Loss, Outcome, Output, softmax};
+use crate::blocks::{Block, Blocks, LANES, blocks};
+
+/// The class whose neuron spiked most, the first of equals.
+pub fn most_spikes(counts: &[u32]) -> usize {
+    let most = counts.iter().copied().max().unwrap_or(0);
+    counts.iter().position(|&count| count == most).unwrap_or(0)
+}
+
+/// The van Rossum distance from a train in which the neuron of the class fires regularly and the
+/// others are silent.
+pub(super) fn regular_firing(loss: &Loss, output: Output, label: usize, adjoint: Option<&mut [Block]>) -> Outcome {
+    let wide = blocks(loss.outputs);
+    let mut counts = vec![0_u32; loss.outputs];
+    output
+        .spikes
+        .iter()
+        .for_each(|&(_, unit)| counts[usize::from(unit)] += 1);
+    let targets = &loss.spikes;
+    let end_us = targets.start_us + targets.dt_us * output.steps as f64;
+    let wanted: Vec<(u32, u16)> = (1_u32..)
+        .map(|k| f64::from(k) * targets.interval_us)
+        .take_while(|&time_us| time_us < end_us)
+        .map(|time_us| (((time_us - targets.start_us) / targets.dt_us) as u32, label as u16))
+        .filter(|&(step, _)| (step as usize) < output.steps)
+        .collect();
+    let keep = libm::exp(-targets.dt_us / targets.kernel_us) as f32;
+    let dense = |spikes: &[(u32, u16)]| dense(spikes, output.steps, wide);
+    let mut unused = Blocks::default();
+    let adjoint = adjoint.unwrap_or_else(|| {
+        unused.reset(output.steps * wide);
+        &mut unused
+    });
+    Outcome {
+        loss: van_rossum(&dense(output.spikes), &dense(&wanted), wide, keep, loss.weight, adjoint),
+        prediction: most_spikes(&counts),
+    }
+}
+
+/// Spikes as numbers, `[step][block]`.
+pub(crate) fn dense(spikes: &[(u32, u16)], steps: usize, wide: usize) -> Blocks {
+    let mut dense = Blocks::zeros(steps * wide);
+    for &(step, unit) in spikes {
+        let unit = usize::from(unit);
+        dense[step as usize * wide + unit / LANES][unit % LANES] += 1.0;
+    }
+    dense
+}
+
+/// The van Rossum distance ½ Σ (λ * (S − Ŝ))² and its derivative by S.
+///
+/// `spikes` and `target` are `[step][block]`; the kernel is `y[n] = keep · y[n−1] + S[n] − Ŝ[n]`.
+pub fn van_rossum(
+    spikes: &[Block],
+    target: &[Block],
+    blocks: usize,
+    keep: f32,
+    weight: f32,
+    adjoint: &mut [Block],
+) -> f64 {
+    let mut trace = Blocks::zeros(blocks);
+    let mut loss = 0.0;
+    for (k, y) in adjoint.iter_mut().enumerate() {
+        let trace = &mut trace[k % blocks];
+        for lane in 0..LANES {
+            trace[lane] = keep * trace[lane] + (spikes[k][lane] - target[k][lane]);
+            loss += 0.5 * f64::from(trace[lane]) * f64::from(trace[lane]);
+        }
+        *y = *trace;
+    }
+    // The derivative filters the same kernel backwards in time.
+    let mut behind = Blocks::zeros(blocks);
+    for (k, y) in adjoint.iter_mut().enumerate().rev() {
+        let behind = &mut behind[k % blocks];
+        for lane in 0..LANES {
+            behind[lane] = y[lane] + keep * behind[lane];
+            y[lane] = weight * behind[lane];
+        }
+    }
+    loss
+}
+
+/// Cross-entropy of logits −t_first / τ; a silent neuron counts as spiking when the run ends.
+///
+/// The step of the first spike is `Σ_n n S[n] Π_{m<n} (1 − S[m])`, closed by the end of the run. Its
+/// derivative by S is taken as it stands: a spike at an earlier step m would move it by m − n_first,
+/// taking the first one away would move it to the second. So a silent neuron learns to fire, too.
+pub(super) fn first_spike(loss: &Loss, output: Output, label: usize, adjoint: Option<&mut [Block]>) -> Outcome {
+    let end = output.steps as u32;
+    // First and second spike of each output.
+    let mut times = vec![[end; 2]; loss.outputs];
+    for &(step, unit) in output.spikes {
+        let [first, second] = &mut times[usize::from(unit)];
+        if step < *first {
+            (*first, *second) = (step, *first);
+        } else if step > *first && step < *second {
+            *second = step;
+        }
+    }
+    let per_step = loss.spikes.dt_us / loss.spikes.first_spike_tau_us;
+    let logits: Vec<f64> = times.iter().map(|&[first, _]| -per_step * f64::from(first)).collect();
+    let (probabilities, log_likelihood, prediction) = softmax(&logits, label);
+    if let Some(adjoint) = adjoint {
+        adjoint.fill([0.0; LANES]);
+        let wide = blocks(loss.outputs);
+        for (class, &[first, second]) in times.iter().enumerate() {
+            let error = probabilities[class] - f64::from(u8::from(class == label));
+            let by_step = -f64::from(loss.weight) * error * per_step;
+            for step in 0..=first.min(end.saturating_sub(1)) {
+                let moved_from = if step < first { first } else { second };
+                let moves = f64::from(step) - f64::from(moved_from);
+                adjoint[step as usize * wide + class / LANES][class % LANES] = (by_step * moves) as f32;
+            }
+        }
+    }
+    Outcome {
+        loss: -log_likelihood,
+        prediction,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LossKind, SpikeTargets};
+    use super::*;
+
+    fn loss() -> Loss {
+        Loss {
+            spikes: SpikeTargets {
+                dt_us: 0.5,
+                first_spike_tau_us: 1.5,
+                ..SpikeTargets::default()
+            },
+            ..Loss::new(LossKind::FirstSpike, 3)
+        }
+    }
+
+    /// Expected step of the first spike where each step spikes with a probability.
+    fn first_step(probabilities: &[f64]) -> f64 {
+        let (mut before, mut mean) = (1.0, 0.0);
+        for (step, p) in probabilities.iter().enumerate() {
+            mean += step as f64 * p * before;
+            before *= 1.0 - p;
+        }
+        mean + probabilities.len() as f64 * before
+    }
+
+    #[test]
+    fn the_slope_of_a_first_spike_is_that_of_its_expected_time() {
+        const STEPS: usize = 7;
+        // Class 0 fires twice, class 1 once, class 2 is silent.
+        let spikes = [(2_u32, 0_u16), (3, 1), (5, 0)];
+        let output = Output {
+            membranes: &[],
+            spikes: &spikes,
+            steps: STEPS,
+        };
+        let mut adjoint = [[0.0; LANES]; STEPS];
+        let outcome = loss().evaluate(output, 1, Some(&mut adjoint));
+        assert_eq!(outcome.prediction, 0);
+        let total = |moved: Option<(usize, usize, f64)>| {
+            let logits: Vec<f64> = (0..3)
+                .map(|class| {
+                    let mut p = [0.0; STEPS];
+                    for &(step, unit) in &spikes {
+                        if usize::from(unit) == class {
+                            p[step as usize] = 1.0;
+                        }
+                    }
+                    if let Some((step, which, by)) = moved
+                        && which == class
+                    {
+                        p[step] += by;
+                    }
+                    -first_step(&p) * 0.5 / 1.5
+                })
+                .collect();
+            -softmax(&logits, 1).1
+        };
+        assert!((total(None) - outcome.loss).abs() < 1e-12);
+        for step in 0..STEPS {
+            for class in 0..3 {
+                let by = 1e-6;
+                let slope = (total(Some((step, class, by))) - total(Some((step, class, -by)))) / (2.0 * by);
+                let found = f64::from(adjoint[step][class]);
+                assert!((slope - found).abs() < 1e-5, "{step} {class}: {slope} {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_earliest_class_is_predicted() {
+        let output = Output {
+            membranes: &[],
+            spikes: &[(1, 2), (4, 0)],
+            steps: 6,
+        };
+        assert_eq!(loss().evaluate(output, 0, None).prediction, 2);
+    }
+}

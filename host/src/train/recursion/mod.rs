@@ -1,0 +1,263 @@
+//! The discrete training model, event-driven: physics of the ideal network.
+//!
+//! ```text
+//! S[n] = Θ(U[n] − ϑ)
+//! I[n+1] = α I[n] + W S_below[n] + V S[n]
+//! U[n+1] = β U[n] + I[n] − ϑ S[n]              I[0] = U[0] = 0
+//! ```
+//!
+//! or, as on a chip, with a reset to a level that is held for the refractory time; and its exact
+//! reverse mode with Θ′ replaced by a surrogate. Inputs and hidden layers are spikes, so that `W S`
+//! and `∂L/∂W = Σ δI[n+1] Sᵀ[n]` are sums over events: each event is touched once forward and once
+//! backward. One sample is treated at a time, so that its state stays in cache.
+
+mod backward;
+mod forward;
+
+use spikeloop_chip::event::InputEvent;
+
+use crate::{
+    blocks::{Block, Blocks, LANES, blocks},
+    isa::Isa,
+    network::Network,
+    train::{
+        gradient::Gradients,
+        loss::{Loss, Outcome, Output, dense, most_spikes, van_rossum},
+        surrogate::Surrogate,
+        weights::PreparedWeights,
+    },
+};
+
+/// What a spike does to its neuron.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reset {
+    /// ϑ is subtracted.
+    Subtract,
+    /// U is set to a level, and held there for a number of steps.
+    Hold {
+        /// U after a spike, in units of the threshold.
+        level: f32,
+        /// Refractory time in steps.
+        steps: u32,
+    },
+}
+
+/// The recursion of one layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerRecursion {
+    /// Decay of the synaptic current over one step.
+    pub alpha: f32,
+    /// Decay of the membrane over one step.
+    pub beta: f32,
+    /// ϑ
+    pub threshold: f32,
+    /// Whether the layer spikes.
+    pub spiking: bool,
+    /// What a spike does to its neuron.
+    pub reset: Reset,
+    /// Replaces Θ′.
+    pub surrogate: Surrogate,
+}
+
+impl LayerRecursion {
+    /// ∂U[n+1]/∂S[n] with its sign turned, as far as the reset goes.
+    fn reset_slope(&self) -> f32 {
+        match self.reset {
+            Reset::Subtract => self.threshold,
+            // A spike begins at the threshold.
+            Reset::Hold { level, .. } => self.threshold - level,
+        }
+    }
+}
+
+/// The recursion of a network, and how it is differentiated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recursion {
+    /// From the first layer to the output.
+    pub layers: Vec<LayerRecursion>,
+    /// Time steps.
+    pub steps: usize,
+    /// Whether the reset is part of the gradient.
+    pub reset_in_gradient: bool,
+}
+
+/// What one layer did.
+#[derive(Clone, Debug, Default)]
+pub struct LayerTrace {
+    /// U before the reset, `[step][block]`.
+    pub membranes: Blocks,
+    /// Spikes.
+    pub spikes: SpikeTrain,
+    /// Neurons whose next U is held by a reset, a bit a lane, `[step][block]`; empty where a reset
+    /// is a subtraction.
+    held: Vec<u16>,
+}
+
+/// Spikes by step, CSR.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpikeTrain {
+    /// `[steps + 1]`
+    pub offsets: Vec<u32>,
+    /// Units, step by step.
+    pub units: Vec<u16>,
+}
+
+impl SpikeTrain {
+    /// Units that spike in a step.
+    #[inline(always)]
+    pub fn at(&self, step: usize) -> &[u16] {
+        &self.units[self.offsets[step] as usize..self.offsets[step + 1] as usize]
+    }
+
+    /// (step, unit) of all spikes.
+    pub fn pairs(&self) -> impl Iterator<Item = (u32, u16)> + '_ {
+        (0..self.offsets.len().saturating_sub(1))
+            .flat_map(|step| self.at(step).iter().map(move |&unit| (step as u32, unit)))
+    }
+
+    /// Puts events into the steps in which they fall; later ones are left out.
+    pub fn bin(&mut self, events: &[InputEvent], dt_ns: f64, steps: usize) {
+        self.offsets.clear();
+        self.units.clear();
+        let mut events = events.iter().peekable();
+        for step in 0..steps {
+            self.offsets.push(self.units.len() as u32);
+            let end = dt_ns * (step + 1) as f64;
+            while let Some(event) = events.next_if(|event| f64::from(event.time_ns) < end) {
+                self.units.push(event.unit);
+            }
+        }
+        self.offsets.push(self.units.len() as u32);
+    }
+}
+
+/// Buffers of one thread.
+#[derive(Clone, Debug, Default)]
+pub struct Workspace {
+    /// Input spikes of the present sample.
+    pub inputs: SpikeTrain,
+    /// `[layer]`
+    pub layers: Vec<LayerTrace>,
+    /// Adjoint of the output's membranes or spikes, `[step][block]`.
+    output_adjoint: Blocks,
+    /// δI[n+1] of the present layer and of the one above, `[step][block]`.
+    current_adjoint: [Blocks; 2],
+    /// Constant part of ∂L/∂S, `[block]`.
+    spike_slope: Blocks,
+}
+
+/// How hidden spikes are regularised: ∂/∂S of a neuron's count, for one sample.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpikeRegulariser {
+    /// 2 ρ_b / N_H · weight, by layer: multiplies the neuron's own count.
+    pub per_spike: Vec<f32>,
+    /// Constant slope of each neuron, counted through all layers (the bounds on rates).
+    pub constant: Vec<f32>,
+}
+
+impl SpikeRegulariser {
+    /// The two slopes of one layer.
+    pub(crate) fn of(&self, layer: usize, neurons: std::ops::Range<usize>) -> (f32, &[f32]) {
+        let per_spike = self.per_spike.get(layer).copied().unwrap_or(0.0);
+        (per_spike, self.constant.get(neurons).unwrap_or(&[]))
+    }
+}
+
+/// What the output is compared with.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// A class.
+    Class(&'a Loss, usize),
+    /// Any spike trains of the output neurons, `(step, unit)`, by their van Rossum distance.
+    Spikes {
+        /// Sorted by step.
+        train: &'a [(u32, u16)],
+        /// Decay of the kernel over one step.
+        keep: f32,
+        /// 1 / batch size.
+        weight: f32,
+    },
+}
+
+impl Recursion {
+    /// Runs one sample forward; traces are left in the workspace.
+    pub fn forward(&self, isa: Isa, network: &Network, weights: &PreparedWeights, workspace: &mut Workspace) {
+        forward::run(self, isa, network, weights, workspace);
+    }
+
+    /// After [`Recursion::forward`]: the loss of the sample, and its gradient added to `sum`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn backward(
+        &self,
+        isa: Isa,
+        network: &Network,
+        weights: &PreparedWeights,
+        target: Target,
+        regulariser: &SpikeRegulariser,
+        workspace: &mut Workspace,
+        sum: &mut Gradients,
+    ) -> Outcome {
+        let outcome = self.output_adjoint(network, target, workspace);
+        backward::run(self, isa, network, weights, regulariser, workspace, sum);
+        outcome
+    }
+
+    /// After [`Recursion::forward`]: loss and prediction of the sample.
+    pub fn outcome(&self, network: &Network, loss: &Loss, label: usize, workspace: &Workspace) -> Outcome {
+        with_output(network, self.steps, &workspace.layers, |output| {
+            loss.evaluate(output, label, None)
+        })
+    }
+
+    fn output_adjoint(&self, network: &Network, target: Target, workspace: &mut Workspace) -> Outcome {
+        let wide = blocks(network.outputs());
+        let Workspace {
+            layers, output_adjoint, ..
+        } = workspace;
+        output_adjoint.resize(self.steps * wide);
+        with_output(network, self.steps, layers, |output| match target {
+            Target::Class(loss, label) => loss.evaluate(output, label, Some(output_adjoint)),
+            Target::Spikes { train, keep, weight } => {
+                let mut counts = vec![0_u32; network.outputs()];
+                output
+                    .spikes
+                    .iter()
+                    .for_each(|&(_, unit)| counts[usize::from(unit)] += 1);
+                let [spikes, wanted] = [output.spikes, train].map(|spikes| dense(spikes, self.steps, wide));
+                Outcome {
+                    loss: van_rossum(&spikes, &wanted, wide, keep, weight, output_adjoint),
+                    prediction: most_spikes(&counts),
+                }
+            }
+        })
+    }
+}
+
+/// Shows what the output layer did.
+fn with_output(
+    network: &Network,
+    steps: usize,
+    layers: &[LayerTrace],
+    look: impl FnOnce(Output) -> Outcome,
+) -> Outcome {
+    let last = network.layers.len() - 1;
+    let spikes: Vec<(u32, u16)> = if network.layers[last].spiking {
+        layers[last].spikes.pairs().collect()
+    } else {
+        Vec::new()
+    };
+    look(Output {
+        membranes: &layers[last].membranes,
+        spikes: &spikes,
+        steps,
+    })
+}
+
+/// Whether a lane's bit is set, as a factor.
+#[inline(always)]
+fn unless(bits: u16, lane: usize) -> f32 {
+    if bits >> lane & 1 == 1 { 0.0 } else { 1.0 }
+}
+
+/// Zeros for a block.
+const ZERO: Block = [0.0; LANES];
