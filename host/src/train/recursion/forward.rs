@@ -2,7 +2,7 @@
 
 use super::{LayerRecursion, LayerTrace, Recursion, Reset, SpikeTrain, Workspace};
 use crate::{
-    blocks::{Blocks, LANES, blocks},
+    blocks::{Block, Blocks, LANES, blocks},
     isa::{Isa, Kernel},
     matrix::Matrix,
     network::Network,
@@ -91,12 +91,13 @@ impl LayerPass<'_> {
             Reset::Hold { level, steps } => (level, steps as f32),
             Reset::Subtract => (0.0, 0.0),
         };
-        let mut current = Blocks::zeros(wide);
-        let mut membrane = Blocks::zeros(wide);
+        let LayerRecursion { alpha, beta, .. } = *layer;
+        let theta = layer.threshold;
+        let (mut current, mut membrane) = (Blocks::zeros(wide), Blocks::zeros(wide));
         // Steps for which a neuron is still held.
         let mut waiting = Blocks::zeros(if HOLD { wide } else { 0 });
         // A readout never reaches its threshold.
-        let threshold = if layer.spiking { layer.threshold } else { f32::INFINITY };
+        let threshold = if layer.spiking { theta } else { f32::INFINITY };
         for step in 0..steps {
             let first = trace.spikes.units.len();
             trace.spikes.offsets.push(first as u32);
@@ -104,32 +105,32 @@ impl LayerPass<'_> {
             for block in 0..wide {
                 let (mut u, mut i) = (membrane[block], current[block]);
                 out[block] = u;
-                let mut fired = 0_u32;
                 if HOLD {
-                    let mut wait = waiting[block];
-                    let mut held = 0_u32;
+                    let wait = waiting[block];
+                    let (mut left, mut next) = ([0.0; LANES], [0.0; LANES]);
                     for lane in 0..LANES {
-                        let fires = u[lane] > threshold;
-                        fired |= u32::from(fires) << lane;
-                        let from = if fires { level } else { u[lane] };
-                        wait[lane] = if fires { hold } else { (wait[lane] - 1.0).max(0.0) };
-                        let holds = wait[lane] > 0.0;
-                        held |= u32::from(holds) << lane;
-                        let free = layer.beta * from + i[lane];
-                        u[lane] = if holds { level } else { free };
-                        i[lane] *= layer.alpha;
+                        let shorter = (wait[lane] - 1.0).max(0.0);
+                        left[lane] = if u[lane] > threshold { hold } else { shorter };
                     }
-                    waiting[block] = wait;
-                    trace.held.push(held as u16);
+                    for lane in 0..LANES {
+                        let from = if u[lane] > threshold { level } else { u[lane] };
+                        let free = beta * from + i[lane];
+                        next[lane] = if left[lane] > 0.0 { level } else { free };
+                    }
+                    (waiting[block], u) = (left, next);
+                    trace.held.push(above(&left, 0.0) as u16);
                 } else {
+                    let mut next = [0.0; LANES];
                     for lane in 0..LANES {
-                        let fires = u[lane] > threshold;
-                        fired |= u32::from(fires) << lane;
-                        let reset = if fires { layer.threshold } else { 0.0 };
-                        u[lane] = layer.beta * u[lane] + i[lane] - reset;
-                        i[lane] *= layer.alpha;
+                        let reset = if u[lane] > threshold { theta } else { 0.0 };
+                        next[lane] = beta * u[lane] + i[lane] - reset;
                     }
+                    u = next;
                 }
+                for lane in 0..LANES {
+                    i[lane] *= alpha;
+                }
+                let mut fired = above(&out[block], threshold);
                 (membrane[block], current[block]) = (u, i);
                 while fired != 0 {
                     let lane = fired.trailing_zeros() as usize;
@@ -148,4 +149,15 @@ impl LayerPass<'_> {
         }
         trace.spikes.offsets.push(trace.spikes.units.len() as u32);
     }
+}
+
+/// A bit for each lane above a limit. On its own, because beside arithmetic it keeps the compiler from
+/// using vectors.
+#[inline(always)]
+fn above(block: &Block, limit: f32) -> u32 {
+    let mut bits = 0;
+    for lane in 0..LANES {
+        bits |= u32::from(block[lane] > limit) << lane;
+    }
+    bits
 }
