@@ -49,7 +49,7 @@ mod tests {
         };
         assert!(error("schema = 1", "schema = 99").contains("schema = 99"));
         assert!(error("bits = { value = 8", "bits = { value = 8.5").contains("whole number"));
-        assert!(error("{ sigma = 0.2,", "{ sigma = 20,").contains("write 0.2 for 20 %"));
+        assert!(error("{ sigma = 0.05,", "{ sigma = 5,").contains("write 0.2 for 20 %"));
         assert!(error("min = 50.0", "min = 500.0").contains("not below max"));
         let unknown = error("[membrane]", "[membrane]\nwibble = 1");
         assert!(unknown.contains("wibble") && unknown.contains("line"), "{unknown}");

@@ -83,18 +83,20 @@ impl Targets {
     /// Draws these targets anew around themselves. Circuits with the same `group` number share a
     /// draw, so that a neuron of joined circuits moves as one.
     ///
-    /// τ is truncated to the chip's range; the threshold is not, because circuits whose leak ends
-    /// above their threshold are the failure to be studied.
+    /// τ is truncated to the chip's range: what is drawn outside is drawn again. The threshold is
+    /// not, because circuits whose leak ends above their threshold are the failure to be studied.
     pub fn decalibrate(&mut self, spec: &ChipSpec, how: &Decalibration, seed: u64, group: impl Fn(usize) -> usize) {
         let stream = Stream::new(Purpose::Decalibration, &[seed]);
         for (circuit, targets) in self.circuits.iter_mut().enumerate() {
-            let factor = |parameter: Parameter| {
-                let z = stream.gaussian(group(circuit) as u32, parameter as u32, 0);
+            let factor = |parameter: Parameter, draw: u32| {
+                let z = stream.gaussian(group(circuit) as u32, parameter as u32, draw);
                 1.0 + how.sigma * f64::from(z)
             };
             let mut stretch = |parameter: Parameter| {
-                let range = spec.parameters.get(parameter);
-                targets[parameter] = (targets[parameter] * factor(parameter)).clamp(range.min, range.max);
+                let (range, target) = (spec.parameters.get(parameter), targets[parameter]);
+                let mut drawn = (0..DRAWS).map(|draw| target * factor(parameter, draw));
+                let inside = drawn.find(|value| (range.min..=range.max).contains(value));
+                targets[parameter] = inside.unwrap_or(target.clamp(range.min, range.max));
             };
             if how.tau_mem {
                 stretch(Parameter::TauMem);
@@ -106,7 +108,7 @@ impl Targets {
             if how.threshold {
                 let leak = targets[Parameter::Leak];
                 let swing = targets[Parameter::Threshold] - leak;
-                targets[Parameter::Threshold] = leak + swing * factor(Parameter::Threshold);
+                targets[Parameter::Threshold] = leak + swing * factor(Parameter::Threshold, 0);
             }
         }
     }
@@ -148,7 +150,11 @@ impl Instance {
 
     /// DAC codes for the targets: trimmed circuit by circuit as a calibration would leave them, or
     /// an average circuit's codes where the chip is uncalibrated.
+    ///
+    /// # Panics
+    /// Unless there are targets for every circuit.
     pub fn trimmed(&self, targets: &Targets) -> Codes {
+        assert_eq!(targets.circuits.len(), self.circuits.len(), "targets for every circuit");
         let mut codes = Codes::zeros(self.circuits.len());
         let swing = self.spec.swing_lsb();
         let circuits = codes.circuits.iter_mut().zip(&targets.circuits).zip(&self.circuits);
@@ -183,15 +189,21 @@ impl Instance {
         let value = |circuit: usize, codes: &PerParameter<u16>, pattern: &CircuitPattern, parameter: Parameter| {
             let (gain, offset) = (pattern.dac_gain[parameter], pattern.dac_offset[parameter]);
             let value = self.dac(parameter).value(gain * f64::from(codes[parameter]) + offset);
-            let z = f64::from(stream.gaussian(circuit as u32, parameter as u32, 0));
-            let per_configuration = &self.spec.parameters.get(parameter).per_configuration;
-            let mut deviation = per_configuration.bias + per_configuration.sigma * z;
-            deviation += drift::deviation(&self.spec.drift, self.seed, circuit as u32, parameter, environment);
+            let spread = &self.spec.parameters.get(parameter).per_configuration;
+            let aged = drift::aged(&self.spec.drift, self.seed, circuit as u32, parameter, environment);
+            let thermal = drift::thermal(&self.spec.drift, parameter, environment);
             if parameter.is_potential() {
-                value + deviation * swing
+                let z = f64::from(stream.gaussian(circuit as u32, parameter as u32, 0));
+                value + (spread.bias + spread.sigma * z + aged + thermal) * swing
             } else {
-                // Positive however unlucky the draw.
-                value * libm::exp(deviation)
+                let rewritten = positive(
+                    self.spec.distribution,
+                    spread,
+                    &stream,
+                    circuit as u32,
+                    parameter as u32,
+                );
+                value * rewritten * libm::exp(aged) * (1.0 + thermal)
             }
         };
         circuits
@@ -213,6 +225,8 @@ impl Instance {
             map: range.map,
             min: range.min,
             max: range.max,
+            code_zero: range.code_zero,
+            code_full: range.code_full,
             full_scale: f64::from(self.spec.dac_max()),
         }
     }
@@ -228,12 +242,11 @@ impl Instance {
         if dead || pattern.dead {
             return 0.0;
         }
-        let row = Stream::new(Purpose::Row, &[self.seed]).gaussian(row, 0, 0);
-        let spec = &self.spec.synapse;
-        let synapse = 1.0 + spec.synapse.sigma as f32 * crate::random::gaussian(words[0]);
-        let row = 1.0 + spec.row.sigma as f32 * row;
-        // A conductance cannot change its sign.
-        (row * pattern.column * synapse).max(0.0)
+        let (distribution, spec) = (self.spec.distribution, &self.spec.synapse);
+        let of_row = Stream::new(Purpose::Row, &[self.seed]);
+        let row_factor = factor(distribution, spec.row.sigma, &of_row, row, 0);
+        let own_factor = factor(distribution, spec.synapse.sigma, &synapse, row, u32::from(circuit));
+        row_factor as f32 * pattern.column * own_factor as f32
     }
 }
 
@@ -277,27 +290,37 @@ fn fabricate_circuit(spec: &ChipSpec, seed: u64, condition: Condition, circuit: 
     }
 }
 
+/// Draws until one is acceptable: with any plausible σ the first few are, and there is an end.
+const DRAWS: u32 = 64;
+
 /// A positive factor of mean 1 + bias and relative standard deviation σ.
 fn positive(distribution: Distribution, spread: &Spread, stream: &Stream, index: u32, step: u32) -> f64 {
-    let mean = 1.0 + spread.bias;
-    if spread.sigma == 0.0 {
-        return mean;
+    (1.0 + spread.bias) * factor(distribution, spread.sigma, stream, index, step)
+}
+
+/// A positive factor of mean 1 and standard deviation σ.
+fn factor(distribution: Distribution, sigma: f64, stream: &Stream, index: u32, step: u32) -> f64 {
+    if sigma == 0.0 {
+        return 1.0;
     }
     match distribution {
         Distribution::LogNormal => {
             // exp(s z − s²/2) has mean 1 and variance exp(s²) − 1.
-            let s = libm::sqrt(libm::log1p(spread.sigma * spread.sigma));
+            let s = libm::sqrt(libm::log1p(sigma * sigma));
             let z = f64::from(stream.gaussian(index, step, 0));
-            mean * libm::exp(s * z - 0.5 * s * s)
+            libm::exp(s * z - 0.5 * s * s)
         }
         Distribution::TruncatedNormal => {
-            let draw = (0..64).map(|draw| f64::from(stream.gaussian(index, step, draw)));
-            // A fresh draw lies beyond 3 σ once in 370: 64 in a row never do.
-            let z = draw.into_iter().find(|z| z.abs() <= 3.0).unwrap_or(0.0);
-            (mean * (1.0 + spread.sigma * z)).max(1e-3)
+            let mut drawn = (0..DRAWS).map(|draw| f64::from(stream.gaussian(index, step, draw)));
+            let factor_of = |z: f64| 1.0 + sigma * z / SIGMA_WITHIN_3;
+            let z = drawn.find(|&z| z.abs() <= 3.0 && factor_of(z) > 0.0);
+            factor_of(z.unwrap_or(0.0))
         }
     }
 }
+
+/// Standard deviation of a standard normal number truncated at ±3: √(1 − 6 φ(3) / (2 Φ(3) − 1)).
+const SIGMA_WITHIN_3: f64 = 0.986_578_4;
 
 /// The true weight of each code: bit b is made of 2^b unit elements, each with its own mismatch.
 fn weight_dac(spec: &ChipSpec, seed: u64) -> Vec<f32> {
@@ -306,7 +329,7 @@ fn weight_dac(spec: &ChipSpec, seed: u64) -> Vec<f32> {
     let bits = spec.array.weight_bits.value as u32;
     let bit_weight = |bit: u32| {
         let units = f64::from(1_u32 << bit);
-        units * (1.0 + sigma / libm::sqrt(units) * f64::from(stream.gaussian(bit, 0, 0)))
+        units * factor(spec.distribution, sigma / libm::sqrt(units), &stream, bit, 0)
     };
     let weight = |code: u32| {
         (0..bits)
