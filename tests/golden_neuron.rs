@@ -275,7 +275,9 @@ fn golden_lif_cuba_f32() {
         spikes: true,
     };
     let (mut list, mut counters) = (SpikeList::default(), Counters::default());
-    array.run(&mut State::new(&array), &events, &request, 0, &mut list, &mut counters);
+    array
+        .run(&mut State::new(&array), &events, &request, 0, &mut list, &mut counters)
+        .expect("a possible run");
     assert_eq!(counters.adc_clipped, 0, "a potential left the ADC's range");
     assert_eq!(counters.lost_input_events, 0);
 

@@ -3,12 +3,12 @@
 mod run;
 mod state;
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec, vec::Vec};
 
 use crate::{
     adc::{ChannelBlock, Converter},
-    dac::Codes,
-    drift::Environment,
+    dac::{Codes, Parameter},
+    drift::{Environment, EnvironmentError},
     instance::Instance,
     link::Link,
     neuron::{CircuitValues, Crossing, CurrentBlock, NeuronBlock, Propagator},
@@ -16,8 +16,9 @@ use crate::{
     spec::ChipSpec,
     synapse::{Synapses, UnitStrength},
     weights::Weights,
-    wiring::{Projection, Source, Wiring, WiringError},
+    wiring::{Source, Wiring, WiringError},
 };
+pub use run::RunError;
 pub use state::State;
 
 /// What an analog configuration consists of.
@@ -29,6 +30,37 @@ pub struct Configuration<'a> {
     pub codes: &'a Codes,
     /// Seed of what is redrawn whenever analog parameters are written.
     pub seed: u64,
+}
+
+/// Why an analog configuration cannot be written.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ConfigureError {
+    /// The chip does not have what the wiring uses.
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    /// Surroundings that no chip is in.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// Codes or values for another number of circuits.
+    #[error("there are values for {given} circuits, the chip has {circuits}")]
+    CircuitCount {
+        /// Given.
+        given: usize,
+        /// There are.
+        circuits: usize,
+    },
+    /// A code that the DAC does not have.
+    #[error("circuit {circuit} has code {code} for {}, but the DAC has codes 0…{max}", .parameter.key())]
+    Code {
+        /// Circuit.
+        circuit: usize,
+        /// Parameter.
+        parameter: Parameter,
+        /// Its code.
+        code: u16,
+        /// Largest.
+        max: u16,
+    },
 }
 
 /// Why weights cannot be programmed.
@@ -75,13 +107,14 @@ pub enum ProgramError {
 pub struct Array {
     pub(crate) populations: Vec<Neurons>,
     projections: Vec<Synapses>,
-    /// Indices of the projections that inputs feed.
-    from_inputs: Vec<usize>,
-    /// `[population]`: indices of the projections that its neurons feed.
-    from_population: Vec<Vec<usize>>,
+    from_inputs: FanOut,
+    /// `[population]`
+    from_population: Vec<FanOut>,
     inputs: usize,
     weight_of_code: Vec<f32>,
     weight_max: i8,
+    /// Whether weights are a synapse's, and not currents: then floats have its limits too.
+    synapses_limit: bool,
     weight_writes: u64,
     clock: Clock,
     converter: Converter,
@@ -89,9 +122,21 @@ pub struct Array {
     output_link: Link,
     v_limits: [f32; 2],
     current_limit: f32,
-    instance_seed: u64,
+    /// Of the instance and of the configuration: with a trial's, the key of its noise.
+    seeds: [u64; 2],
+    adc_interval_ns: u32,
     noise: Option<Noise>,
     crossing: Crossing,
+}
+
+/// Where the events of a source go.
+#[derive(Clone, Debug)]
+struct FanOut {
+    /// Indices of the projections.
+    projections: Vec<usize>,
+    /// `[unit]`: row pairs that an event drives. Rows run across the whole array, so projections
+    /// that use the same signed inputs share them.
+    rows: Vec<u32>,
 }
 
 /// The neurons of one population.
@@ -104,12 +149,12 @@ pub(crate) struct Neurons {
     /// `[block][member]`
     pub(crate) currents: Vec<CurrentBlock>,
     pub(crate) channels: Vec<ChannelBlock>,
-    /// Thresholds before masking, `[block]`.
-    thresholds: Vec<[f32; LANES]>,
     /// Resting potentials, `[block]`.
     pub(crate) rest: Vec<[f32; LANES]>,
-    /// Leading circuits, `[neuron]`.
-    leaders: Vec<u16>,
+    /// Blocks and currents as if every circuit worked.
+    all_on: (Vec<NeuronBlock>, Vec<CurrentBlock>),
+    /// `[neuron][member]`: the circuit and whether it is dead.
+    members: Vec<(u16, bool)>,
 }
 
 /// Times, ns, and in steps where the name says so.
@@ -121,6 +166,31 @@ pub(crate) struct Clock {
     pub(crate) delay_ns: u32,
     /// Steps that an event can be under way on the chip.
     pub(crate) reach_steps: usize,
+    /// Longest run whose times, late spikes included, are within 32 bits.
+    pub(crate) longest_ns: u32,
+}
+
+impl Clock {
+    fn new(spec: &ChipSpec) -> Self {
+        let timing = &spec.timing;
+        // A Gaussian of 32 bits ends at 6.3 σ.
+        let reach_ns = 1000.0 * (timing.routing_delay_us.value + 7.0 * timing.spike_jitter_us.value);
+        let beyond_ns = reach_ns + timing.spike_resolution_ns.value + 2.0 * timing.step_ns.value;
+        Self {
+            step_ns: spec.step_ns(),
+            resolution_ns: timing.spike_resolution_ns.value as u32,
+            jitter_ns: (timing.spike_jitter_us.value * 1000.0) as f32,
+            delay_ns: (timing.routing_delay_us.value * 1000.0) as u32,
+            reach_steps: (reach_ns / timing.step_ns.value) as usize + 3,
+            longest_ns: u32::MAX - beyond_ns as u32,
+        }
+    }
+
+    /// What the host sees of a time: the nearest on the raster.
+    #[inline(always)]
+    fn stamp(&self, time_ns: u32) -> u32 {
+        time_ns.saturating_add(self.resolution_ns / 2) / self.resolution_ns * self.resolution_ns
+    }
 }
 
 /// The noise current: an autoregressive process on its own grid, so that the integration step
@@ -145,7 +215,8 @@ pub(crate) struct Parts<'a> {
     pub channels: &'a dyn Fn(u16) -> (f64, f64),
     pub unit: UnitStrength<'a>,
     pub weight_of_code: Vec<f32>,
-    pub instance_seed: u64,
+    pub synapses_limit: bool,
+    pub seeds: [u64; 2],
     pub crossing: Crossing,
 }
 
@@ -153,8 +224,8 @@ impl Array {
     /// Writes the analog configuration of a chip, freshly calibrated and with nothing masked.
     ///
     /// # Errors
-    /// [`WiringError`] where the chip does not have what the wiring uses.
-    pub fn configure(chip: &Instance, configuration: &Configuration) -> Result<Self, WiringError> {
+    /// [`ConfigureError`] where the chip does not have what is asked for.
+    pub fn configure(chip: &Instance, configuration: &Configuration) -> Result<Self, ConfigureError> {
         Self::configure_in(chip, configuration, &Environment::fresh(chip.spec()))
     }
 
@@ -166,16 +237,11 @@ impl Array {
         chip: &Instance,
         configuration: &Configuration,
         environment: &Environment,
-    ) -> Result<Self, WiringError> {
+    ) -> Result<Self, ConfigureError> {
         let spec = chip.spec();
         configuration.wiring.check(spec)?;
-        let given = configuration.codes.circuits.len();
-        if given != spec.circuits() {
-            return Err(WiringError::CodeCount {
-                given,
-                circuits: spec.circuits(),
-            });
-        }
+        environment.check(spec)?;
+        check_codes(spec, configuration.codes)?;
         let truth = chip.oracle_values(configuration.codes, configuration.seed, environment);
         let circuits: Vec<_> = truth
             .iter()
@@ -183,8 +249,12 @@ impl Array {
             .map(|(values, pattern)| CircuitValues::new(values, pattern.capacitance, pattern.dead))
             .collect();
         let unit = |row: u32, circuit: u16| {
-            use crate::dac::Parameter::{GainExc, GainInh};
-            let gain = truth[usize::from(circuit)][if row.is_multiple_of(2) { GainExc } else { GainInh }];
+            let excites = row.is_multiple_of(2);
+            let gain = truth[usize::from(circuit)][if excites {
+                Parameter::GainExc
+            } else {
+                Parameter::GainInh
+            }];
             gain as f32 * chip.synapse_factor(row, circuit)
         };
         let channels = |circuit: u16| {
@@ -199,7 +269,8 @@ impl Array {
                 channels: &channels,
                 unit: &unit,
                 weight_of_code: chip.weight_of_code.clone(),
-                instance_seed: chip.seed(),
+                synapses_limit: true,
+                seeds: [chip.seed(), configuration.seed],
                 crossing: Crossing::Interpolated,
             },
         );
@@ -209,29 +280,26 @@ impl Array {
 
     /// An array of circuits whose true values are given: for studies of single neurons, and for
     /// comparison with other simulators. No fixed pattern, perfect ADC channels; noise and limits
-    /// are the specification's. Weight 1 is a current step of 1 LSB/µs.
+    /// are the specification's. Weight 1 is a current step of 1 LSB/µs; being currents, floats have
+    /// no largest one.
     ///
     /// # Errors
-    /// [`WiringError`] where the specification's chip is too small.
+    /// [`ConfigureError`] where the specification's chip is too small.
     pub fn from_circuits(
         spec: &ChipSpec,
         wiring: &Wiring,
         circuits: &[CircuitValues],
         crossing: Crossing,
-    ) -> Result<Self, WiringError> {
+    ) -> Result<Self, ConfigureError> {
         wiring.check(spec)?;
-        if circuits.len() != spec.circuits() {
-            return Err(WiringError::CodeCount {
-                given: circuits.len(),
-                circuits: spec.circuits(),
-            });
-        }
+        check_count(spec, circuits.len())?;
         let parts = Parts {
             circuits,
             channels: &|_| PERFECT_CHANNEL,
             unit: &|_, _| 1.0,
             weight_of_code: (0..=spec.weight_max()).map(f32::from).collect(),
-            instance_seed: 0,
+            synapses_limit: false,
+            seeds: [0; 2],
             crossing,
         };
         Ok(Self::assemble(spec, wiring, parts))
@@ -240,18 +308,8 @@ impl Array {
     fn assemble(spec: &ChipSpec, wiring: &Wiring, parts: Parts) -> Self {
         let noise_sigma = noise_current_sigma(spec);
         let population = |index: usize| Neurons::new(spec, wiring, index, &parts, noise_sigma);
-        let feeds = |source: Source| -> Vec<usize> {
-            let feeds = |p: &(usize, &Projection)| p.1.source == source;
-            wiring
-                .projections
-                .iter()
-                .enumerate()
-                .filter(feeds)
-                .map(|(index, _)| index)
-                .collect()
-        };
+        let fan_out = |source: Source| FanOut::new(wiring, source, spec.signed_inputs());
         let timing = &spec.timing;
-        let reach_ns = 1000.0 * (timing.routing_delay_us.value + 7.0 * timing.spike_jitter_us.value);
         let noise_us = spec.membrane.noise_interval_ns.value / 1000.0;
         let keep = libm::exp(-noise_us / spec.membrane.noise_correlation_us.value);
         Self {
@@ -261,27 +319,23 @@ impl Array {
                 .iter()
                 .map(|p| Synapses::new(wiring, p, spec.signed_inputs(), parts.unit))
                 .collect(),
-            from_inputs: feeds(Source::Inputs),
+            from_inputs: fan_out(Source::Inputs),
             from_population: (0..wiring.populations.len())
-                .map(|p| feeds(Source::Population(p)))
+                .map(|p| fan_out(Source::Population(p)))
                 .collect(),
             inputs: wiring.inputs,
             weight_of_code: parts.weight_of_code,
             weight_max: spec.weight_max(),
+            synapses_limit: parts.synapses_limit,
             weight_writes: 0,
-            clock: Clock {
-                step_ns: spec.step_ns(),
-                resolution_ns: timing.spike_resolution_ns.value as u32,
-                jitter_ns: (timing.spike_jitter_us.value * 1000.0) as f32,
-                delay_ns: (timing.routing_delay_us.value * 1000.0) as u32,
-                reach_steps: (reach_ns / timing.step_ns.value) as usize + 3,
-            },
+            clock: Clock::new(spec),
             converter: Converter::new(&spec.adc),
             input_link: Link::new(&timing.input_link),
             output_link: Link::new(&timing.output_link),
             v_limits: [spec.membrane.min_lsb.value as f32, spec.membrane.max_lsb.value as f32],
             current_limit: spec.synapse.current_max_lsb_per_us.value as f32,
-            instance_seed: parts.instance_seed,
+            seeds: parts.seeds,
+            adc_interval_ns: spec.adc_interval_ns(),
             noise: (spec.membrane.noise_lsb.value > 0.0).then(|| Noise {
                 steps: (spec.membrane.noise_interval_ns.value / timing.step_ns.value) as u32,
                 keep: keep as f32,
@@ -291,17 +345,10 @@ impl Array {
         }
     }
 
-    /// Switches circuits off (all others on); a neuron whose first circuit is off never fires.
+    /// Switches circuits off (all others on), see [`Environment::masked_circuits`].
     pub fn mask(&mut self, circuits: &[u16]) {
         for population in &mut self.populations {
-            for (block, thresholds) in population.blocks.iter_mut().zip(&population.thresholds) {
-                block.threshold = *thresholds;
-            }
-            for (neuron, leader) in population.leaders.iter().enumerate() {
-                if circuits.contains(leader) {
-                    population.blocks[neuron / LANES].threshold[neuron % LANES] = f32::INFINITY;
-                }
-            }
+            population.switch_off(|circuit| circuits.contains(&circuit));
         }
     }
 
@@ -320,7 +367,10 @@ impl Array {
                         if codes[k] < 0 { -weight } else { weight }
                     });
                 }
-                Weights::Floats(all) => synapses.program(|k| all[index][k]),
+                Weights::Floats(all) => {
+                    let (floats, table) = (&all[index], &self.weight_of_code);
+                    synapses.program(|k| between_codes(table, floats[k]));
+                }
             }
             self.weight_writes += weights.len_of(index) as u64;
         }
@@ -358,7 +408,9 @@ impl Array {
                     }
                 }
                 Weights::Floats(all) => {
-                    if let Some(k) = all[matrix].iter().position(|weight| !weight.is_finite()) {
+                    let limit = if self.synapses_limit { f32::from(max) } else { f32::MAX };
+                    // NaN is in no range.
+                    if let Some(k) = all[matrix].iter().position(|w| !(-limit..=limit).contains(w)) {
                         return Err(wrong(k, all[matrix][k]));
                     }
                 }
@@ -388,6 +440,63 @@ impl Array {
     }
 }
 
+fn check_count(spec: &ChipSpec, given: usize) -> Result<(), ConfigureError> {
+    let circuits = spec.circuits();
+    if given == circuits {
+        Ok(())
+    } else {
+        Err(ConfigureError::CircuitCount { given, circuits })
+    }
+}
+
+fn check_codes(spec: &ChipSpec, codes: &Codes) -> Result<(), ConfigureError> {
+    check_count(spec, codes.circuits.len())?;
+    let max = spec.dac_max();
+    for (circuit, codes) in codes.circuits.iter().enumerate() {
+        for parameter in Parameter::ALL {
+            let code = codes[parameter];
+            if code > max {
+                return Err(ConfigureError::Code {
+                    circuit,
+                    parameter,
+                    code,
+                    max,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The true weight of a code that need not be whole: linear between its neighbours.
+fn between_codes(weight_of_code: &[f32], weight: f32) -> f32 {
+    let code = weight.abs();
+    let below = (code as usize).min(weight_of_code.len() - 2);
+    let [low, high] = [weight_of_code[below], weight_of_code[below + 1]];
+    (low + (code - below as f32) * (high - low)).copysign(weight)
+}
+
+impl FanOut {
+    fn new(wiring: &Wiring, source: Source, signed_inputs: usize) -> Self {
+        let fed = wiring
+            .projections
+            .iter()
+            .enumerate()
+            .filter(|(_, p)| p.source == source);
+        let rows_of = |unit: usize| {
+            let rows: BTreeSet<_> = fed
+                .clone()
+                .map(|(_, p)| (p.first_slot + unit) % signed_inputs)
+                .collect();
+            rows.len() as u32
+        };
+        Self {
+            rows: (0..wiring.units(source)).map(rows_of).collect(),
+            projections: fed.clone().map(|(index, _)| index).collect(),
+        }
+    }
+}
+
 impl Neurons {
     fn new(spec: &ChipSpec, wiring: &Wiring, index: usize, parts: &Parts, noise_sigma: f64) -> Self {
         let population = &wiring.populations[index];
@@ -414,12 +523,22 @@ impl Neurons {
             first: wiring.first_neuron(index),
             count,
             joined,
-            blocks: alloc::vec![idle; blocks],
-            currents: alloc::vec![silent; blocks * joined],
-            channels: alloc::vec![ChannelBlock { gain: [1.0; LANES], offset_lsb: [0.0; LANES] }; blocks],
-            thresholds: Vec::new(),
-            rest: alloc::vec![[middle as f32; LANES]; blocks],
-            leaders: population.circuits.iter().step_by(joined).copied().collect(),
+            blocks: vec![idle; blocks],
+            currents: vec![silent; blocks * joined],
+            channels: vec![
+                ChannelBlock {
+                    gain: [1.0; LANES],
+                    offset_lsb: [0.0; LANES]
+                };
+                blocks
+            ],
+            rest: vec![[middle as f32; LANES]; blocks],
+            all_on: (Vec::new(), Vec::new()),
+            members: population
+                .circuits
+                .iter()
+                .map(|&circuit| (circuit, parts.circuits[usize::from(circuit)].dead))
+                .collect(),
         };
         for neuron in 0..count {
             let (block, lane) = (neuron / LANES, neuron % LANES);
@@ -435,27 +554,54 @@ impl Neurons {
             out.drive[lane] = p.drive as f32;
             out.reset[lane] = leader.reset_lsb as f32;
             out.hold[lane] = hold as f32;
-            if !population.readout && !leader.dead {
+            if !population.readout {
                 out.threshold[lane] = leader.threshold_lsb as f32;
             }
-            // Independent currents of n circuits on n capacitances: 1/√n of the noise of one.
-            out.noise[lane] = (p.slope * noise_sigma / libm::sqrt(joined as f64)) as f32;
+            // Independent currents of n circuits flow onto the sum of their capacitances.
+            let capacitance: f64 = members.iter().map(|m| m.capacitance).sum();
+            out.noise[lane] = (p.slope * noise_sigma * libm::sqrt(joined as f64) / capacitance) as f32;
             for (rank, member) in p.members.iter().enumerate() {
                 let out = &mut neurons.currents[block * joined + rank];
                 out.alpha_exc[lane] = member.alpha_exc as f32;
                 out.alpha_inh[lane] = member.alpha_inh as f32;
-                // A dead leader's membrane is not the one that is read.
-                let reaches = if leader.dead { 0.0 } else { 1.0 };
-                out.kappa_exc[lane] = reaches * member.kappa_exc as f32;
-                out.kappa_inh[lane] = reaches * member.kappa_inh as f32;
+                out.kappa_exc[lane] = member.kappa_exc as f32;
+                out.kappa_inh[lane] = member.kappa_inh as f32;
             }
             let (gain, offset) = (parts.channels)(ids[0]);
             neurons.channels[block].gain[lane] = gain as f32;
             neurons.channels[block].offset_lsb[lane] = offset as f32;
             neurons.rest[block][lane] = (p.drive / (1.0 - p.beta)) as f32;
         }
-        neurons.thresholds = neurons.blocks.iter().map(|block| block.threshold).collect();
+        neurons.all_on = (neurons.blocks.clone(), neurons.currents.clone());
+        neurons.switch_off(|_| false);
         neurons
+    }
+
+    /// Lets these circuits, and dead ones, contribute nothing to their neurons: no synaptic current,
+    /// no noise. Where the first one is off, so is the neuron: it is its membrane that is read.
+    fn switch_off(&mut self, masked: impl Fn(u16) -> bool) {
+        self.blocks.clone_from(&self.all_on.0);
+        self.currents.clone_from(&self.all_on.1);
+        for (neuron, members) in self.members.chunks_exact(self.joined).enumerate() {
+            let off = |&(circuit, dead): &(u16, bool)| dead || masked(circuit);
+            let silent = off(&members[0]);
+            let working = members.iter().filter(|member| !silent && !off(member)).count();
+            if working == self.joined {
+                continue;
+            }
+            let (block, lane) = (neuron / LANES, neuron % LANES);
+            let constants = &mut self.blocks[block];
+            constants.noise[lane] *= libm::sqrt(working as f64 / self.joined as f64) as f32;
+            if silent {
+                constants.threshold[lane] = f32::INFINITY;
+            }
+            let currents = &mut self.currents[block * self.joined..(block + 1) * self.joined];
+            for (current, member) in currents.iter_mut().zip(members) {
+                if silent || off(member) {
+                    (current.kappa_exc[lane], current.kappa_inh[lane]) = (0.0, 0.0);
+                }
+            }
+        }
     }
 }
 

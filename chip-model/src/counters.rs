@@ -10,7 +10,8 @@ pub struct Counters {
     pub spikes: u64,
     /// Events that reached a synapse with a non-zero weight.
     pub synaptic_events: u64,
-    /// Events on rows (one for each row pair that an event was driven into).
+    /// Activations of row pairs: one for each pair that an event was driven into, however many
+    /// projections' synapses lie on it.
     pub row_events: u64,
     /// Samples of the membrane ADC.
     pub adc_samples: u64,
@@ -28,7 +29,7 @@ pub struct Counters {
     pub saturated_membrane: u64,
     /// Synaptic events that ran into the largest current.
     pub saturated_current: u64,
-    /// Weights written since the last run; whoever runs an array adds them, see
+    /// Signed weights written since the last run, each one on the chip a pair of codes; whoever runs an array adds them, see
     /// [`crate::array::Array::take_weight_writes`].
     pub weight_writes: u64,
     /// Integration steps.

@@ -46,6 +46,11 @@ impl Parameter {
         matches!(self, Self::Leak | Self::Reset | Self::Threshold)
     }
 
+    /// Whether something decays with it.
+    pub fn is_time_constant(self) -> bool {
+        matches!(self, Self::TauMem | Self::TauSynExc | Self::TauSynInh)
+    }
+
     /// Key in chip files, with its unit.
     pub fn key(self) -> &'static str {
         match self {
@@ -79,14 +84,37 @@ impl<T> core::ops::IndexMut<Parameter> for PerParameter<T> {
     }
 }
 
-/// How a value follows from a code x between 0 and full scale.
+/// What of a value is linear in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CodeMap {
-    /// The value is linear in the code (voltages).
+    /// The value itself (voltages).
     Linear,
-    /// The value's inverse is linear in the code (time constants: a bias current sets the rate).
+    /// Its inverse (time constants whose rate a bias current sets).
     Reciprocal,
+    /// Its logarithm (ranges of several decades).
+    Logarithmic,
+}
+
+impl CodeMap {
+    /// The quantity that is linear in the code.
+    fn straighten(self, value: f64) -> f64 {
+        match self {
+            Self::Linear => value,
+            Self::Reciprocal => 1.0 / value,
+            Self::Logarithmic => libm::log(value),
+        }
+    }
+
+    fn bend(self, straight: f64) -> f64 {
+        match self {
+            Self::Linear => straight,
+            // A rate at or below zero is slower than any.
+            Self::Reciprocal if straight <= 0.0 => f64::INFINITY,
+            Self::Reciprocal => 1.0 / straight,
+            Self::Logarithmic => libm::exp(straight),
+        }
+    }
 }
 
 /// The ideal map of one parameter: code ↔ value, without any circuit's deviation.
@@ -98,6 +126,10 @@ pub struct IdealDac {
     pub min: f64,
     /// Largest value.
     pub max: f64,
+    /// Value at code 0.
+    pub code_zero: f64,
+    /// Value at the largest code.
+    pub code_full: f64,
     /// Largest code.
     pub full_scale: f64,
 }
@@ -105,30 +137,20 @@ pub struct IdealDac {
 impl IdealDac {
     /// The value at a (possibly fractional) code, clipped to the range.
     pub fn value(&self, code: f64) -> f64 {
-        let fraction = code / self.full_scale;
-        let value = match self.map {
-            CodeMap::Linear => self.min + fraction * (self.max - self.min),
-            CodeMap::Reciprocal => {
-                // The slowest setting is code 0. A rate at or below zero is slower than any.
-                let (slow, fast) = (1.0 / self.max, 1.0 / self.min);
-                let rate = slow + fraction * (fast - slow);
-                if rate > 0.0 { 1.0 / rate } else { self.max }
-            }
-        };
-        value.clamp(self.min, self.max)
+        let [zero, full] = self.ends();
+        let straight = zero + code / self.full_scale * (full - zero);
+        self.map.bend(straight).clamp(self.min, self.max)
     }
 
     /// The fractional code that gives `value` (clipped to the range first).
     pub fn code(&self, value: f64) -> f64 {
-        let value = value.clamp(self.min, self.max);
-        let fraction = match self.map {
-            CodeMap::Linear => (value - self.min) / (self.max - self.min),
-            CodeMap::Reciprocal => {
-                let (slow, fast) = (1.0 / self.max, 1.0 / self.min);
-                (1.0 / value - slow) / (fast - slow)
-            }
-        };
-        fraction * self.full_scale
+        let [zero, full] = self.ends();
+        let straight = self.map.straighten(value.clamp(self.min, self.max));
+        (straight - zero) / (full - zero) * self.full_scale
+    }
+
+    fn ends(&self) -> [f64; 2] {
+        [self.code_zero, self.code_full].map(|value| self.map.straighten(value))
     }
 }
 
@@ -156,13 +178,19 @@ mod tests {
     proptest! {
         #[test]
         fn code_and_value_are_inverse_within_the_range(
-            reciprocal: bool, min in 0.1_f64..10.0, span in 0.1_f64..100.0, fraction in 0.0_f64..1.0,
+            which in 0_usize..3, min in 0.1_f64..10.0, span in 0.1_f64..100.0, fraction in 0.0_f64..1.0,
+            headroom in 1.0_f64..3.0, falling: bool,
         ) {
-            let map = if reciprocal { CodeMap::Reciprocal } else { CodeMap::Linear };
-            let dac = IdealDac { map, min, max: min + span, full_scale: 1023.0 };
+            let map = [CodeMap::Linear, CodeMap::Reciprocal, CodeMap::Logarithmic][which];
+            let max = min + span;
+            let (low, high) = (min / headroom, max * headroom);
+            let (code_zero, code_full) = if falling { (high, low) } else { (low, high) };
+            let dac = IdealDac { map, min, max, code_zero, code_full, full_scale: 1023.0 };
             let value = min + fraction * span;
-            prop_assert!((dac.value(dac.code(value)) - value).abs() < 1e-9 * value);
-            prop_assert!((min..=min + span).contains(&dac.value(fraction * 3000.0 - 1000.0)));
+            let code = dac.code(value);
+            prop_assert!((0.0 - 1e-9..=1023.0 + 1e-9).contains(&code), "{code}");
+            prop_assert!((dac.value(code) - value).abs() < 1e-9 * value);
+            prop_assert!((min..=max).contains(&dac.value(fraction * 3000.0 - 1000.0)));
         }
     }
 }

@@ -37,7 +37,7 @@
 //! let events: Vec<_> = (0..20).map(|k| InputEvent { time_ns: 1000 + 200 * k, unit: 0 }).collect();
 //! let (mut spikes, mut counters) = (SpikeList::default(), Counters::default());
 //! let request = RecordRequest::spikes_only(10_000);
-//! array.run(&mut State::new(&array), &events, &request, 7, &mut spikes, &mut counters);
+//! array.run(&mut State::new(&array), &events, &request, 7, &mut spikes, &mut counters).unwrap();
 //! assert!(!spikes.spikes.is_empty());
 //! assert_eq!(counters.input_events, 20);
 //! ```

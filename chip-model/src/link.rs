@@ -21,6 +21,8 @@ impl Link {
 
     /// When an event offered at `time_ns` gets through, or `None` if it is lost.
     ///
+    /// Events are offered in the order of their times: who comes first is served first.
+    ///
     /// `free_ns` is the link's state: when it will have passed all accepted events.
     #[inline]
     pub fn pass(&self, free_ns: &mut u32, time_ns: u32) -> Option<u32> {
@@ -28,7 +30,8 @@ impl Link {
         if self.interval_ns > 0 && through - time_ns > self.backlog_ns {
             return None;
         }
-        *free_ns = through + self.interval_ns;
+        // At the end of the clock's range, time stands still instead of starting anew.
+        *free_ns = through.saturating_add(self.interval_ns);
         Some(through)
     }
 }
@@ -47,5 +50,17 @@ mod tests {
         let passed: std::vec::Vec<_> = (0..5).map(|_| link.pass(&mut free, 100)).collect();
         assert_eq!(passed, [Some(100), Some(108), Some(116), None, None]);
         assert_eq!(link.pass(&mut free, 200), Some(200));
+    }
+
+    #[test]
+    fn the_end_of_the_clock_is_no_wrap() {
+        let link = Link {
+            interval_ns: 1_000_000,
+            backlog_ns: u32::MAX,
+        };
+        let mut free = 0;
+        assert_eq!(link.pass(&mut free, u32::MAX - 10), Some(u32::MAX - 10));
+        assert_eq!(link.pass(&mut free, u32::MAX - 5), Some(u32::MAX));
+        assert_eq!(link.pass(&mut free, u32::MAX), Some(u32::MAX));
     }
 }

@@ -32,7 +32,8 @@ pub struct CircuitValues {
     pub tau_syn_exc_us: f64,
     /// Inhibitory τ_syn, µs.
     pub tau_syn_inh_us: f64,
-    /// Refractory time, µs.
+    /// Refractory time, µs. Below one integration step V is held for a part of it only, and a
+    /// circuit fires at most once a step.
     pub t_ref_us: f64,
     /// Membrane capacitance relative to nominal.
     pub capacitance: f64,
@@ -120,14 +121,16 @@ impl Propagator {
 /// Membrane potential at time `t` after a synaptic current of unit slope began to decay, µs:
 /// (e^{−t/τ} − e^{−t/τ_s}) / (1/τ_s − 1/τ), and t e^{−t/τ} where the time constants are equal.
 pub fn psp(t_us: f64, tau_mem_us: f64, tau_syn_us: f64) -> f64 {
-    let x = t_us * (1.0 / tau_syn_us - 1.0 / tau_mem_us);
+    // Either may be the slower one, it is all the same; with x ≥ 0 nothing can overflow.
+    let (slow, fast) = (tau_mem_us.max(tau_syn_us), tau_mem_us.min(tau_syn_us));
+    let x = t_us * (1.0 / fast - 1.0 / slow);
     // (1 − e^{−x}) / x, without cancellation near x = 0.
     let ratio = if x.abs() < 1e-9 {
         1.0 - 0.5 * x
     } else {
         -libm::expm1(-x) / x
     };
-    t_us * libm::exp(-t_us / tau_mem_us) * ratio
+    t_us * libm::exp(-t_us / slow) * ratio
 }
 
 /// Constants of [`LANES`] neighbouring neurons.
@@ -366,6 +369,16 @@ mod tests {
             prop_assert!((many.beta - one.beta).abs() < 1e-12);
             prop_assert!((many.drive - one.drive).abs() < 1e-9);
             prop_assert!((many.members[0].kappa_exc * n as f64 - one.members[0].kappa_exc).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn psp_is_finite_however_long_the_step() {
+        for (mem, syn) in [(0.5, 30.0), (30.0, 0.5), (1e-3, 1e3)] {
+            for t in [1.0, 1e3, 1e6] {
+                let v = psp(t, mem, syn);
+                assert!(v.is_finite() && v >= 0.0, "{v} after {t} of {mem}, {syn}");
+            }
         }
     }
 

@@ -33,14 +33,19 @@ pub struct ReferenceNeuron {
 }
 
 impl ReferenceNeuron {
-    /// At rest.
+    /// At rest; at reset where it would rest above its threshold, which it never reaches.
     pub fn new(circuits: &[CircuitValues], step_us: f64, crossing: ReferenceCrossing) -> Self {
         let propagator = Propagator::new(circuits, step_us);
+        let (rest, leader) = (propagator.drive / (1.0 - propagator.beta), circuits[0]);
         Self {
             circuits: circuits.to_vec(),
             step_us,
             crossing,
-            v: propagator.drive / (1.0 - propagator.beta),
+            v: if rest >= leader.threshold_lsb {
+                leader.reset_lsb
+            } else {
+                rest
+            },
             exc: vec![0.0; circuits.len()],
             inh: vec![0.0; circuits.len()],
             held: 0.0,

@@ -53,6 +53,16 @@ pub struct Spread {
     pub source: String,
 }
 
+/// A [`Spread`] around a middle that is given elsewhere, so that there is no common deviation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scatter {
+    /// Relative standard deviation.
+    pub sigma: f64,
+    /// Where it was read.
+    pub source: String,
+}
+
 /// A relative spread before and after a calibration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,7 +79,8 @@ pub struct CalibratedSpread {
 pub enum Distribution {
     /// Mean 1, always positive.
     LogNormal,
-    /// Normal, redrawn beyond three σ.
+    /// Normal, redrawn beyond three σ and where not positive; what the truncation takes of σ is
+    /// given back.
     TruncatedNormal,
 }
 
@@ -168,6 +179,9 @@ pub struct MembraneSpec {
     /// Highest potential, LSB.
     pub max_lsb: Quantity,
     /// Stationary standard deviation of V under the noise current, at default parameters, LSB.
+    ///
+    /// A sample begins without it, since the reset before left V at one potential: the variance
+    /// approaches the stationary one with τ_mem / 2.
     pub noise_lsb: Quantity,
     /// Correlation time of the noise current, µs.
     pub noise_correlation_us: Quantity,
@@ -184,13 +198,13 @@ pub struct SynapseSpec {
     /// Largest synaptic current, as the slope of V that it causes, LSB/µs.
     pub current_max_lsb_per_us: Quantity,
     /// Error of each synapse.
-    pub synapse: Spread,
+    pub synapse: Scatter,
     /// Error common to a row.
-    pub row: Spread,
+    pub row: Scatter,
     /// Error common to a column.
     pub column: Spread,
     /// Mismatch of one unit of the weight DAC; bit b has 2^b units and σ/√2^b. Makes the INL.
-    pub unit_element: Spread,
+    pub unit_element: Scatter,
 }
 
 /// One [`ParameterSpec`] for each [`Parameter`].
@@ -248,9 +262,14 @@ pub struct ParameterSpec {
     pub source: String,
     /// From DAC code to value.
     pub map: CodeMap,
+    /// Value of an average circuit at code 0.
+    pub code_zero: f64,
+    /// Value at the largest code. The codes reach beyond min…max, because a circuit's own gain and
+    /// offset must be compensated at the ends of the range too; what is beyond is clipped to it.
+    pub code_full: f64,
     /// Mismatch of the DAC's gain from circuit to circuit.
     pub dac_gain: Spread,
-    /// Mismatch of its offset, as a fraction of full scale.
+    /// Mismatch of its offset, as a fraction of the largest code.
     pub dac_offset: Spread,
     /// What a calibration leaves over.
     pub calibrated: Spread,
@@ -301,7 +320,7 @@ pub struct DriftSpec {
 #[serde(deny_unknown_fields)]
 pub struct DriftOf {
     /// Stationary spread long after a calibration.
-    pub stationary: Spread,
+    pub stationary: Scatter,
     /// Relative change per °C, the same for all circuits.
     pub per_degree: Quantity,
 }

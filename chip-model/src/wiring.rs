@@ -1,6 +1,6 @@
 //! How circuits form neurons, and which source drives which synapses.
 
-use alloc::{vec, vec::Vec};
+use alloc::{collections::BTreeSet, vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::ChipSpec;
@@ -139,13 +139,15 @@ pub enum WiringError {
         /// Their target.
         population: usize,
     },
-    /// DAC codes for another number of circuits.
-    #[error("there are DAC codes for {given} circuits, the chip has {circuits}")]
-    CodeCount {
-        /// Given.
-        given: usize,
-        /// There are.
-        circuits: usize,
+    /// More sources on a row than its synapses can tell apart.
+    #[error("{needed} sources share row pair {row}, but its synapses tell {available} labels apart")]
+    Labels {
+        /// Row pair.
+        row: usize,
+        /// Sources.
+        needed: usize,
+        /// Labels.
+        available: usize,
     },
 }
 
@@ -173,7 +175,8 @@ impl Wiring {
 
     /// Signed inputs that a projection takes of each target neuron.
     fn slots(&self, projection: &Projection) -> core::ops::Range<usize> {
-        projection.first_slot..projection.first_slot + self.units(projection.source)
+        // Saturating: such an end is beyond any chip's inputs.
+        projection.first_slot..projection.first_slot.saturating_add(self.units(projection.source))
     }
 
     /// Number of a population's first neuron.
@@ -193,7 +196,7 @@ impl Wiring {
         let mut used = vec![false; circuits];
         for (index, population) in self.populations.iter().enumerate() {
             let (neurons, joined) = (population.neurons, population.joined);
-            if population.circuits.len() != neurons * joined || joined == 0 {
+            if neurons.checked_mul(joined) != Some(population.circuits.len()) || joined == 0 {
                 let listed = population.circuits.len();
                 return Err(WiringError::CircuitCount {
                     population: index,
@@ -251,6 +254,29 @@ impl Wiring {
                 }
             }
         }
-        Ok(())
+        self.check_labels(spec)
+    }
+
+    /// A row runs across all circuits: sources of whatever projection that take it need a label each.
+    fn check_labels(&self, spec: &ChipSpec) -> Result<(), WiringError> {
+        let mut sources = vec![BTreeSet::new(); spec.signed_inputs()];
+        for projection in &self.projections {
+            let population = match projection.source {
+                Source::Inputs => None,
+                Source::Population(index) => Some(index),
+            };
+            for (unit, slot) in self.slots(projection).enumerate() {
+                sources[slot % spec.signed_inputs()].insert((population, unit));
+            }
+        }
+        let available = spec.array.labels_per_row.value as usize;
+        match sources.iter().position(|sources| sources.len() > available) {
+            Some(row) => Err(WiringError::Labels {
+                row,
+                needed: sources[row].len(),
+                available,
+            }),
+            None => Ok(()),
+        }
     }
 }

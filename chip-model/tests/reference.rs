@@ -107,14 +107,16 @@ impl Case {
         let mut trace = Trace::default();
         // Within a step, too, a run wants them in order.
         events.sort_unstable();
-        array.run(
-            &mut State::new(&array),
-            &events,
-            &request,
-            0,
-            &mut trace,
-            &mut Counters::default(),
-        );
+        array
+            .run(
+                &mut State::new(&array),
+                &events,
+                &request,
+                0,
+                &mut trace,
+                &mut Counters::default(),
+            )
+            .unwrap();
         trace
     }
 }

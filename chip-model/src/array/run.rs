@@ -26,10 +26,65 @@ struct Trial {
     adc: Stream,
 }
 
+/// When a spike happened, ns.
+struct Times {
+    /// V reached the threshold.
+    crossed_ns: u32,
+    /// The spike left its circuit: the same, jittered.
+    leaves_ns: u32,
+}
+
+/// Why a run is not possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// Longer than times in ns can say.
+    #[error(
+        "a run of {duration_ns} ns is too long: times are whole ns in 32 bits, so that a run lasts at most {longest_ns} ns"
+    )]
+    Duration {
+        /// Asked for.
+        duration_ns: u32,
+        /// Longest.
+        longest_ns: u32,
+    },
+    /// Faster than the ADC.
+    #[error(
+        "membrane samples every {interval_ns} ns were asked for, but the chip's ADC takes one of each column in {least_ns} ns"
+    )]
+    AdcInterval {
+        /// Asked for.
+        interval_ns: u32,
+        /// Shortest.
+        least_ns: u32,
+    },
+}
+
 impl Array {
+    /// Whether a run of this kind is possible; [`Array::run`] asks the same.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn check_request(&self, request: &RecordRequest) -> Result<(), RunError> {
+        let (duration_ns, longest_ns) = (request.duration_ns, self.clock.longest_ns);
+        if duration_ns > longest_ns {
+            return Err(RunError::Duration {
+                duration_ns,
+                longest_ns,
+            });
+        }
+        let (interval_ns, least_ns) = (request.adc_interval_ns, self.adc_interval_ns);
+        if interval_ns != 0 && interval_ns < least_ns {
+            return Err(RunError::AdcInterval { interval_ns, least_ns });
+        }
+        Ok(())
+    }
+
     /// Runs one sample from rest. `events` are sorted by time.
     ///
     /// Deterministic: the same array, events and trial seed give the same recording.
+    ///
+    /// # Errors
+    /// [`RunError`], before anything runs.
     #[inline(always)]
     pub fn run<R: Recorder>(
         &self,
@@ -39,9 +94,11 @@ impl Array {
         trial_seed: u64,
         recorder: &mut R,
         counters: &mut Counters,
-    ) {
+    ) -> Result<(), RunError> {
+        self.check_request(request)?;
         state.reset(self);
-        let stream = |purpose| Stream::new(purpose, &[self.instance_seed, trial_seed]);
+        let [instance, configuration] = self.seeds;
+        let stream = |purpose| Stream::new(purpose, &[instance, configuration, trial_seed]);
         let trial = Trial {
             membrane: stream(Purpose::MembraneNoise),
             jitter: stream(Purpose::SpikeJitter),
@@ -57,23 +114,29 @@ impl Array {
         for step in 0..steps {
             self.integrate(state, step, &trial);
 
+            if state.fired.len() > 1 {
+                in_order_of_crossing(&mut state.fired);
+            }
             for fired in 0..state.fired.len() {
                 let fired = state.fired[fired];
                 let Fired { population, neuron, .. } = fired;
-                let spike_ns = self.stamp(step, fired, &trial);
+                let Times { crossed_ns, leaves_ns } = self.times(step, fired, &trial);
                 counters.spikes += 1;
                 let number = self.populations[usize::from(population)].first as u16 + neuron;
                 if request.spikes {
-                    match self.output_link.pass(&mut output_free_ns, spike_ns) {
+                    // The link serves spikes in the order of their crossings: jitter moves a stamp,
+                    // but does not decide who is lost.
+                    match self.output_link.pass(&mut output_free_ns, crossed_ns) {
                         Some(_) => {
                             counters.output_events += 1;
-                            recorder.spike(number, spike_ns);
+                            recorder.spike(number, self.clock.stamp(leaves_ns));
                         }
                         None => counters.lost_output_events += 1,
                     }
                 }
-                if !self.from_population[usize::from(population)].is_empty() {
-                    let due = ((spike_ns + self.clock.delay_ns) / step_ns).max(step);
+                if !self.from_population[usize::from(population)].projections.is_empty() {
+                    // On the chip a spike is an edge: only the host sees it on the stamps' raster.
+                    let due = ((leaves_ns + self.clock.delay_ns) / step_ns).max(step);
                     let latest = step as usize + self.clock.reach_steps - 1;
                     state.under_way.send((due as usize).min(latest), (population, neuron));
                 }
@@ -101,6 +164,7 @@ impl Array {
         counters.ticks += u64::from(steps);
         let clipped = state.populations.iter().flat_map(|p| p.clipped);
         counters.saturated_membrane += clipped.map(u64::from).sum::<u64>();
+        Ok(())
     }
 
     /// The next event that the input link lets through, and when.
@@ -165,35 +229,38 @@ impl Array {
         }
     }
 
-    /// The time stamp of a spike: jittered, then rounded.
+    /// The times of a spike, without and with its jitter.
     #[inline(always)]
-    fn stamp(&self, step: u32, fired: Fired, trial: &Trial) -> u32 {
+    fn times(&self, step: u32, fired: Fired, trial: &Trial) -> Times {
         let clock = &self.clock;
-        let mut after_ns = fired.fraction * clock.step_ns as f32;
+        let (begin_ns, after_ns) = (step * clock.step_ns, fired.fraction * clock.step_ns as f32);
+        let mut late_ns = after_ns;
         if clock.jitter_ns > 0.0 {
             let number = self.populations[usize::from(fired.population)].first as u32 + u32::from(fired.neuron);
-            after_ns += clock.jitter_ns * trial.jitter.gaussian(number, step, 0);
+            late_ns += clock.jitter_ns * trial.jitter.gaussian(number, step, 0);
         }
         // Everything before the sample's beginning is the beginning.
-        let raster = clock.resolution_ns as i32;
-        let time_ns = ((step * clock.step_ns) as i32 + (after_ns + 0.5) as i32).max(0);
-        ((time_ns + raster / 2) / raster * raster) as u32
+        let at = |after_ns: f32| begin_ns.saturating_add_signed(libm::floorf(after_ns + 0.5) as i32);
+        Times {
+            crossed_ns: at(after_ns),
+            leaves_ns: at(late_ns),
+        }
     }
 
     /// Adds an event to all synapses that it reaches.
     #[inline(always)]
     fn deliver(&self, state: &mut State, source: Source, unit: u16, counters: &mut Counters) {
-        let projections = match source {
+        let fan = match source {
             Source::Inputs => &self.from_inputs,
             Source::Population(population) => &self.from_population[population],
         };
-        for &projection in projections {
+        let pre = usize::from(unit);
+        counters.row_events += u64::from(fan.rows[pre]);
+        for &projection in &fan.projections {
             let synapses = &self.projections[projection];
-            let pre = usize::from(unit);
             let joined = self.populations[synapses.target].joined;
             let currents = &mut state.populations[synapses.target].currents;
             let saturated = synapses.deliver(pre, joined, currents, self.current_limit);
-            counters.row_events += 1;
             counters.synaptic_events += u64::from(synapses.connected[pre]);
             counters.saturated_current += u64::from(saturated);
         }
@@ -227,6 +294,15 @@ impl Array {
             counters.adc_samples += population.count as u64;
         }
     }
+}
+
+/// Neurons fire in the order of their numbers; their spikes leave in the order of time.
+#[inline(never)]
+fn in_order_of_crossing(fired: &mut [Fired]) {
+    fired.sort_unstable_by(|a, b| {
+        let order = a.fraction.total_cmp(&b.fraction);
+        order.then((a.population, a.neuron).cmp(&(b.population, b.neuron)))
+    });
 }
 
 /// Draws the noise current's value number `value`.

@@ -53,7 +53,7 @@ pub(super) struct UnderWay {
 }
 
 impl State {
-    /// For an array; another array of the same wiring may use it too.
+    /// For an array; another array of the same wiring and the same chip file may use it too.
     pub fn new(array: &Array) -> Self {
         let still = Currents {
             exc: [0.0; LANES],
@@ -80,11 +80,19 @@ impl State {
         }
     }
 
-    /// Back to rest: V at its resting potential, no currents, nothing under way.
+    /// Back to rest: no currents, nothing under way, V at its resting potential. Circuits that rest
+    /// above their threshold never get there: the reset between two samples leaves them at V_reset.
     pub(super) fn reset(&mut self, array: &Array) {
         for (state, population) in self.populations.iter_mut().zip(&array.populations) {
-            for (membranes, &rest) in state.membranes.iter_mut().zip(&population.rest) {
-                *membranes = Membranes::at(rest);
+            let begins = state.membranes.iter_mut().zip(&population.blocks).zip(&population.rest);
+            for ((membranes, constants), rest) in begins {
+                *membranes = Membranes::at(core::array::from_fn(|lane| {
+                    if rest[lane] >= constants.threshold[lane] {
+                        constants.reset[lane]
+                    } else {
+                        rest[lane]
+                    }
+                }));
             }
             state.clipped = [0; LANES];
             for currents in &mut state.currents {

@@ -6,8 +6,8 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{ChipSpec, Coefficient, Quantity, Spread};
-use crate::dac::Parameter;
+use super::{ChipSpec, Coefficient, Distribution, Quantity, Scatter, Spread};
+use crate::dac::{CodeMap, Parameter};
 
 /// One mistake in a chip file.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +83,41 @@ impl Check {
         self.source(field, &spread.source);
     }
 
+    /// Of a factor, which has to stay positive.
+    fn factor(&mut self, field: &str, spread: &Spread, distribution: Distribution) {
+        self.spread(field, spread, 1.0);
+        if spread.bias <= -1.0 {
+            self.fail(
+                format!("{field}.bias"),
+                format!("is {}, but a factor of 1 + bias must be positive", spread.bias),
+            );
+        }
+        self.truncated(field, spread.sigma, distribution);
+    }
+
+    fn scatter(&mut self, field: &str, scatter: &Scatter) {
+        let Scatter { sigma, source } = scatter.clone();
+        self.spread(
+            field,
+            &Spread {
+                sigma,
+                bias: 0.0,
+                source,
+            },
+            1.0,
+        );
+    }
+
+    /// Three σ of a truncated normal factor must leave it positive, else σ would not be the file's.
+    fn truncated(&mut self, field: &str, sigma: f64, distribution: Distribution) {
+        if distribution == Distribution::TruncatedNormal && sigma > 0.32 {
+            self.fail(
+                format!("{field}.sigma"),
+                format!("is {sigma}: three of it reach below 0; write distribution = \"log-normal\" above 0.32"),
+            );
+        }
+    }
+
     fn coefficient(&mut self, field: &str, coefficient: &Coefficient) {
         self.within(&format!("{field}.value"), coefficient.value, 0.0, 1e12);
         self.within(&format!("{field}.uncertainty"), coefficient.uncertainty, 0.0, 1e12);
@@ -138,10 +173,15 @@ fn array(spec: &ChipSpec, check: &mut Check) {
         1e-9,
         1e9,
     );
-    check.spread("synapse.synapse", &synapse.synapse, 1.0);
-    check.spread("synapse.row", &synapse.row, 1.0);
-    check.spread("synapse.column", &synapse.column, 1.0);
-    check.spread("synapse.unit_element", &synapse.unit_element, 1.0);
+    for (name, scatter) in [
+        ("synapse.synapse", &synapse.synapse),
+        ("synapse.row", &synapse.row),
+        ("synapse.unit_element", &synapse.unit_element),
+    ] {
+        check.scatter(name, scatter);
+        check.truncated(name, scatter.sigma, spec.distribution);
+    }
+    check.factor("synapse.column", &synapse.column, spec.distribution);
 }
 
 fn timing(spec: &ChipSpec, check: &mut Check) {
@@ -181,7 +221,7 @@ fn membrane(spec: &ChipSpec, check: &mut Check) {
         1e6,
     );
     check.whole("membrane.noise_interval_ns", &membrane.noise_interval_ns, 1.0, 1e9);
-    check.spread("membrane.capacitance", &membrane.capacitance, 1.0);
+    check.factor("membrane.capacitance", &membrane.capacitance, spec.distribution);
     let (low, high) = (membrane.min_lsb.value, membrane.max_lsb.value);
     if low >= high {
         check.fail(
@@ -205,6 +245,8 @@ fn parameter_range(spec: &ChipSpec, parameter: Parameter, check: &mut Check) {
     let lowest = if parameter.is_potential() { -1e6 } else { 0.0 };
     check.within(&format!("{field}.min"), range.min, lowest, 1e6);
     check.within(&format!("{field}.max"), range.max, lowest, 1e6);
+    check.within(&format!("{field}.code_zero"), range.code_zero, -1e9, 1e9);
+    check.within(&format!("{field}.code_full"), range.code_full, -1e9, 1e9);
     if range.min >= range.max {
         check.fail(
             format!("{field}.min"),
@@ -212,16 +254,46 @@ fn parameter_range(spec: &ChipSpec, parameter: Parameter, check: &mut Check) {
         );
     }
     check.within(&format!("{field}.default"), range.default, range.min, range.max);
-    if range.map == crate::dac::CodeMap::Reciprocal && range.min <= 0.0 {
+    let (low, high) = (
+        range.code_zero.min(range.code_full),
+        range.code_zero.max(range.code_full),
+    );
+    if low > range.min || high < range.max {
         check.fail(
-            format!("{field}.min"),
-            "must be above 0 where map = \"reciprocal\": the rate is its inverse".into(),
+            format!("{field}.code_zero"),
+            format!("and code_full span {low}…{high}, which must contain min…max"),
         );
     }
-    check.spread(&format!("{field}.dac_gain"), &range.dac_gain, 1.0);
+    if range.map != CodeMap::Linear && low <= 0.0 {
+        check.fail(
+            format!("{field}.code_zero"),
+            "and code_full must be above 0 where map is \"reciprocal\" or \"logarithmic\"".into(),
+        );
+    }
+    if parameter.is_time_constant() {
+        let step_us = spec.timing.step_ns.value / 1000.0;
+        if range.min <= 0.0 {
+            check.fail(format!("{field}.min"), "must be above 0: it is a time constant".into());
+        } else if step_us > 10.0 * range.min {
+            check.fail(
+                "timing.step_ns.value",
+                format!("is more than ten times {field}.min: nothing would be left of a current after one step"),
+            );
+        }
+    }
     check.spread(&format!("{field}.dac_offset"), &range.dac_offset, 1.0);
-    check.spread(&format!("{field}.calibrated"), &range.calibrated, 1.0);
-    check.spread(&format!("{field}.per_configuration"), &range.per_configuration, 1.0);
+    check.factor(&format!("{field}.dac_gain"), &range.dac_gain, spec.distribution);
+    for (name, spread) in [
+        ("calibrated", &range.calibrated),
+        ("per_configuration", &range.per_configuration),
+    ] {
+        let field = format!("{field}.{name}");
+        if parameter.is_potential() {
+            check.spread(&field, spread, 1.0);
+        } else {
+            check.factor(&field, spread, spec.distribution);
+        }
+    }
 }
 
 fn adc(spec: &ChipSpec, check: &mut Check) {
@@ -232,10 +304,12 @@ fn adc(spec: &ChipSpec, check: &mut Check) {
     check.quantity("adc.linear_max_lsb", &adc.linear_max_lsb, 0.0, 256.0);
     check.quantity("adc.outer_slope", &adc.outer_slope, 0.0, 1.0);
     check.quantity("adc.noise_lsb", &adc.noise_lsb, 0.0, 256.0);
-    for (name, spread) in [("offset_lsb", &adc.offset_lsb), ("gain", &adc.gain)] {
-        let high = if name == "gain" { 1.0 } else { 256.0 };
-        check.spread(&format!("adc.{name}.uncalibrated"), &spread.uncalibrated, high);
-        check.spread(&format!("adc.{name}.calibrated"), &spread.calibrated, high);
+    for (scope, offset, gain) in [
+        ("uncalibrated", &adc.offset_lsb.uncalibrated, &adc.gain.uncalibrated),
+        ("calibrated", &adc.offset_lsb.calibrated, &adc.gain.calibrated),
+    ] {
+        check.spread(&format!("adc.offset_lsb.{scope}"), offset, 256.0);
+        check.factor(&format!("adc.gain.{scope}"), gain, spec.distribution);
     }
     let (low, high) = (adc.linear_min_lsb.value, adc.linear_max_lsb.value);
     if low >= high {
@@ -270,7 +344,7 @@ fn drift(spec: &ChipSpec, check: &mut Check) {
         ("threshold", &drift.threshold),
         ("tau", &drift.tau),
     ] {
-        check.spread(&format!("drift.{name}.stationary"), &of.stationary, 1.0);
+        check.scatter(&format!("drift.{name}.stationary"), &of.stationary);
         check.quantity(&format!("drift.{name}.per_degree"), &of.per_degree, -1.0, 1.0);
     }
 }

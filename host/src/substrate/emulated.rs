@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use spikeloop_chip::{
-    array::{Array, Configuration, State},
+    array::{Array, Configuration, RunError, State},
     counters::Counters,
     dac::{Codes, Parameter},
     drift::Environment,
@@ -262,6 +262,7 @@ impl Substrate for EmulatedChip {
         recording.membranes.clear();
         // Every code is written by a task below.
         recording.adc.resize(events.len() * size, 0);
+        configured.array.check_request(request)?;
         let writes = configured.array.take_weight_writes();
         let (array, states) = (&configured.array, &configured.states);
 
@@ -300,16 +301,16 @@ impl Substrate for EmulatedChip {
                         trial: trials[sample].0,
                         sink: &mut sink,
                         counters: &mut trace.counters,
-                    });
+                    })?;
                     let first = sink.first;
                     // In order of detection they are sorted by step; within it by neuron.
                     trace.spikes[first..].sort_unstable();
                     trace.ends.push(trace.spikes.len());
                 }
                 states.give(state);
-                trace
+                Ok(trace)
             })
-            .collect();
+            .collect::<Result<_, RunError>>()?;
 
         recording.counters = Counters {
             weight_writes: writes,
@@ -377,9 +378,9 @@ struct RunSample<'a, 'b> {
 }
 
 impl Kernel for RunSample<'_, '_> {
-    type Output = ();
+    type Output = Result<(), RunError>;
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> Self::Output {
         self.array.run(
             self.state,
             self.events,
@@ -387,6 +388,6 @@ impl Kernel for RunSample<'_, '_> {
             self.trial,
             self.sink,
             self.counters,
-        );
+        )
     }
 }

@@ -37,7 +37,10 @@ pub enum SubstrateError {
     NotProgrammed,
     /// The chip does not have what the placement uses.
     #[error(transparent)]
-    Wiring(#[from] spikeloop_chip::wiring::WiringError),
+    Configure(#[from] spikeloop_chip::array::ConfigureError),
+    /// A run that the chip cannot do.
+    #[error(transparent)]
+    Run(#[from] spikeloop_chip::array::RunError),
     /// The weights do not fit.
     #[error(transparent)]
     Program(#[from] spikeloop_chip::array::ProgramError),
