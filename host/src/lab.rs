@@ -339,7 +339,7 @@ impl Lab {
         ))
     }
 
-    fn quantiser(&self) -> Quantiser {
+    pub(crate) fn quantiser(&self) -> Quantiser {
         Quantiser::new(&self.network, &self.placement.weight_range, self.placement.weight_max)
     }
 }

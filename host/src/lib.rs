@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod compare;
 pub mod data;
 pub mod experiment;
+pub mod figures;
 pub mod isa;
 pub mod lab;
 pub mod matrix;

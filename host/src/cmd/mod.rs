@@ -3,8 +3,10 @@
 pub mod bench;
 pub mod chip;
 pub mod eval;
+pub mod plot;
 mod progress;
 mod shared;
+pub mod show;
 pub mod train;
 
 use std::{io::Write, num::NonZeroUsize, process::ExitCode};
@@ -23,6 +25,10 @@ pub enum Command {
     Train(train::Arguments),
     /// Test a finished run again, on the same chip or on another
     Eval(eval::Arguments),
+    /// Show the figures of a run in the terminal
+    Show(show::Arguments),
+    /// Draw the figures of a run as SVG
+    Plot(plot::Arguments),
     /// Look at chips
     #[command(subcommand)]
     Chip(chip::Command),
@@ -36,6 +42,8 @@ impl Command {
         match self {
             Self::Train(arguments) => arguments.run(),
             Self::Eval(arguments) => arguments.run(),
+            Self::Show(arguments) => arguments.run(),
+            Self::Plot(arguments) => arguments.run(),
             Self::Chip(command) => command.run(),
             Self::Bench(arguments) => arguments.run(),
         }

@@ -455,7 +455,7 @@ mod tests {
         has("interval_us", "1.7 µs");
         has("uncalibrated", "σ 7 LSB");
         has("calibrated", "σ 3.1 %, bias 5 %");
-        has("tau_mem_us", "10 µs, 0.5 … 60 µs, reciprocal");
+        has("tau_mem_us", "10 µs, 0.5 … 60 µs, logarithmic");
         has("static_mw", "200 ± 20 mW");
         has("event_interval_ns", "8 ns");
     }

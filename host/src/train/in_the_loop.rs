@@ -151,6 +151,11 @@ impl<S: Substrate> InTheLoop<S> {
         &mut self.substrate
     }
 
+    /// The time grid that the host lays recordings on.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
     /// The last recording.
     pub fn recording(&self) -> &Recording {
         &self.recording

@@ -1,0 +1,50 @@
+//! Figures of a run: SVG for papers, and the same drawn with characters for the terminal.
+//!
+//! ```text
+//! metrics.jsonl ──► history ──► curves ────┐
+//! checkpoint ──► engine ──► confusion ─────┼──► SVG text, or terminal text
+//! checkpoint ──► both substrates ──► capture ──► sample ┘
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`history`] | what a run measured, read back |
+//! | [`run`] | a run opened again: its lab and its weights |
+//! | [`capture`], [`choose`] | one sample on the ideal network and on the chip; the neurons worth showing |
+//! | [`curves`], [`confusion`], [`sample`] | the three figures |
+//! | [`svg`], [`axis`], [`panel`], [`labels`], [`palette`] | what they are drawn with |
+//! | [`terminal`] | the same for the terminal |
+//!
+//! SVG is written here rather than by a plotting crate: those at hand round to whole pixels, have
+//! no title and description for screen readers, or need fonts of the system. The same run gives
+//! the same bytes.
+
+pub mod axis;
+pub mod capture;
+pub mod choose;
+pub mod confusion;
+pub mod curves;
+mod error;
+pub mod history;
+pub mod labels;
+pub mod palette;
+pub mod panel;
+pub mod run;
+pub mod sample;
+pub mod svg;
+pub mod terminal;
+
+pub use error::FigureError;
+
+use std::path::Path;
+
+/// Writes a figure whole or not at all.
+///
+/// # Errors
+/// [`FigureError::Write`].
+pub fn save(path: &Path, svg: &str) -> Result<(), FigureError> {
+    crate::run_dir::write_atomically(path, svg.as_bytes()).map_err(|source| FigureError::Write {
+        path: path.into(),
+        source,
+    })
+}
