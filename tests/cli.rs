@@ -472,7 +472,7 @@ fn a_run_that_was_tampered_with_is_told_apart() {
         command
     };
     let other = ["--set", "network.hidden=[30]"];
-    refuse(&mut eval(&other), &["checkpoint-ideal.safetensors", "largest weights"]);
+    refuse(&mut eval(&other), &["checkpoint-ideal.safetensors", "another network"]);
 
     let path = run.join("checkpoint-ideal.safetensors");
     let good = fs::read(&path).unwrap();
@@ -486,6 +486,12 @@ fn a_run_that_was_tampered_with_is_told_apart() {
         &mut eval(&[]),
         &["checkpoint-ideal.safetensors", "damaged or cut short"],
     );
+    fs::write(run.join("checkpoint-oracle.safetensors"), &good).unwrap();
+    refuse(
+        &mut eval(&["--method", "oracle"]),
+        &["checkpoint-oracle.safetensors", "holds what ideal"],
+    );
+    fs::remove_file(run.join("checkpoint-oracle.safetensors")).unwrap();
     fs::remove_file(&path).unwrap();
     refuse(&mut eval(&[]), &["no checkpoint", "train again"]);
     fs::write(&path, good).unwrap();
@@ -530,9 +536,9 @@ fn ctrl_c_keeps_what_is_there() {
     let rest: Vec<String> = lines.map(|line| line.unwrap()).collect();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(130), "{rest:?}");
-    let last = rest.last().unwrap();
-    for part in ["interrupted: 0 of 5 methods", "spikeloop eval run", "another --out"] {
-        assert!(last.contains(part), "{part} is not in: {last}");
+    let said = rest.join("\n");
+    for part in ["interrupted: 0 of 5 methods", "spikeloop train --resume run"] {
+        assert!(said.contains(part), "{part} is not in: {said}");
     }
     let table = succeed(program(scratch.path()).args(["eval", "run"]));
     assert!(table.contains("ideal"), "{table}");

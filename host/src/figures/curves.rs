@@ -156,6 +156,15 @@ fn curves(
     }
 }
 
+/// An accuracy, or a dash where there is no number.
+fn percent(accuracy: f64) -> String {
+    if accuracy.is_finite() {
+        format!("{:.2}", 100.0 * accuracy)
+    } else {
+        "–".into()
+    }
+}
+
 /// Points without a finite neighbour: a line would not show them.
 fn lone(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let finite = |index: Option<usize>| {
@@ -214,7 +223,7 @@ fn ends(svg: &mut Svg, panel: &Panel, histories: &Histories) {
             svg.text((text_x, to + 4.0), method.name(), Style::default().coloured(colour));
             if test {
                 let at = (text_x + width("in-the-loop", TEXT) + 2.0, to + 4.0);
-                svg.text(at, &format!("{:.2}", 100.0 * accuracy), Style::default().coloured(INK));
+                svg.text(at, &percent(accuracy), Style::default().coloured(INK));
             }
         });
     }
