@@ -4,7 +4,7 @@ mod cmd;
 
 use std::{io, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 /// Emulate analog neuromorphic chips, and train spiking networks with the chip in the loop
 #[derive(Parser)]
@@ -16,7 +16,7 @@ struct Program {
 
 fn main() -> ExitCode {
     let program = Program::parse();
-    match program.command.run() {
+    match program.command.run(Program::command()) {
         Ok(code) => code,
         // Whoever read the output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -56,7 +56,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
         Program::command().debug_assert();
     }
 

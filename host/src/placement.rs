@@ -157,7 +157,8 @@ impl Placement {
         }
 
         // Working circuits in their order, dead ones last; the output layer chooses first.
-        let mut free: Vec<u16> = (0..spec.circuits() as u16)
+        let mut free: Vec<u16> = (0..spec.circuits())
+            .map(|circuit| circuit as u16)
             .filter(|circuit| !dead.contains(circuit))
             .collect();
         free.extend(dead.iter().filter(|&&circuit| usize::from(circuit) < spec.circuits()));

@@ -100,7 +100,11 @@ impl Validate {
         let mut code = ExitCode::SUCCESS;
         for path in &self.files {
             let file = path.display();
-            let problems = match std::fs::read_to_string(path) {
+            let text = match path.to_str().and_then(spikeloop_chip::builtin_text) {
+                Some(text) => Ok(text.to_owned()),
+                None => std::fs::read_to_string(path),
+            };
+            let problems = match text {
                 Ok(text) => problems(&text),
                 Err(error) => vec![format!("cannot be read: {error}")],
             };

@@ -2,10 +2,13 @@
 
 pub mod bench;
 pub mod chip;
+pub mod data;
 pub mod eval;
+pub mod init;
 pub mod plot;
 mod progress;
 mod shared;
+pub mod shell;
 pub mod show;
 pub mod train;
 
@@ -29,17 +32,30 @@ pub enum Command {
     Show(show::Arguments),
     /// Draw the figures of a run as SVG
     Plot(plot::Arguments),
+    /// Write a commented experiment file to start from
+    Init(init::Arguments),
+    /// Data sets: what there is, what is missing, and how to get it
+    #[command(subcommand)]
+    Data(data::Command),
     /// Look at chips
     #[command(subcommand)]
     Chip(chip::Command),
     /// Measure how fast training and emulation are on this machine
     Bench(bench::Arguments),
+    /// Print a script that lets a shell complete commands
+    Completions(shell::Completions),
+    /// Write the manual pages
+    Man(shell::Man),
 }
 
 impl Command {
-    /// Does it.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    /// Does it; `program` describes the whole command line.
+    pub fn run(self, program: clap::Command) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Init(arguments) => arguments.run(),
+            Self::Data(command) => command.run(),
+            Self::Completions(arguments) => arguments.run(program),
+            Self::Man(arguments) => arguments.run(program),
             Self::Train(arguments) => arguments.run(),
             Self::Eval(arguments) => arguments.run(),
             Self::Show(arguments) => arguments.run(),

@@ -147,12 +147,15 @@ fn check_magic(magic: [u8; 4], path: &Path, dimensions: u8) -> Result<(), DataEr
     Ok(())
 }
 
-/// Product of the sizes, if so many bytes can lie in one vector.
+/// Most values of a file: beyond it is damage, or an attempt to fill the memory.
+const LARGEST: u64 = 1 << 31;
+
+/// Product of the sizes, if it is not beyond that.
 fn element_count(sizes: &[u32]) -> Option<u64> {
     let product = sizes
         .iter()
         .try_fold(1_u64, |product, &size| product.checked_mul(u64::from(size)))?;
-    (product < isize::MAX as u64).then_some(product)
+    (product < LARGEST).then_some(product)
 }
 
 /// Reads until `buffer` is full or the data end; returns the number of bytes read.
@@ -312,9 +315,9 @@ mod tests {
         let mut bytes = vec![0, 0, 8, 3];
         bytes.extend([0xff; 12]);
         assert!(matches!(parse(&bytes, 3), Err(DataError::TooLarge { .. })));
-        // 2⁶² bytes could be addressed, so only their absence tells.
+        // 2³⁰ bytes may be there, so only their absence tells.
         let mut bytes = vec![0, 0, 8, 2];
-        bytes.extend([0x7f, 0xff, 0xff, 0xff].repeat(2));
+        bytes.extend([0, 0, 0x80, 0].repeat(2));
         bytes.push(1);
         for bytes in [packed(&bytes), bytes] {
             assert!(matches!(parse(&bytes, 2), Err(DataError::Truncated { found: 13, .. })));

@@ -331,7 +331,8 @@ pub fn find(dir: &Path) -> Result<[PathBuf; 4], DataError> {
             .filter(|(_, paths)| paths[gap].is_none())
             .map(|(folder, _)| folder)
             .collect(),
-        help: "give the folder that holds the four IDX files with --data DIR or SPIKELOOP_DATA",
+        help: "get them with `spikeloop data fetch mnist16`, or give the folder that holds the four IDX files with --data \
+               DIR or SPIKELOOP_DATA",
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`catalogue`] | public sets: where they come from, and whether they are there |
 //! | [`mt19937`] | the random generator behind the published Yin-Yang arrays |
 //! | [`yin_yang`] | the Yin-Yang task, generated bit for bit, and its spike code |
 //! | [`idx`] | reader for IDX files, plain or gzip |
@@ -10,6 +11,7 @@
 //!
 //! Files are looked for in [`data_dir`]; whatever is wrong with them is a [`DataError`].
 
+pub mod catalogue;
 mod dir;
 mod error;
 pub mod idx;

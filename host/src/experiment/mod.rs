@@ -367,4 +367,64 @@ mod tests {
         let again = Experiment::from_toml("again", &experiment.to_toml().unwrap(), &[]).unwrap();
         assert_eq!(again, experiment);
     }
+
+    /// The file that people start from has every key, with the value that it has when left out.
+    #[test]
+    fn the_built_in_experiment_shows_every_default() {
+        let built_in = with(&[]).unwrap();
+        let defaults = Experiment::from_toml("x", "schema = 1\nname = \"yin-yang\"", &[]).unwrap();
+        assert_eq!(built_in, defaults);
+        let text = toml::Table::try_from(&defaults).unwrap();
+        let written: toml::Table = toml::from_str(BUILT_IN).unwrap();
+        fn compare(path: &str, all: &toml::Table, written: &toml::Table) {
+            for (key, value) in all {
+                let there = written.get(key);
+                assert!(there.is_some(), "{path}{key} is not in the file");
+                if let (Some(all), Some(written)) = (value.as_table(), there.and_then(toml::Value::as_table)) {
+                    compare(&format!("{path}{key}."), all, written);
+                }
+            }
+        }
+        compare("", &text, &written);
+    }
+
+    #[test]
+    fn lists_and_names_are_taken_as_people_write_them() {
+        let experiment = with(&["network.hidden=60", "training.methods=ideal", "name=2024"]).unwrap();
+        assert_eq!(experiment.network.hidden, [60]);
+        assert_eq!(experiment.training.methods, [Method::Ideal]);
+        assert_eq!(experiment.name, "2024");
+        assert!(with(&["schema=7"]).unwrap_err().to_string().contains("cannot be set"));
+        assert_eq!(with(&["data.set=mnist16"]).unwrap().data.window_us(), 38.0);
+        let mnist = Experiment::from_toml("x", "schema = 1\n[data]\nset = \"mnist16\"", &[]).unwrap();
+        assert_eq!(mnist.data.window_us(), 10.0);
+    }
+
+    #[test]
+    fn impossible_settings_are_refused() {
+        let message = |assignment: &str| with(&[assignment]).unwrap_err().to_string();
+        for (assignment, part) in [
+            ("training.epochs=0", "at least 1"),
+            ("training.adam.beta1=1", "below 1"),
+            ("training.adam.epsilon=nan", "above 0"),
+            ("network.initial.mean=nan", "must be a number"),
+            ("training.ideal_dt_us=1e-7", "million time steps"),
+            ("training.ideal_dt_us=1e-300", "million time steps"),
+            ("training.van_rossum_interval_us=1e-9", "shorter"),
+            ("data.test_samples=1000000000000000", "10 000 000"),
+            ("data.window_us=4000000", "2 000 000"),
+            ("data.window_us=0.0004", "0.01"),
+            ("network.weight_range=[6, 16, 99]", "one entry a layer"),
+            ("network.reset_lsb=140", "below network.threshold_lsb"),
+            ("training.warm_up_epochs=30", "shorter than training.epochs"),
+            ("chip.temperature_c=900", "150"),
+            ("augment.rotation_deg=inf", "0 or above"),
+        ] {
+            assert!(
+                message(assignment).contains(part),
+                "{assignment}: {}",
+                message(assignment)
+            );
+        }
+    }
 }

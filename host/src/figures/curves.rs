@@ -182,8 +182,8 @@ fn ends(svg: &mut Svg, panel: &Panel, histories: &Histories) {
     let mut ends: Vec<(Method, f64)> = histories.tested.clone();
     for history in &histories.trained {
         if !ends.iter().any(|end| end.0 == history.method) {
-            let last = history.epochs.iter().rev().map(|epoch| epoch.accuracy);
-            let last = last.filter(|accuracy| accuracy.is_finite()).next();
+            let mut backwards = history.epochs.iter().rev().map(|epoch| epoch.accuracy);
+            let last = backwards.find(|accuracy| accuracy.is_finite());
             ends.push((history.method, last.unwrap_or(f64::NAN)));
         }
     }

@@ -181,7 +181,8 @@ fn weight_dac_inl(chip: &Instance, codes: &Codes) -> Result<Vec<f64>, SubstrateE
     let max = spec.weight_max();
     let dead = chip.dead_circuits();
     let inputs = spec.signed_inputs().min(8);
-    for circuit in (0..spec.circuits() as u16)
+    for circuit in (0..spec.circuits())
+        .map(|circuit| circuit as u16)
         .filter(|circuit| !dead.contains(circuit))
         .take(8)
     {

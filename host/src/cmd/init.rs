@@ -1,0 +1,64 @@
+//! `spikeloop init`
+
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use spikeloop::experiment::BUILT_IN;
+
+use super::print;
+
+/// What to start from.
+#[derive(Clone, Copy, ValueEnum)]
+enum Template {
+    /// Yin-Yang: every key, explained
+    YinYang,
+    /// MNIST at 16×16 with the silicon's timing
+    Mnist16,
+    /// The same with rotated images and dropout
+    Mnist16Augmented,
+}
+
+impl Template {
+    fn text(self) -> &'static str {
+        match self {
+            Self::YinYang => BUILT_IN,
+            Self::Mnist16 => include_str!("../../../studies/mnist16.toml"),
+            Self::Mnist16Augmented => include_str!("../../../studies/mnist16-augmented.toml"),
+        }
+    }
+}
+
+/// Write a commented experiment file to start from
+#[derive(Args)]
+pub struct Arguments {
+    /// File to write
+    #[arg(default_value = "experiment.toml")]
+    file: PathBuf,
+    /// What to start from
+    #[arg(long, value_enum, default_value = "yin-yang")]
+    template: Template,
+}
+
+impl Arguments {
+    /// Writes it, where nothing is yet.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let path = self.file.display();
+        let mut file = match OpenOptions::new().write(true).create_new(true).open(&self.file) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                bail!("{path} is there already; give another name, or remove it first")
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot write {path}")),
+        };
+        let text = self.template.text().as_bytes();
+        file.write_all(text).with_context(|| format!("cannot write {path}"))?;
+        print(&format!("wrote {path}; change it, then: spikeloop train {path}\n"))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
