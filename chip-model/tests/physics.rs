@@ -6,7 +6,7 @@
 
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use spikeloop_chip::{
-    array::{Array, Configuration, ConfigureError, ProgramError, RunError, State},
+    array::{Array, Configuration, ConfigureError, ProgramError, State},
     builtin,
     counters::Counters,
     dac::{Codes, Parameter},
