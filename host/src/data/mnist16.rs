@@ -432,7 +432,7 @@ mod tests {
             message,
             Err(format!(
                 "MNIST test images are missing: looked for t10k-images-idx3-ubyte(.gz) in {dir} \
-                 and {}; give the folder that holds the four IDX files with --data DIR or \
+                 and {}; get them with `spikeloop data fetch mnist16`, or give the folder that holds the four IDX files with --data DIR or \
                  SPIKELOOP_DATA",
                 inner.display()
             ))

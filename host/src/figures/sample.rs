@@ -58,9 +58,10 @@ pub fn svg(sample: &Sample) -> String {
     let mut svg = Svg::new(page.0, page.1, &title, &description);
     svg.text((LEFT, 22.0), &title, Style::default().bold(true).sized(TEXT + 2.0));
     let subtitle = format!(
-        "weights of {}, {}; membranes in units of the nominal threshold above rest",
+        "weights of {}, {}; {}; membranes in units of the nominal threshold above rest",
         sample.method.name(),
-        sample.weights
+        sample.weights,
+        sample.chip
     );
     svg.text((LEFT, 38.0), &subtitle, Style::default().coloured(FAINT));
 
@@ -68,7 +69,7 @@ pub fn svg(sample: &Sample) -> String {
     let ranges = Ranges::new(sample, &chosen, both);
     let names = [
         format!("Ideal network, steps of {} µs", sample.ideal.interval_us),
-        format!("Chip {}, ADC every {} µs", sample.chip, sample.emulated.interval_us),
+        format!("Chip, ADC every {} µs", sample.emulated.interval_us),
     ];
     for (index, side) in both.into_iter().enumerate() {
         let left = LEFT + index as f64 * (COLUMN + GAP);
