@@ -92,9 +92,9 @@ impl Sample {
             method,
             chip: format!("{}, instance {}", lab.spec.name, lab.seeds.chip),
             weights: if lab.experiment.chip.quantise {
-                format!("{bits}-bit weights")
+                format!("{bits} bit")
             } else {
-                "float weights".into()
+                "not quantised".into()
             },
             duration_us: lab.experiment.data.window_us(),
             inputs: data.inputs,
@@ -244,7 +244,8 @@ mod tests {
         for loss in ["max", "mean", "van-rossum", "first-spike"] {
             let settings = [
                 format!("training.loss=\"{loss}\""),
-                "network.hidden=[60]".into(),
+                "network.hidden=[20]".into(),
+                "network.weight_range=[6.0, 6.0]".into(),
                 "training.ideal_dt_us=0.5".into(),
                 "data.test_samples=60".into(),
             ];

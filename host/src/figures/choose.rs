@@ -53,7 +53,7 @@ pub(super) mod tests {
             classes: 2,
             method: Method::InTheLoop,
             chip: "a chip".into(),
-            weights: "6-bit weights".into(),
+            weights: "6 bit".into(),
             duration_us: 3.0,
             inputs: 2,
             input_spikes: vec![(0.5, 0), (1.0, 1)],

@@ -11,11 +11,11 @@ use super::{
 use crate::experiment::Method;
 
 const WIDTH: f64 = 830.0;
-const HEIGHT: f64 = 318.0;
+const HEIGHT: f64 = 310.0;
 const TOP: f64 = 62.0;
 const PANEL_HEIGHT: f64 = 200.0;
 /// Epochs up to which every one gets a dot.
-const DOTS_UP_TO: u32 = 30;
+const DOTS_UP_TO: u32 = 20;
 
 /// As SVG.
 pub fn svg(name: &str, histories: &Histories) -> String {
@@ -38,7 +38,7 @@ pub fn svg(name: &str, histories: &Histories) -> String {
         width: 258.0,
         height: PANEL_HEIGHT,
         x: Axis::counting(last, 5),
-        y: Axis::around(epochs().map(|epoch| epoch.loss).chain([0.0]), 5),
+        y: Axis::around(epochs().map(|epoch| epoch.loss).chain([0.0]), 6),
     };
     let accuracies = epochs().flat_map(|epoch| [epoch.accuracy, epoch.validation.unwrap_or(f64::NAN)]);
     let accuracies = accuracies.chain(histories.tested.iter().map(|tested| tested.1));
@@ -90,11 +90,8 @@ pub fn svg(name: &str, histories: &Histories) -> String {
 }
 
 fn tested_in_words(histories: &Histories) -> String {
-    let numbers = histories.tested.iter().filter(|(_, accuracy)| accuracy.is_finite());
-    let words = numbers.map(|(method, accuracy)| {
-        let name = method.name();
-        format!("{name} {:.2} %", 100.0 * accuracy)
-    });
+    let tested = histories.tested.iter().filter(|(_, accuracy)| accuracy.is_finite());
+    let words = tested.map(|(method, accuracy)| format!("{} {:.2} %", method.name(), 100.0 * accuracy));
     let words: Vec<_> = words.collect();
     if words.is_empty() {
         return String::new();
@@ -128,6 +125,7 @@ fn curves(
         y_name,
         x_numbers: true,
         y_numbers: true,
+        open: false,
     };
     panel.frame(svg, &frame);
     let mut any = false;

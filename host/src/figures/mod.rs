@@ -11,13 +11,12 @@
 //! | [`history`] | what a run measured, read back |
 //! | [`run`] | a run opened again: its lab and its weights |
 //! | [`capture`], [`choose`] | one sample on the ideal network and on the chip; the neurons worth showing |
-//! | [`curves`], [`confusion`], [`sample`] | the three figures |
+//! | [`curves`], [`confusion`], [`sample`] with [`readouts`] | the three figures |
 //! | [`svg`], [`axis`], [`panel`], [`labels`], [`palette`] | what they are drawn with |
 //! | [`terminal`] | the same for the terminal |
 //!
-//! SVG is written here rather than by a plotting crate: those at hand round to whole pixels, have
-//! no title and description for screen readers, or need fonts of the system. The same run gives
-//! the same bytes.
+//! SVG is written here: `plotters` rounds to whole pixels, and gives no title or description for
+//! screen readers. The same run gives the same bytes.
 
 pub mod axis;
 pub mod capture;
@@ -29,6 +28,7 @@ pub mod history;
 pub mod labels;
 pub mod palette;
 pub mod panel;
+pub mod readouts;
 pub mod run;
 pub mod sample;
 pub mod svg;

@@ -6,6 +6,8 @@ use crate::experiment::Method;
 pub const INK: &str = "#222222";
 /// What stays in the background.
 pub const FAINT: &str = "#8a8a8a";
+/// What is plain to see but not the point.
+pub const DIM: &str = "#6e6e6e";
 /// Hair lines.
 pub const HAIR: &str = "#cccccc";
 /// What went wrong: Okabe and Ito's vermilion, which no blue or grey resembles.

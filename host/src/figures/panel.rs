@@ -39,6 +39,8 @@ pub struct Frame<'a> {
     pub x_numbers: bool,
     /// Whether the vertical axis has numbers.
     pub y_numbers: bool,
+    /// Whether there is no horizontal axis: another panel below has it.
+    pub open: bool,
 }
 
 impl Panel {
@@ -63,16 +65,13 @@ impl Panel {
     /// Axes, ticks, numbers and names.
     pub fn frame(&self, svg: &mut Svg, frame: &Frame) {
         let thin = Stroke::new(INK, 0.8);
-        let mut path = format!(
-            "M{0} {1}V{2}H{3}",
-            number(self.left),
-            number(self.top),
-            number(self.bottom()),
-            number(self.right())
-        );
-        for &tick in &self.x.ticks {
-            let x = self.at(tick, self.y.min).0;
+        let mut path = format!("M{} {}V{}", number(self.left), number(self.top), number(self.bottom()));
+        if !frame.open {
             // Writing to a string cannot fail.
+            let _ = write!(path, "H{}", number(self.right()));
+        }
+        for &tick in self.x.ticks.iter().filter(|_| !frame.open) {
+            let x = self.at(tick, self.y.min).0;
             let _ = write!(path, "M{} {}v{TICK}", number(x), number(self.bottom()));
         }
         for &tick in &self.y.ticks {
@@ -151,6 +150,12 @@ impl Panel {
         }
     }
 
+    /// The same along the upper end of the panel, for one row of spikes.
+    pub fn raster_on_top(&self, svg: &mut Svg, times: impl Iterator<Item = f64>, length: f64, stroke: Stroke) {
+        let row = self.y.max - (self.y.max - self.y.min) * length / 2.0 / self.height;
+        self.raster(svg, times.map(|time| (time, row)), length, stroke);
+    }
+
     /// A faint dashed level.
     pub fn level(&self, svg: &mut Svg, y: f64) {
         svg.line(
@@ -158,6 +163,11 @@ impl Panel {
             self.at(self.x.max, y),
             Stroke::new(FAINT, 0.7).dashed(),
         );
+    }
+
+    /// Whether so many samples lie so far apart that each deserves a dot.
+    pub fn is_sparse(&self, points: usize) -> bool {
+        self.width / points.max(1) as f64 > 5.0
     }
 
     /// A letter and a heading above the panel.

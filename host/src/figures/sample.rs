@@ -4,24 +4,22 @@ use super::{
     axis::Axis,
     capture::{Sample, Side},
     choose,
-    labels::apart,
-    palette::{FAINT, INK, WRONG, of},
+    palette::{DIM, FAINT, INK, WRONG},
     panel::{Frame, Panel},
-    svg::{Stroke, Style, Svg, TEXT},
+    readouts,
+    svg::{Anchor, Stroke, Style, Svg, TEXT},
 };
 
 const COLUMN: f64 = 330.0;
 const LEFT: f64 = 62.0;
-const GAP: f64 = 72.0;
-const RIGHT: f64 = 66.0;
+const GAP: f64 = 80.0;
+const RIGHT: f64 = 76.0;
 /// Space between two rows of panels.
 const ROW_GAP: f64 = 16.0;
 /// Hidden neurons whose membranes are shown.
 const TRACES: usize = 4;
 const TRACE_HEIGHT: f64 = 50.0;
 const TRACE_GAP: f64 = 8.0;
-/// More classes than these cannot all be named.
-const NAMED_CLASSES: usize = 12;
 
 /// Upper ends and heights of the rows.
 struct Rows {
@@ -40,12 +38,8 @@ pub fn svg(sample: &Sample) -> String {
     let traces = hidden.0 + hidden.1 + ROW_GAP;
     let traces_height = chosen.len() as f64 * (TRACE_HEIGHT + TRACE_GAP);
     let readout = (traces + traces_height + ROW_GAP, 150.0);
-    let rows = Rows {
-        inputs,
-        hidden,
-        traces,
-        readout,
-    };
+    #[rustfmt::skip]
+    let rows = Rows { inputs, hidden, traces, readout };
     let page = (LEFT + 2.0 * COLUMN + GAP + RIGHT, readout.0 + readout.1 + 46.0);
     let title = title(sample);
     let description = format!(
@@ -58,7 +52,7 @@ pub fn svg(sample: &Sample) -> String {
     let mut svg = Svg::new(page.0, page.1, &title, &description);
     svg.text((LEFT, 22.0), &title, Style::default().bold(true).sized(TEXT + 2.0));
     let subtitle = format!(
-        "weights of {}, {}; {}; membranes in units of the nominal threshold above rest",
+        "weights of {}, {}, on both sides; chip {}; ϑ: nominal threshold above rest",
         sample.method.name(),
         sample.weights,
         sample.chip
@@ -69,12 +63,11 @@ pub fn svg(sample: &Sample) -> String {
     let ranges = Ranges::new(sample, &chosen, both);
     let names = [
         format!("Ideal network, steps of {} µs", sample.ideal.interval_us),
-        format!("Chip, ADC every {} µs", sample.emulated.interval_us),
+        format!("Emulated chip, ADC every {} µs", sample.emulated.interval_us),
     ];
     for (index, side) in both.into_iter().enumerate() {
         let left = LEFT + index as f64 * (COLUMN + GAP);
-        let class = ["ideal", "chip"][index];
-        svg.group(class, "", |svg| {
+        svg.group(["ideal", "chip"][index], "", |svg| {
             heading(
                 svg,
                 left,
@@ -119,7 +112,7 @@ impl Ranges {
         hidden.ticks = vec![0.0, 1.0];
         Self {
             hidden,
-            readout: Axis::around(values(sample.readouts().collect()), 4),
+            readout: Axis::around(values(sample.readouts().collect()), 6),
         }
     }
 }
@@ -130,7 +123,7 @@ fn heading(svg: &mut Svg, left: f64, letter: &str, name: &str, prediction: usize
     svg.text((left + 14.0, 66.0), name, Style::default());
     let verdict = format!("class {prediction}{}", if right { "" } else { ", wrong" });
     let style = Style {
-        anchor: super::svg::Anchor::End,
+        anchor: Anchor::End,
         ..Style::default().bold(true).coloured(if right { INK } else { WRONG })
     };
     svg.text((left + COLUMN, 66.0), &verdict, style);
@@ -179,10 +172,16 @@ fn column(
     for (row, &neuron) in chosen.iter().enumerate() {
         let top = rows.traces + row as f64 * (TRACE_HEIGHT + TRACE_GAP);
         let panel = panel((top, TRACE_HEIGHT), &ranges.hidden);
-        panel.frame(svg, &frame(""));
+        panel.frame(
+            svg,
+            &Frame {
+                open: true,
+                ..frame("")
+            },
+        );
         if first && row == 0 {
             let bottom = rows.traces + chosen.len() as f64 * (TRACE_HEIGHT + TRACE_GAP) - TRACE_GAP;
-            panel.y_name(svg, "hidden membrane U", rows.traces, bottom);
+            panel.y_name(svg, "hidden membrane (ϑ)", rows.traces, bottom);
         }
         membrane(svg, &panel, side, neuron);
         let at = (panel.right() + 8.0, top + TRACE_HEIGHT / 2.0 + 4.0);
@@ -192,10 +191,10 @@ fn column(
     let named = Frame {
         x_name: "time (µs)",
         x_numbers: true,
-        ..frame("readout membrane U")
+        ..frame("readout membrane (ϑ)")
     };
     readout.frame(svg, &named);
-    readouts(svg, &readout, sample, side);
+    readouts::draw(svg, &readout, sample, side);
 }
 
 /// Length of a raster's tick: most of its row, within what can be seen.
@@ -204,7 +203,7 @@ fn tick_length(height: f64, rows: usize) -> f64 {
 }
 
 fn hidden_raster(svg: &mut Svg, panel: &Panel, sample: &Sample, side: &Side, chosen: &[usize]) {
-    let length = tick_length(panel.height, sample.hidden()).max(3.0);
+    let length = tick_length(panel.height, sample.hidden()).max(4.0);
     let hidden = || {
         side.spikes
             .iter()
@@ -217,8 +216,8 @@ fn hidden_raster(svg: &mut Svg, panel: &Panel, sample: &Sample, side: &Side, cho
         panel.level(svg, end as f64 - 0.5);
     }
     for (class, is_chosen, stroke) in [
-        ("raster hidden", false, Stroke::new(FAINT, 1.0)),
-        ("raster chosen", true, Stroke::new(INK, 1.6)),
+        ("raster hidden", false, Stroke::new(DIM, 1.2)),
+        ("raster chosen", true, Stroke::new(INK, 2.0)),
     ] {
         let label = if is_chosen {
             "spikes of the neurons whose membranes are shown"
@@ -238,51 +237,11 @@ fn membrane(svg: &mut Svg, panel: &Panel, side: &Side, neuron: usize) {
     svg.group("membrane", &format!("membrane of hidden neuron {neuron}"), |svg| {
         let points = side.trace(neuron);
         panel.trace(svg, &points, Stroke::new(INK, 1.0));
-        if sparse(panel, points.len()) {
+        if panel.is_sparse(points.len()) {
             panel.dots(svg, &points, 1.5, INK);
         }
-        let top = panel.y.max;
-        let spikes = side.spikes_of(neuron).map(|time| (time, top));
-        panel.raster(svg, spikes, 12.0, Stroke::new(INK, 1.6));
+        panel.raster_on_top(svg, side.spikes_of(neuron), 10.0, Stroke::new(INK, 1.6));
     });
-}
-
-/// Whether samples lie so far apart that each deserves a dot.
-fn sparse(panel: &Panel, points: usize) -> bool {
-    panel.width / points.max(1) as f64 > 5.0
-}
-
-fn readouts(svg: &mut Svg, panel: &Panel, sample: &Sample, side: &Side) {
-    let classes = sample.readouts().len();
-    let mut ends = Vec::new();
-    for (class, neuron) in sample.readouts().enumerate() {
-        let points = side.trace(neuron);
-        let colour = of(class, classes);
-        let width = if class == sample.label { 2.2 } else { 1.2 };
-        svg.group("readout", &format!("readout of class {class}"), |svg| {
-            panel.trace(svg, &points, Stroke::new(colour, width));
-            if sparse(panel, points.len()) {
-                panel.dots(svg, &points, if class == sample.label { 2.2 } else { 1.7 }, colour);
-            }
-            let spikes = side.spikes_of(neuron).map(|time| (time, panel.y.max));
-            panel.raster(svg, spikes, 8.0, Stroke::new(colour, 1.4));
-        });
-        let matters = [sample.label, sample.ideal.prediction, sample.emulated.prediction];
-        if classes <= NAMED_CLASSES || matters.contains(&class) {
-            let last = points.iter().rev().map(|point| point.1).find(|u| u.is_finite());
-            let level = last.unwrap_or(panel.y.min);
-            ends.push((class, panel.at(panel.x.max, level).1));
-        }
-    }
-    let wanted: Vec<_> = ends.iter().map(|end| end.1).collect();
-    let placed = apart(&wanted, 12.5, panel.top + 4.0, panel.bottom() - 2.0);
-    for ((class, from), to) in ends.into_iter().zip(placed) {
-        let colour = of(class, classes);
-        let x = panel.right();
-        svg.line((x + 2.0, from), (x + 9.0, to), Stroke::new(colour, 0.8));
-        let style = Style::default().coloured(colour).bold(class == sample.label);
-        svg.text((x + 12.0, to + 3.8), &format!("class {class}"), style.sized(TEXT - 0.5));
-    }
 }
 
 #[cfg(test)]
@@ -291,8 +250,8 @@ mod tests {
     use crate::figures::choose::tests::sample;
 
     fn classes(text: &str, class: &str) -> usize {
-        let document = roxmltree::Document::parse(text).unwrap();
         assert!(!text.contains("NaN"));
+        let document = roxmltree::Document::parse(text).unwrap();
         let nodes = document.descendants();
         nodes.filter(|node| node.attribute("class") == Some(class)).count()
     }

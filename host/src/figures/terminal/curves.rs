@@ -6,10 +6,8 @@ use crate::figures::{
     history::{Epoch, Histories, History},
 };
 
-/// Lines of a chart.
-const ROWS: usize = 7;
 /// Characters of a chart without its numbers.
-const LEAST_COLUMNS: usize = 22;
+const LEAST_COLUMNS: usize = 16;
 const MOST_COLUMNS: usize = 48;
 
 /// Loss, then accuracy.
@@ -49,7 +47,8 @@ fn chart(
     columns: usize,
     margin: usize,
 ) -> Vec<String> {
-    let mut canvas = Canvas::new(columns, ROWS);
+    let rows = rows(axis);
+    let mut canvas = Canvas::new(columns, rows);
     let epochs = Axis::counting(last, 4);
     let mut before = None;
     for epoch in &history.epochs {
@@ -65,11 +64,14 @@ fn chart(
         before = here;
     }
     let value = history.epochs.last().map(of).filter(|value| value.is_finite());
-    let value = value.map_or("not finite".into(), |value| format!("{value:.3}"));
+    let value = value.map_or("not finite".into(), |value| {
+        format!("{value:.*}", if value < 10.0 { 3 } else { 1 })
+    });
     let name = format!("{} {value}", history.method.name());
-    let mut lines = vec![format!("{}{name}", " ".repeat(margin))];
+    let indent = margin.min((margin + columns).saturating_sub(name.chars().count()));
+    let mut lines = vec![format!("{}{name}", " ".repeat(indent))];
     for (row, line) in canvas.lines().into_iter().enumerate() {
-        lines.push(format!("{}{line}", number(axis, row, margin)));
+        lines.push(format!("{}{line}", number(axis, row, rows, margin)));
     }
     let last = last.to_string();
     let room = columns.saturating_sub(1 + last.len());
@@ -78,9 +80,16 @@ fn chart(
     lines
 }
 
+/// Lines of a chart: ticks an even number of them apart.
+fn rows(axis: &Axis) -> usize {
+    let intervals = axis.ticks.len().saturating_sub(1).max(1);
+    let apart = if intervals < 5 { 2 } else { 1 };
+    apart * intervals + 1
+}
+
 /// The number at a row, if one belongs there, and the axis.
-fn number(axis: &Axis, row: usize, margin: usize) -> String {
-    let row_of = |tick: f64| ((1.0 - axis.share(tick)) * (ROWS - 1) as f64).round() as usize;
+fn number(axis: &Axis, row: usize, rows: usize, margin: usize) -> String {
+    let row_of = |tick: f64| ((1.0 - axis.share(tick)) * (rows - 1) as f64).round() as usize;
     let tick = axis.ticks.iter().find(|&&tick| row_of(tick) == row);
     match tick {
         Some(&tick) => format!("{:>1$}┤", axis.label(tick), margin - 1),
@@ -117,7 +126,7 @@ mod tests {
             let text = text(&histories(&[0.5, 0.3, 0.2]), &Screen::of(width, false));
             let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= width, "{widest} > {width}:\n{text}");
-            assert!(text.contains("ideal 0.200") && text.contains("oracle 90.000"), "{text}");
+            assert!(text.contains("ideal 0.200") && text.contains("oracle 90.0"), "{text}");
         }
     }
 

@@ -31,7 +31,7 @@ pub fn text(sample: &Sample, screen: &Screen) -> String {
     let rasters = side_by_side(&blocks, margin + columns, screen);
     let heading = screen.heading(&title(sample));
     format!(
-        "{heading}\nweights of {}, {}\n\n{rasters}{}\n",
+        "{heading}\nweights of {}, {}, on both sides\n\n{rasters}{}\n",
         sample.method.name(),
         sample.weights,
         readouts(sample).to_terminal()
