@@ -197,8 +197,8 @@ fn golden_surrogate_gradients_f64() {
     for case in &golden.cases {
         let last = golden.layers() - 1;
         let layer = |index: usize| ReferenceLayer {
-            alpha: golden.alpha[index],
-            beta: golden.beta[index],
+            alpha: vec![golden.alpha[index]; golden.weights[index].len()],
+            beta: vec![golden.beta[index]; golden.weights[index].len()],
             threshold: golden.threshold,
             spiking: index < last || case.spiking_output(),
             reset: Reset::Subtract,

@@ -1,14 +1,13 @@
 //! Training paths beside the default one: they run, they learn, and what they compute is right.
 
-use std::sync::atomic::AtomicBool;
+mod common;
 
 use proptest::prelude::*;
 use spikeloop::{
-    blocks::LANES,
-    compare::{Earlier, Row, compare},
-    experiment::{BUILT_IN, Experiment, Method},
+    blocks::{Blocks, LANES},
+    experiment::Method,
     isa::Isa,
-    lab::{Lab, load_chip, load_data},
+    lab::Lab,
     matrix::Matrix,
     network::{Layer, Network, Nominal},
     seeds::{Occasion, Seeds},
@@ -20,23 +19,12 @@ use spikeloop::{
         recursion::{LayerRecursion, Recursion, Reset, SpikeRegulariser, SpikeTrain, Target, Workspace},
         reference::{Reference, ReferenceLayer},
         surrogate::{Shape, Surrogate},
+        time_constants::Decays,
         weights::PreparedWeights,
     },
 };
 
-fn lab(assignments: &[&str]) -> Lab {
-    let assignments: Vec<String> = assignments.iter().map(|&assignment| assignment.into()).collect();
-    let experiment = Experiment::from_toml("built in", BUILT_IN, &assignments).expect("a valid experiment");
-    let data = load_data(&experiment, "".as_ref()).expect("built-in data");
-    let (chip, _) = load_chip(&experiment.chip.file).expect("a built-in chip");
-    Lab::with_data(experiment, chip, data).expect("it fits")
-}
-
-fn run(assignments: &[&str]) -> Vec<Row> {
-    compare(&lab(assignments), Earlier::default(), &AtomicBool::new(false), &mut ())
-        .expect("the chip takes it")
-        .rows
-}
+use common::{lab, run};
 
 /// Every switch of training, for a few epochs, where chance is 36 %: the least that the ideal network
 /// and the loop must reach, %.
@@ -268,7 +256,7 @@ proptest! {
     #[test]
     fn fast_gradients_equal_the_reference(
         seed in 0_u64..1_000_000, hidden in 1_usize..40, recurrent: bool, reset_in_gradient: bool, mean: bool,
-        hold in prop::option::of(0_u32..4),
+        hold in prop::option::of(0_u32..4), own_decays: bool,
     ) {
         use spikeloop_chip::random::Purpose;
         let mut draw = Seeds::new(seed, None).generator(Purpose::Benchmark, 0);
@@ -294,8 +282,15 @@ proptest! {
         let surrogate = Surrogate { shape: Shape::Superspike, slope: 5.0 };
         let (alpha, beta) = (0.8_f32, 0.9_f32);
         let reset = hold.map_or(Reset::Subtract, |steps| Reset::Hold { level: -0.3, steps });
+        let mut around = |middle: f32, size: usize| -> Vec<f32> {
+            (0..size).map(|_| if own_decays { middle + 0.1 * (draw.uniform() as f32 - 0.5) } else { middle }).collect()
+        };
+        let alphas = [around(alpha, hidden), around(alpha, outputs)];
+        let betas = [around(beta, hidden), around(beta, outputs)];
+        let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
         let layer = |index: usize, spiking: bool, recurrent: Option<usize>| ReferenceLayer {
-            alpha: alpha.into(), beta: beta.into(), threshold: 1.0, spiking, reset,
+            alpha: wide(&alphas[usize::from(!spiking)]), beta: wide(&betas[usize::from(!spiking)]),
+            threshold: 1.0, spiking, reset,
             weights: rows(index), recurrent: recurrent.map(rows),
         };
         let (_, own) = network.connections_of(0);
@@ -320,7 +315,15 @@ proptest! {
         }
         train.offsets.push(train.units.len() as u32);
 
-        let weights = PreparedWeights::of(&network, matrices.clone());
+        let blocks_of = |values: &[f32]| -> Blocks {
+            values.chunks(LANES).map(|chunk| std::array::from_fn(|k| chunk.get(k).copied().unwrap_or(0.0))).collect()
+        };
+        let decays = alphas.iter().zip(&betas);
+        let decays = decays.map(|(alpha, beta)| Decays { alpha: blocks_of(alpha), beta: blocks_of(beta) }).collect();
+        let mut weights = PreparedWeights::of(&network, matrices.clone());
+        if own_decays {
+            weights = weights.with_decays(decays);
+        }
         let mut workspace = Workspace::default();
         workspace.inputs = train;
         fast.forward(Isa::current(), &network, &weights, &mut workspace);
@@ -330,7 +333,7 @@ proptest! {
         prop_assume!(!close);
         let kind = if mean { LossKind::Mean } else { LossKind::Max };
         let readout = Loss { logit_scale: 1.5, amplitude: 0.1, ..Loss::new(kind, outputs) };
-        let mut sum = Gradients::zeros(&network);
+        let mut sum = if own_decays { Gradients::with_decays(&network) } else { Gradients::zeros(&network) };
         let quiet = SpikeRegulariser::default();
         let target = Target::Class(&readout, 1);
         fast.backward(Isa::current(), &network, &weights, target, &quiet, &mut workspace, &mut sum);
@@ -353,6 +356,14 @@ proptest! {
             for (j, row) in theirs.iter().enumerate() {
                 for (i, g) in row.iter().enumerate() {
                     prop_assert!((f64::from(ours.get(j, i)) - g).abs() < 1e-4 * scale, "[{j}][{i}] {} {g}", ours.get(j, i));
+                }
+            }
+        }
+        for (ours, theirs) in sum.decays.iter().zip(&gradients) {
+            for (ours, theirs) in [(&ours.alpha, &theirs.alpha), (&ours.beta, &theirs.beta)] {
+                let scale = theirs.iter().fold(1e-6_f64, |most, g| most.max(g.abs()));
+                for (ours, g) in ours.as_flattened().iter().zip(theirs) {
+                    prop_assert!((f64::from(*ours) - g).abs() < 1e-4 * scale, "decay: {ours} {g}");
                 }
             }
         }

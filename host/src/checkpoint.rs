@@ -1,6 +1,7 @@
 //! Checkpoints: what a method has learned, as one safetensors file.
 //!
-//! Tensors `w0`, `w1` … are the shadow weights `[pre, post]` of the network's connections, `m0` … and
+//! Tensors `w0`, `w1` … are the shadow weights `[pre, post]` of the network's connections, followed by
+//! the parameters of each layer's time constants where these are learned, `m0` … and
 //! `v0` … the optimiser's moments of the same shapes, `b0` … the weights of the epoch with the best
 //! validation accuracy where training may stop early, `rates` the running mean of each neuron's spikes
 //! a sample. The one metadata key `spikeloop` holds [`Origin`] as JSON with sorted keys, so that
@@ -25,6 +26,7 @@ use crate::{
     train::{
         optimiser::{Optimiser, OptimiserSettings},
         run::{Learner, Progress},
+        time_constants::TimeConstants,
     },
 };
 
@@ -97,7 +99,7 @@ impl Origin {
 pub struct Checkpoint {
     /// Where it comes from.
     pub origin: Origin,
-    /// Shadow weights, one matrix a connection.
+    /// Shadow weights, one matrix a connection, and what else was learned.
     pub weights: Vec<Matrix>,
     /// The optimiser's mean gradients.
     pub first: Vec<Matrix>,
@@ -295,20 +297,27 @@ impl Checkpoint {
         })
     }
 
-    /// The learner that was saved, if the checkpoint is one of this network.
+    /// The learner that was saved, if the checkpoint is one of this network with these time constants.
     ///
     /// # Errors
     /// [`Fault::Shape`], [`Fault::Lacks`].
-    pub fn learner(self, network: &Network, settings: OptimiserSettings) -> Result<Learner, Fault> {
-        let connections = network.connections();
-        for (index, connection) in connections.iter().enumerate() {
+    pub fn learner(
+        self,
+        network: &Network,
+        learned: TimeConstants,
+        settings: OptimiserSettings,
+    ) -> Result<Learner, Fault> {
+        let connections = network.connections().into_iter().map(|connection| connection.shape);
+        let constants = learned.nominal(network).into_iter().map(|matrix| matrix.shape());
+        let shapes: Vec<[usize; 2]> = connections.chain(constants).collect();
+        for (index, &shape) in shapes.iter().enumerate() {
             let name = format!("w{index}");
             let weight = self.weights.get(index).ok_or_else(|| Fault::Lacks(name.clone()))?;
-            same_shape(&name, weight.shape(), connection.shape)?;
+            same_shape(&name, weight.shape(), shape)?;
         }
-        if let Some(more) = self.weights.get(connections.len()) {
+        if let Some(more) = self.weights.get(shapes.len()) {
             return Err(Fault::Shape {
-                name: format!("w{}", connections.len()),
+                name: format!("w{}", shapes.len()),
                 found: shape_name(&more.shape()),
                 expected: "none".into(),
             });
@@ -387,7 +396,10 @@ fn values(file: &SafeTensors, name: &str) -> Result<(Vec<usize>, Vec<f32>), Faul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Layer, Nominal};
+    use crate::{
+        network::{Layer, Nominal},
+        train::optimiser::Group,
+    };
     use proptest::prelude::*;
 
     fn network() -> Network {
@@ -417,7 +429,7 @@ mod tests {
             .collect();
         let mut learner = Learner::new(network, weights.clone(), OptimiserSettings::default());
         learner.optimiser.update(
-            0.1,
+            |_| Group::weights(0.1),
             &mut learner.weights,
             &weights.iter().map(|w| w.map(|x| x * x)).collect::<Vec<_>>(),
         );
@@ -460,7 +472,9 @@ mod tests {
         let checkpoint = load(&path).unwrap();
         assert_eq!(checkpoint.origin, origin);
         assert_eq!(
-            checkpoint.learner(&network, OptimiserSettings::default()).unwrap(),
+            checkpoint
+                .learner(&network, TimeConstants::Fixed, OptimiserSettings::default())
+                .unwrap(),
             learner
         );
         let again = encode(&origin, &learner).unwrap();
@@ -512,7 +526,7 @@ mod tests {
         let load = |other: &Network| {
             let bytes = encode(&origin(&learner), &learner).unwrap();
             let checkpoint = Checkpoint::from_bytes(&bytes).unwrap();
-            checkpoint.learner(other, OptimiserSettings::default())
+            checkpoint.learner(other, TimeConstants::Fixed, OptimiserSettings::default())
         };
         assert!(load(&network).is_ok());
         let mut larger = network.clone();
@@ -551,7 +565,7 @@ mod tests {
             }
             if let Ok(checkpoint) = Checkpoint::from_bytes(&bytes) {
                 // Whatever passes is of a shape that can be judged.
-                let _ = checkpoint.learner(&network, OptimiserSettings::default());
+                let _ = checkpoint.learner(&network, TimeConstants::Fixed, OptimiserSettings::default());
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     train::{
         engine::{Engine, Evaluation},
         run::{Ending, EpochMetrics, Learner, Observer, Training},
+        time_constants::{Summary, summaries},
     },
 };
 
@@ -32,6 +33,9 @@ pub struct Row {
     pub loss: f64,
     /// Test samples.
     pub samples: usize,
+    /// Time constants of each layer, where they were learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_constants: Option<Vec<Summary>>,
     /// Everything the chip counted over the test set; `null` where no chip ran.
     pub counters: Option<spikeloop_chip::counters::Counters>,
 }
@@ -48,7 +52,15 @@ impl Row {
             loss: evaluation.loss,
             samples: evaluation.samples,
             counters: evaluation.counters,
+            time_constants: None,
         }
+    }
+
+    /// With what a learner made of the time constants.
+    pub fn with_time_constants(mut self, lab: &Lab, learned: &[Matrix]) -> Self {
+        let constants = &learned[lab.network.connections().len()..];
+        self.time_constants = (!constants.is_empty()).then(|| summaries(&lab.network, constants));
+        self
     }
 }
 
@@ -177,7 +189,7 @@ pub fn compare(
         };
         if wanted {
             let evaluation = test(&mut *engine, learner.chosen(), lab)?;
-            let row = Row::new(method, &evaluation);
+            let row = Row::new(method, &evaluation).with_time_constants(lab, learner.chosen());
             spectator.end(method, &row, &learner, &evaluation);
             rows.push(row);
         }

@@ -11,6 +11,7 @@ use spikeloop_chip::{
 };
 
 use crate::{
+    checkpoint::{Checkpoint, Fault},
     data::{
         DataError, DataSplits, SpikeDataset, mnist16,
         samples::{Augmented, EncodedImages, Samples},
@@ -27,6 +28,7 @@ use crate::{
         in_the_loop::{InTheLoop, LoopSettings},
         initialise::{InitialiseError, initialise, weight_range},
         quantise::Quantiser,
+        run::Learner,
         software::{Software, of_layer, recursion_of},
     },
 };
@@ -94,7 +96,8 @@ pub struct Lab {
     pub placement: Placement,
     /// DAC codes: calibrated, then decalibrated as asked for.
     pub codes: Codes,
-    /// Weights before training, the same for every method; none where a run is only tested.
+    /// Weights, and parameters of learned time constants, before training: the same for every method;
+    /// none where a run is only tested.
     pub initial: Vec<Matrix>,
 }
 
@@ -212,7 +215,7 @@ impl Lab {
         Placement::new(&network, &spec, &plausible_range(&network, &spec), &[])?;
         let (dt_us, steps) = ideal_grid(&experiment);
         let recursion = recursion_of(&network, dt_us, steps, &experiment.surrogates(), false);
-        let (initial, sigmas) = initialise(
+        let (mut initial, sigmas) = initialise(
             &network,
             &recursion,
             dt_us,
@@ -220,6 +223,7 @@ impl Lab {
             &experiment.network.initial,
             &seeds,
         )?;
+        initial.extend(experiment.training.time_constants.nominal(&network));
         let range = weight_range(&sigmas, &experiment.network.weight_range);
         Self::assemble(experiment, seeds, spec, data, network, &range, initial)
     }
@@ -265,6 +269,15 @@ impl Lab {
         })
     }
 
+    /// What a checkpoint holds, if it is one of this experiment's network.
+    ///
+    /// # Errors
+    /// [`Fault`] says what does not fit.
+    pub fn learner(&self, checkpoint: Checkpoint) -> Result<Learner, Fault> {
+        let settings = self.experiment.train_settings().optimiser;
+        checkpoint.learner(&self.network, self.experiment.training.time_constants, settings)
+    }
+
     /// Whether the validation set is tested after each epoch.
     pub fn validates(&self) -> bool {
         let training = &self.experiment.training;
@@ -298,6 +311,7 @@ impl Lab {
         );
         let loss = self.experiment.loss(self.network.outputs());
         Software::new(&self.network, recursion, dt_us, loss, self.quantiser(), quantise)
+            .with_time_constants(training.time_constants)
     }
 
     /// The configured chip in the loop.

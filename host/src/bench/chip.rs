@@ -11,7 +11,7 @@ use crate::{
     substrate::{EmulatedChip, EventBatch, RecordRequest, Recording, Substrate, SubstrateError, TrialSeed},
     train::{
         engine::{Batch, Engine},
-        optimiser::{Optimiser, OptimiserSettings},
+        optimiser::{Group, Optimiser, OptimiserSettings},
         quantise::Quantiser,
         recursion::SpikeRegulariser,
     },
@@ -99,7 +99,7 @@ pub(super) fn measure(budget: &Budget, report: &mut dyn FnMut(Measurement)) -> R
             dropped: &[],
         };
         let gradients = engine.gradients(&weights, &batch)?;
-        adam.update(1e-3, &mut weights, &gradients.weights);
+        adam.update(|_| Group::weights(1e-3), &mut weights, &gradients.weights);
         engine.clip(&mut weights);
         engine.recycle(gradients);
         Ok::<_, SubstrateError>(())

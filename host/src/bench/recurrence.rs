@@ -15,7 +15,7 @@ use crate::{
     train::{
         gradient::{Gradients, accumulate},
         loss::{Loss, LossKind},
-        optimiser::{Optimiser, OptimiserSettings},
+        optimiser::{Group, Optimiser, OptimiserSettings},
         recursion::{LayerRecursion, Recursion, Reset, SpikeRegulariser, Target, Workspace},
         surrogate::{Shape, Surrogate},
         weights::PreparedWeights,
@@ -183,20 +183,33 @@ impl Recurrence {
         let weights = self.prepared(&learning.weights);
         let regulariser = SpikeRegulariser::default();
         let (workspaces, buffers) = (&learning.workspaces, &learning.buffers);
-        let sum = accumulate(&self.network, indices.len(), buffers, |samples, sum| {
-            let mut workspace = workspaces.take(Workspace::default);
-            for sample in samples {
-                let label = usize::from(self.data.label(indices[sample]));
-                self.forward(isa, &weights, &events, sample, &mut workspace);
-                let target = Target::Class(&self.loss, label);
-                let outcome =
-                    self.recursion
-                        .backward(isa, &self.network, &weights, target, &regulariser, &mut workspace, sum);
-                sum.count(&outcome, label);
-            }
-            workspaces.give(workspace);
-        });
-        learning.adam.update(1e-3, &mut learning.weights, &sum.weights);
+        let sum = accumulate(
+            || Gradients::zeros(&self.network),
+            indices.len(),
+            buffers,
+            |samples, sum| {
+                let mut workspace = workspaces.take(Workspace::default);
+                for sample in samples {
+                    let label = usize::from(self.data.label(indices[sample]));
+                    self.forward(isa, &weights, &events, sample, &mut workspace);
+                    let target = Target::Class(&self.loss, label);
+                    let outcome = self.recursion.backward(
+                        isa,
+                        &self.network,
+                        &weights,
+                        target,
+                        &regulariser,
+                        &mut workspace,
+                        sum,
+                    );
+                    sum.count(&outcome, label);
+                }
+                workspaces.give(workspace);
+            },
+        );
+        learning
+            .adam
+            .update(|_| Group::weights(1e-3), &mut learning.weights, &sum.weights);
         let loss = sum.loss / indices.len() as f64;
         learning.buffers.give(sum);
         loss

@@ -14,7 +14,7 @@ use spikeloop::{
     lab::{Lab, load_chip, load_data},
     report::comparison,
     run_dir::{RunDir, RunRecord, comparison_json, experiment_digest, write_atomically},
-    train::engine::Evaluation,
+    train::run::Learner,
 };
 
 use super::{
@@ -88,8 +88,11 @@ impl Arguments {
                     other.insert(fresh)
                 }
             };
-            let evaluation = evaluate(lab, &run, checkpoint, method)?;
-            rows.push(Row::new(method, &evaluation));
+            let learner = learner(lab, &run, checkpoint, method)?;
+            let learned = learner.chosen();
+            let mut engine = engine_of(lab, method)?;
+            let evaluation = test(&mut *engine, learned, lab)?;
+            rows.push(Row::new(method, &evaluation).with_time_constants(lab, learned));
             tests.push((method, evaluation.predictions));
         }
         if let Some(path) = &self.predictions {
@@ -143,8 +146,8 @@ fn load(run: &RunDir, record: &RunRecord, method: Method) -> anyhow::Result<Chec
     Ok(checkpoint)
 }
 
-/// Runs the test set.
-fn evaluate(lab: &Lab, run: &RunDir, checkpoint: Checkpoint, method: Method) -> anyhow::Result<Evaluation> {
+/// What a checkpoint holds, with a word where training has not ended.
+fn learner(lab: &Lab, run: &RunDir, checkpoint: Checkpoint, method: Method) -> anyhow::Result<Learner> {
     if !checkpoint.origin.progress.finished {
         say(&format!(
             "note: {} was trained for {} of {} epochs; finish it with: spikeloop train --resume {}",
@@ -155,11 +158,10 @@ fn evaluate(lab: &Lab, run: &RunDir, checkpoint: Checkpoint, method: Method) -> 
         ));
     }
     let path = run.checkpoint(method);
-    let learner = checkpoint
-        .learner(&lab.network, lab.experiment.train_settings().optimiser)
+    let learner = lab
+        .learner(checkpoint)
         .with_context(|| format!("{} does not fit the network {}", path.display(), lab.network.sizes()))?;
-    let mut engine = engine_of(lab, method)?;
-    Ok(test(&mut *engine, learner.chosen(), lab)?)
+    Ok(learner)
 }
 
 /// One line a sample, one column a method.

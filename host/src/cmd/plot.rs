@@ -14,7 +14,7 @@ use spikeloop::{
     run_dir::RunDir,
 };
 
-use super::{prepare, print, shared::Machine};
+use super::{prepare, print, say, shared::Machine};
 
 /// Draw the figures of a run as SVG: training curves, confusion matrices, a sample's spikes
 #[derive(Args)]
@@ -70,7 +70,14 @@ impl Arguments {
             save(out, &name, &confusion::svg(&opened.confusion(method)?))?;
         }
         let name = format!("sample-{}.svg", self.sample);
-        save(out, &name, &sample::svg(&opened.sample(self.sample)?))
+        match opened.sample(self.sample) {
+            Ok(sample) => save(out, &name, &sample::svg(&sample)),
+            Err(reason @ FigureError::LearnedTimeConstants) => {
+                say(&format!("note: {reason}"));
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

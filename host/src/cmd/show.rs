@@ -14,7 +14,7 @@ use spikeloop::{
     run_dir::RunDir,
 };
 
-use super::{prepare, print, shared::Machine};
+use super::{prepare, print, say, shared::Machine};
 
 /// Show the figures of a run in the terminal: training curves, confusion matrix, a sample's spikes
 #[derive(Args)]
@@ -60,7 +60,14 @@ impl Arguments {
         opened.check_sample(self.sample)?;
         let confusion = opened.confusion(opened.preferred())?;
         print(&terminal::confusion::text(&confusion, screen))?;
-        print(&terminal::sample::text(&opened.sample(self.sample)?, screen))
+        match opened.sample(self.sample) {
+            Ok(sample) => print(&terminal::sample::text(&sample, screen)),
+            Err(reason @ FigureError::LearnedTimeConstants) => {
+                say(&format!("note: {reason}"));
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -90,15 +90,21 @@ impl Arguments {
 
     /// The experiment with everything that the command line changes.
     fn experiment(&self) -> anyhow::Result<Experiment> {
-        let mut experiment = Experiment::load(self.experiment.as_deref(), &self.changes.set)?;
+        let mut changes = self.changes.set.clone();
+        if !self.methods.is_empty() {
+            let names: Vec<_> = self
+                .methods
+                .iter()
+                .map(|method| format!("\"{}\"", method.name()))
+                .collect();
+            changes.push(format!("training.methods=[{}]", names.join(", ")));
+        }
+        let mut experiment = Experiment::load(self.experiment.as_deref(), &changes)?;
         if let Some(seed) = self.seed {
             experiment.seed = seed;
         }
         if self.changes.chip_seed.is_some() {
             experiment.chip_seed = self.changes.chip_seed;
-        }
-        if !self.methods.is_empty() {
-            experiment.training.methods = self.methods.clone();
         }
         Ok(experiment)
     }
@@ -135,7 +141,8 @@ impl Arguments {
 /// Table and verdict.
 pub fn result(lab: &Lab, rows: &[Row]) -> String {
     let mut text = format!("\n{}\n", comparison::table(rows).to_terminal());
-    for line in comparison::verdict(rows, transferred_from(lab)) {
+    let lines = comparison::verdict(rows, transferred_from(lab));
+    for line in lines.into_iter().chain(comparison::time_constants(rows)) {
         text.push_str(&format!("{line}\n"));
     }
     text

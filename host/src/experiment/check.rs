@@ -57,6 +57,7 @@ impl Experiment {
             ("chip.sigma_d", self.chip.sigma_d),
             ("chip.age_hours", self.chip.age_hours),
             ("training.warm_up_epochs", training.warm_up_epochs),
+            ("training.time_constant_rate", training.time_constant_rate),
             ("training.weight_decay", training.weight_decay),
             ("training.clip_norm", training.clip_norm),
             ("augment.rotation_deg", self.augment.rotation_deg),
@@ -175,6 +176,21 @@ impl Experiment {
             !training.methods.is_empty(),
             "must name at least one method",
         )?;
+        if training.time_constants.are_learned() {
+            let on_a_chip: Vec<_> = training
+                .methods
+                .iter()
+                .filter(|method| method.runs_on_a_chip())
+                .collect();
+            let names: Vec<_> = on_a_chip.iter().map(|method| method.name()).collect();
+            demand(
+                "training.methods",
+                names.join(", "),
+                on_a_chip.is_empty(),
+                "a chip's time constants are set by its calibration: with training.time_constants, only the methods \
+                 ideal and quantised can run",
+            )?;
+        }
         let message = "must be shorter than training.epochs";
         let warm_up = training.warm_up_epochs;
         demand(

@@ -109,6 +109,11 @@ impl Method {
         Self::Oracle,
     ];
 
+    /// Whether a chip runs its test.
+    pub fn runs_on_a_chip(self) -> bool {
+        !matches!(self, Self::Ideal | Self::Quantised)
+    }
+
     /// As in files and tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -298,6 +303,7 @@ impl Experiment {
                 step_epochs: training.step_epochs,
                 step_factor: training.step_factor,
             },
+            time_constant_rate: training.time_constant_rate / training.learning_rate,
             optimiser: OptimiserSettings {
                 kind: training.optimiser,
                 adam: training.adam,
@@ -416,6 +422,8 @@ mod tests {
             ("data.window_us=0.0004", "0.01"),
             ("network.weight_range=[6, 16, 99]", "one entry a layer"),
             ("network.reset_lsb=140", "below network.threshold_lsb"),
+            ("training.time_constants=neuron", "training.methods"),
+            ("training.time_constant_rate=-1", "0 or above"),
             ("training.warm_up_epochs=30", "shorter than training.epochs"),
             ("chip.temperature_c=900", "150"),
             ("augment.rotation_deg=inf", "0 or above"),

@@ -11,6 +11,7 @@ use crate::{
         optimiser::{AdamSettings, OptimiserKind},
         schedule::Schedule,
         surrogate::{Shape, Surrogate},
+        time_constants::TimeConstants,
     },
 };
 
@@ -198,6 +199,10 @@ pub struct TrainingSection {
     pub step_epochs: u32,
     /// Schedule `step`: factor of the learning rate at a step.
     pub step_factor: f64,
+    /// Which time constants are learned beside the weights, on the ideal network.
+    pub time_constants: TimeConstants,
+    /// Learning rate of their logarithms.
+    pub time_constant_rate: f64,
     /// What makes updates of gradients.
     pub optimiser: OptimiserKind,
     /// Settings of Adam and AdamW.
@@ -254,6 +259,8 @@ impl Default for TrainingSection {
             warm_up_epochs: 0.0,
             step_epochs: 10,
             step_factor: 0.3,
+            time_constants: TimeConstants::Fixed,
+            time_constant_rate: 0.01,
             optimiser: OptimiserKind::Adam,
             adam: AdamSettings::default(),
             momentum: 0.9,

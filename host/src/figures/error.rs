@@ -94,6 +94,12 @@ pub enum FigureError {
         /// What there is.
         has: Vec<Method>,
     },
+    /// A sample of a network with learned time constants.
+    #[error(
+        "no sample is drawn: the ideal network and the chip beside each other need the same time constants, and this \
+         run has learned its own"
+    )]
+    LearnedTimeConstants,
     /// A checkpoint of another network.
     #[error("{} does not fit the network {network}: it {fault}", .path.display())]
     Fit {

@@ -91,8 +91,7 @@ impl Opened {
                 now: self.lab.placement.weight_range.clone(),
             });
         }
-        let settings = self.lab.experiment.train_settings().optimiser;
-        let learner = checkpoint.learner(&self.lab.network, settings);
+        let learner = self.lab.learner(checkpoint);
         let learner = learner.map_err(|fault| FigureError::Fit {
             path,
             network: self.lab.network.sizes(),
@@ -141,6 +140,9 @@ impl Opened {
     /// [`FigureError::NoSample`], those of [`Opened::weights`], and the substrates'.
     pub fn sample(&self, index: usize) -> Result<Sample, FigureError> {
         self.check_sample(index)?;
+        if self.lab.experiment.training.time_constants.are_learned() {
+            return Err(FigureError::LearnedTimeConstants);
+        }
         let method = self.preferred();
         Sample::capture(&self.lab, method, &self.weights(method)?, index)
     }

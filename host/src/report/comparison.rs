@@ -7,6 +7,7 @@ use crate::{
     isa::Isa,
     lab::Lab,
     run_dir::RunRecord,
+    train::time_constants::Summary,
 };
 
 /// What a cell shows where no chip ran.
@@ -70,6 +71,29 @@ pub fn verdict(rows: &[Row], source: Method) -> Vec<String> {
         });
     }
     lines
+}
+
+/// What became of learned time constants, a line a layer.
+pub fn time_constants(rows: &[Row]) -> Vec<String> {
+    let range = |[least, mean, most]: [f64; 3]| {
+        if least == most {
+            return format!("{mean:.2} µs");
+        }
+        format!("{mean:.2} µs ({least:.2} to {most:.2})")
+    };
+    let of_row = |row: &Row| {
+        let name = row.method.name();
+        let layers = row.time_constants.iter().flatten().enumerate();
+        let line = |(index, layer): (usize, &Summary)| {
+            let [mem, syn] = [layer.tau_mem_us, layer.tau_syn_us].map(range);
+            format!(
+                "Time constants learned by {name}, layer {}: τ_mem {mem}, τ_syn {syn}.",
+                index + 1
+            )
+        };
+        layers.map(line).collect::<Vec<_>>()
+    };
+    rows.iter().flat_map(of_row).collect()
 }
 
 /// What is run, as (key, text): network, chip, data, training.
@@ -229,6 +253,7 @@ mod tests {
             latency_us: chip.then_some(11.8),
             loss: 0.1,
             samples: 10,
+            time_constants: None,
             counters: None,
         }
     }

@@ -5,7 +5,12 @@
 
 use rayon::prelude::*;
 
-use crate::{matrix::Matrix, network::Network, pool::Pool, train::loss::Outcome};
+use crate::{
+    matrix::Matrix,
+    network::Network,
+    pool::Pool,
+    train::{loss::Outcome, time_constants::DecayGradient},
+};
 
 /// Samples that one task accumulates one after the other.
 pub const SAMPLES_A_SHARD: usize = 8;
@@ -15,6 +20,8 @@ pub const SAMPLES_A_SHARD: usize = 8;
 pub struct Gradients {
     /// One matrix a connection.
     pub weights: Vec<Matrix>,
+    /// By the decays of each layer's neurons, where time constants are learned; otherwise empty.
+    pub decays: Vec<DecayGradient>,
     /// Spikes of each neuron, counted through all layers.
     pub spikes: Vec<f32>,
     /// Sum of the samples' losses.
@@ -28,9 +35,18 @@ impl Gradients {
     pub fn zeros(network: &Network) -> Self {
         Self {
             weights: network.connections().iter().map(|c| Matrix::zeros(c.shape)).collect(),
+            decays: Vec::new(),
             spikes: vec![0.0; network.neurons()],
             loss: 0.0,
             correct: 0,
+        }
+    }
+
+    /// All zero, with room for the decays.
+    pub fn with_decays(network: &Network) -> Self {
+        Self {
+            decays: DecayGradient::zeros(network),
+            ..Self::zeros(network)
         }
     }
 
@@ -39,6 +55,7 @@ impl Gradients {
         for matrix in &mut self.weights {
             matrix.data_mut().fill([0.0; crate::blocks::LANES]);
         }
+        self.decays.iter_mut().for_each(DecayGradient::clear);
         self.spikes.fill(0.0);
         self.loss = 0.0;
         self.correct = 0;
@@ -57,6 +74,9 @@ impl Gradients {
                 *sum += more;
             }
         }
+        for (sum, more) in self.decays.iter_mut().zip(&other.decays) {
+            sum.add(more);
+        }
         for (sum, more) in self.spikes.iter_mut().zip(&other.spikes) {
             *sum += more;
         }
@@ -65,9 +85,10 @@ impl Gradients {
     }
 }
 
-/// Runs `work(sample, sum)` for every sample of a batch and sums what they add.
+/// Runs `work(sample, sum)` for every sample of a batch and sums what they add;
+/// `zeros` makes a sum to begin with.
 pub fn accumulate(
-    network: &Network,
+    zeros: impl Fn() -> Gradients + Sync,
     samples: usize,
     buffers: &Pool<Gradients>,
     work: impl Fn(std::ops::Range<usize>, &mut Gradients) + Sync,
@@ -75,7 +96,7 @@ pub fn accumulate(
     let mut shards: Vec<Gradients> = (0..samples.div_ceil(SAMPLES_A_SHARD).max(1))
         .into_par_iter()
         .map(|shard| {
-            let mut sum = buffers.take(|| Gradients::zeros(network));
+            let mut sum = buffers.take(&zeros);
             sum.clear();
             work(
                 shard * SAMPLES_A_SHARD..samples.min((shard + 1) * SAMPLES_A_SHARD),
@@ -96,7 +117,7 @@ pub fn accumulate(
     }
     let mut shards = shards.into_iter();
     // `max(1)` above: there is always a first.
-    let total = shards.next().unwrap_or_else(|| Gradients::zeros(network));
+    let total = shards.next().unwrap_or_else(zeros);
     shards.for_each(|shard| buffers.give(shard));
     total
 }

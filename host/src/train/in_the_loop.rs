@@ -248,24 +248,29 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
         let weights = PreparedWeights::of(self.network(), seen);
         let loss = self.settings.loss.of_batch(batch.labels.len());
         let network = self.network();
-        let mut sum = accumulate(network, batch.labels.len(), &self.buffers, |samples, sum| {
-            let mut workspace = self.workspaces.take(InjectedWorkspace::default);
-            for sample in samples {
-                let label = batch.labels[sample];
-                let own = batch.events.sample(sample);
-                workspace
-                    .sample
-                    .place(&self.grid, network, &self.decoder, own, &self.recording, sample);
-                if self.settings.inject == Inject::Spikes {
-                    self.model.resimulate(network, &weights, &mut workspace.sample);
+        let mut sum = accumulate(
+            || Gradients::zeros(network),
+            batch.labels.len(),
+            &self.buffers,
+            |samples, sum| {
+                let mut workspace = self.workspaces.take(InjectedWorkspace::default);
+                for sample in samples {
+                    let label = batch.labels[sample];
+                    let own = batch.events.sample(sample);
+                    workspace
+                        .sample
+                        .place(&self.grid, network, &self.decoder, own, &self.recording, sample);
+                    if self.settings.inject == Inject::Spikes {
+                        self.model.resimulate(network, &weights, &mut workspace.sample);
+                    }
+                    let outcome = self.outcome(&loss, label, &mut workspace, true);
+                    self.model
+                        .backward(self.isa, network, &weights, batch.regulariser, &mut workspace, sum);
+                    sum.count(&outcome, label.into());
                 }
-                let outcome = self.outcome(&loss, label, &mut workspace, true);
-                self.model
-                    .backward(self.isa, network, &weights, batch.regulariser, &mut workspace, sum);
-                sum.count(&outcome, label.into());
-            }
-            self.workspaces.give(workspace);
-        });
+                self.workspaces.give(workspace);
+            },
+        );
         drop_columns(self.network(), batch.dropped, &mut sum.weights);
         Ok(sum)
     }

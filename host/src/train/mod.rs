@@ -16,6 +16,7 @@
 //! | [`mod@reference`] | the training model again, dense and in double precision, to be read |
 //! | [`surrogate`], [`loss`], [`regularise`], [`gradient`], [`weights`] | the parts of a gradient |
 //! | [`optimiser`], [`schedule`], [`quantise`], [`initialise`] | the parts of an update |
+//! | [`time_constants`] | learned beside the weights |
 //! | [`run`] | epochs and batches |
 
 pub mod engine;
@@ -36,4 +37,5 @@ pub mod run;
 pub mod schedule;
 pub mod software;
 pub mod surrogate;
+pub mod time_constants;
 pub mod weights;

@@ -56,13 +56,29 @@ pub struct OptimiserSettings {
     pub clip_norm: f64,
 }
 
-/// Moments of all weights.
+/// How one matrix of parameters is updated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Group {
+    /// Learning rate.
+    pub rate: f64,
+    /// Whether weight decay pulls at it.
+    pub decays: bool,
+}
+
+impl Group {
+    /// Weights, at a learning rate.
+    pub fn weights(rate: f64) -> Self {
+        Self { rate, decays: true }
+    }
+}
+
+/// Moments of all parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Optimiser {
     settings: OptimiserSettings,
     /// Updates made.
     pub updates: u64,
-    /// Mean gradients (momentum, for gradient descent), one matrix a connection.
+    /// Mean gradients (momentum, for gradient descent), one matrix for each of the parameters.
     pub first: Vec<Matrix>,
     /// Mean squares; zero for gradient descent.
     pub second: Vec<Matrix>,
@@ -80,13 +96,13 @@ impl Optimiser {
         }
     }
 
-    /// One update.
-    pub fn update(&mut self, rate: f64, weights: &mut [Matrix], gradients: &[Matrix]) {
+    /// One update; `group` says how each matrix is treated, by its index.
+    pub fn update(&mut self, group: impl Fn(usize) -> Group, weights: &mut [Matrix], gradients: &[Matrix]) {
         self.updates += 1;
         let clip = self.clip_factor(gradients);
         match self.settings.kind {
-            OptimiserKind::Sgd => self.descend(rate, clip, weights, gradients),
-            OptimiserKind::Adam | OptimiserKind::AdamW => self.adam(rate, clip, weights, gradients),
+            OptimiserKind::Sgd => self.descend(group, clip, weights, gradients),
+            OptimiserKind::Adam | OptimiserKind::AdamW => self.adam(group, clip, weights, gradients),
         }
     }
 
@@ -100,10 +116,13 @@ impl Optimiser {
         if norm > limit { (limit / norm) as f32 } else { 1.0 }
     }
 
-    fn descend(&mut self, rate: f64, clip: f32, weights: &mut [Matrix], gradients: &[Matrix]) {
-        let (rate, keep) = (rate as f32, self.settings.momentum as f32);
-        let decay = self.settings.weight_decay as f32;
-        for ((weights, gradients), first) in weights.iter_mut().zip(gradients).zip(&mut self.first) {
+    fn descend(&mut self, group: impl Fn(usize) -> Group, clip: f32, weights: &mut [Matrix], gradients: &[Matrix]) {
+        let keep = self.settings.momentum as f32;
+        let matrices = weights.iter_mut().zip(gradients).zip(&mut self.first).enumerate();
+        for (index, ((weights, gradients), first)) in matrices {
+            let Group { rate, decays } = group(index);
+            let rate = rate as f32;
+            let decay = if decays { self.settings.weight_decay as f32 } else { 0.0 };
             let weights = weights.data_mut().as_flattened_mut().iter_mut();
             let moments = first.data_mut().as_flattened_mut();
             for ((w, &g), m) in weights.zip(gradients.data().as_flattened()).zip(moments) {
@@ -114,23 +133,26 @@ impl Optimiser {
     }
 
     /// w −= rate · m̂ / (√v̂ + ε)
-    fn adam(&mut self, rate: f64, clip: f32, weights: &mut [Matrix], gradients: &[Matrix]) {
+    fn adam(&mut self, group: impl Fn(usize) -> Group, clip: f32, weights: &mut [Matrix], gradients: &[Matrix]) {
         let AdamSettings { beta1, beta2, epsilon } = self.settings.adam;
-        let decay = self.settings.weight_decay;
-        // AdamW's pull goes past the moments, Adam's through them.
-        let (pull, decay) = match self.settings.kind {
-            OptimiserKind::AdamW => ((rate * decay) as f32, 0.0),
-            _ => (0.0, decay as f32),
-        };
         let updates = self.updates.min(1 << 30) as f64;
         // m̂ and v̂ are formed in the rate and in ε, so that the loop is multiplications and a root.
         let unbias = libm::sqrt(1.0 - libm::pow(beta2, updates));
-        let rate = (rate * unbias / (1.0 - libm::pow(beta1, updates))) as f32;
+        let unbiased = unbias / (1.0 - libm::pow(beta1, updates));
         let epsilon = (epsilon * unbias) as f32;
         let (keep1, keep2) = (beta1 as f32, beta2 as f32);
         let (add1, add2) = ((1.0 - beta1) as f32, (1.0 - beta2) as f32);
         let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((weights, gradients), (first, second)) in weights.iter_mut().zip(gradients).zip(moments) {
+        let matrices = weights.iter_mut().zip(gradients).zip(moments).enumerate();
+        for (index, ((weights, gradients), (first, second))) in matrices {
+            let Group { rate, decays } = group(index);
+            let decay = if decays { self.settings.weight_decay } else { 0.0 };
+            // AdamW's pull goes past the moments, Adam's through them.
+            let (pull, decay) = match self.settings.kind {
+                OptimiserKind::AdamW => ((rate * decay) as f32, 0.0),
+                _ => (0.0, decay as f32),
+            };
+            let rate = (rate * unbiased) as f32;
             let weights = weights.data_mut().as_flattened_mut().iter_mut();
             let moments = first
                 .data_mut()
@@ -156,7 +178,7 @@ mod tests {
         let gradients = vec![Matrix::from_rows([1, 2], &[3.0, -0.02])];
         let mut optimiser = Optimiser::new(settings, &weights);
         for _ in 0..updates {
-            optimiser.update(0.1, &mut weights, &gradients);
+            optimiser.update(|_| Group::weights(0.1), &mut weights, &gradients);
         }
         // Padding stays zero.
         assert_eq!(weights[0].data()[0][2..], [0.0; 14]);

@@ -7,10 +7,10 @@ use crate::train::{recursion::Reset, surrogate::Surrogate};
 /// A layer of the reference.
 #[derive(Clone, Debug)]
 pub struct ReferenceLayer {
-    /// Decay of the synaptic current.
-    pub alpha: f64,
-    /// Decay of the membrane.
-    pub beta: f64,
+    /// Decay of each neuron's synaptic current.
+    pub alpha: Vec<f64>,
+    /// Decay of each neuron's membrane.
+    pub beta: Vec<f64>,
     /// ϑ
     pub threshold: f64,
     /// Whether it spikes.
@@ -41,17 +41,23 @@ pub struct ReferenceTrace {
     pub membranes: Vec<Vec<f64>>,
     /// S
     pub spikes: Vec<Vec<f64>>,
+    /// I
+    pub currents: Vec<Vec<f64>>,
     /// Whether the next U is held by a reset.
     pub held: Vec<Vec<bool>>,
 }
 
-/// Gradients of a layer, shaped like its weights.
+/// Gradients of a layer, shaped like its parameters.
 #[derive(Clone, Debug)]
 pub struct ReferenceGradient {
     /// ∂L/∂W
     pub weights: Vec<Vec<f64>>,
     /// ∂L/∂V
     pub recurrent: Option<Vec<Vec<f64>>>,
+    /// ∂L/∂α
+    pub alpha: Vec<f64>,
+    /// ∂L/∂β
+    pub beta: Vec<f64>,
 }
 
 impl Reference {
@@ -68,21 +74,22 @@ impl Reference {
                 let fired = |u: f64| f64::from(u8::from(layer.spiking && u - layer.threshold > 0.0));
                 let spikes: Vec<f64> = membrane.iter().map(|&u| fired(u)).collect();
                 trace.membranes.push(membrane.clone());
+                trace.currents.push(current.clone());
                 for i in 0..size {
                     let fires = spikes[i] > 0.0;
                     match layer.reset {
                         Reset::Subtract => {
-                            membrane[i] = layer.beta * membrane[i] + current[i] - layer.threshold * spikes[i];
+                            membrane[i] = layer.beta[i] * membrane[i] + current[i] - layer.threshold * spikes[i];
                         }
                         Reset::Hold { level, steps } => {
                             let level = f64::from(level);
                             waiting[i] = if fires { steps } else { waiting[i].saturating_sub(1) };
                             let from = if fires { level } else { membrane[i] };
-                            let free = layer.beta * from + current[i];
+                            let free = layer.beta[i] * from + current[i];
                             membrane[i] = if waiting[i] > 0 { level } else { free };
                         }
                     }
-                    current[i] *= layer.alpha;
+                    current[i] *= layer.alpha[i];
                     current[i] += row
                         .iter()
                         .enumerate()
@@ -118,6 +125,8 @@ impl Reference {
             let mut gradient = ReferenceGradient {
                 weights: vec![vec![0.0; post]; pre],
                 recurrent: layer.recurrent.as_ref().map(|v| vec![vec![0.0; post]; v.len()]),
+                alpha: vec![0.0; post],
+                beta: vec![0.0; post],
             };
             let mut by_spike_below = vec![vec![0.0; pre]; steps];
             // δI[n+1] and δU[n+1]
@@ -156,8 +165,15 @@ impl Reference {
                     let replaced = layer.spiking && layer.reset != Reset::Subtract && trace.spikes[n][i] > 0.0;
                     let next = if trace.held[n][i] { 0.0 } else { du[i] };
                     let kept = if replaced { 0.0 } else { next };
-                    du[i] = layer.beta * kept + h * ds[i] + by_membrane[n][i];
-                    di[i] = layer.alpha * di[i] + next;
+                    // The membrane that decays.
+                    let from = match layer.reset {
+                        Reset::Hold { level, .. } if replaced => f64::from(level),
+                        _ => trace.membranes[n][i],
+                    };
+                    gradient.alpha[i] += di[i] * trace.currents[n][i];
+                    gradient.beta[i] += next * from;
+                    du[i] = layer.beta[i] * kept + h * ds[i] + by_membrane[n][i];
+                    di[i] = layer.alpha[i] * di[i] + next;
                 }
             }
             gradients.push(gradient);

@@ -17,7 +17,7 @@ use crate::{
     substrate::SubstrateError,
     train::{
         engine::{Batch, Engine},
-        optimiser::{Optimiser, OptimiserSettings},
+        optimiser::{Group, Optimiser, OptimiserSettings},
         regularise::Regularisers,
         schedule::LearningRate,
     },
@@ -32,6 +32,8 @@ pub struct TrainSettings {
     pub batch: usize,
     /// Learning rate of ω.
     pub learning_rate: LearningRate,
+    /// Learning rate of the logarithms of time constants, as a part of that of ω.
+    pub time_constant_rate: f64,
     /// What makes updates of gradients.
     pub optimiser: OptimiserSettings,
     /// Probability that a batch does without a hidden neuron.
@@ -83,7 +85,8 @@ pub enum TrainError {
 /// All that changes while training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Learner {
-    /// Shadow weights ω, one matrix a connection.
+    /// Shadow weights ω, one matrix a connection; then, where they are learned, the parameters of the
+    /// time constants, one matrix a layer.
     pub weights: Vec<Matrix>,
     /// Moments.
     pub optimiser: Optimiser,
@@ -268,7 +271,15 @@ impl Learner {
             };
             let gradients = engine.gradients(&self.weights, &batch)?;
             let rate = self.learning_rate(training, batches);
-            self.optimiser.update(rate, &mut self.weights, &gradients.weights);
+            let connections = network.connections().len();
+            let group = |index: usize| match index < connections {
+                true => Group::weights(rate),
+                false => Group {
+                    rate: rate * settings.time_constant_rate,
+                    decays: false,
+                },
+            };
+            self.optimiser.update(group, &mut self.weights, &gradients.weights);
             engine.clip(&mut self.weights);
             self.watch_rates(&gradients.spikes, &dropped, indices.len());
             let hidden = gradients.spikes[..network.hidden_neurons()].iter();

@@ -1,5 +1,7 @@
 //! The ideal network as an engine: forward and backward by the discrete recursion.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 use spikeloop_chip::event::InputEvent;
 
@@ -18,6 +20,7 @@ use crate::{
         quantise::Quantiser,
         recursion::{LayerRecursion, Recursion, Reset, Target, Workspace},
         surrogate::Surrogate,
+        time_constants::{self, TimeConstants},
         weights::PreparedWeights,
     },
 };
@@ -82,6 +85,7 @@ pub struct Software {
     loss: Loss,
     quantiser: Option<Quantiser>,
     range: Quantiser,
+    time_constants: TimeConstants,
     isa: Isa,
     workspaces: Pool<Workspace>,
     buffers: Pool<Gradients>,
@@ -105,6 +109,7 @@ impl Software {
             loss: loss.on_grid(dt_us, 0.0),
             quantiser: quantise.then(|| quantiser.clone()),
             range: quantiser,
+            time_constants: TimeConstants::Fixed,
             isa: Isa::current(),
             workspaces: Pool::default(),
             buffers: Pool::default(),
@@ -117,11 +122,32 @@ impl Software {
         self
     }
 
+    /// With time constants that are learned: their parameters follow the weights.
+    pub fn with_time_constants(mut self, learned: TimeConstants) -> Self {
+        self.time_constants = learned;
+        self
+    }
+
+    /// Weights ω as the forward pass sees them, and the parameters of the time constants.
+    fn split<'a>(&self, shadow: &'a [Matrix]) -> (Cow<'a, [Matrix]>, &'a [Matrix]) {
+        let (weights, constants) = shadow.split_at(self.network.connections().len());
+        let seen = self.quantiser.as_ref().map(|quantiser| quantiser.quantised(weights));
+        (seen.map_or(Cow::Borrowed(weights), Cow::Owned), constants)
+    }
+
     fn weights(&self, shadow: &[Matrix], dropped: &[usize]) -> PreparedWeights {
-        let quantised = self.quantiser.as_ref().map(|quantiser| quantiser.quantised(shadow));
-        let mut effective = effective_weights(&self.network, quantised.as_deref().unwrap_or(shadow), self.dt_us);
+        let (seen, constants) = self.split(shadow);
+        let learned = self.time_constants.are_learned();
+        let mut effective = if learned {
+            let mut effective = seen.into_owned();
+            time_constants::scale_columns(&self.network, constants, self.dt_us, &mut effective);
+            effective
+        } else {
+            effective_weights(&self.network, &seen, self.dt_us)
+        };
         drop_columns(&self.network, dropped, &mut effective);
-        PreparedWeights::of(&self.network, effective)
+        let prepared = PreparedWeights::of(&self.network, effective);
+        prepared.with_decays(time_constants::decays(&self.network, constants, self.dt_us))
     }
 
     fn forward(&self, weights: &PreparedWeights, events: &[InputEvent], workspace: &mut Workspace) {
@@ -134,7 +160,12 @@ impl Engine for Software {
     fn gradients(&mut self, shadow: &[Matrix], batch: &Batch) -> Result<Gradients, SubstrateError> {
         let weights = self.weights(shadow, batch.dropped);
         let loss = self.loss.of_batch(batch.labels.len());
-        let mut sum = accumulate(&self.network, batch.labels.len(), &self.buffers, |samples, sum| {
+        let learned = self.time_constants.are_learned();
+        let zeros = || match learned {
+            true => Gradients::with_decays(&self.network),
+            false => Gradients::zeros(&self.network),
+        };
+        let mut sum = accumulate(zeros, batch.labels.len(), &self.buffers, |samples, sum| {
             let mut workspace = self.workspaces.take(Workspace::default);
             for sample in samples {
                 let label = batch.labels[sample];
@@ -154,20 +185,28 @@ impl Engine for Software {
             }
             self.workspaces.give(workspace);
         });
-        // Chain rule from the recursion's weights to ω.
-        let scale = weight_scale(&self.network, self.dt_us) as f32;
-        for matrix in &mut sum.weights {
-            matrix
-                .data_mut()
-                .as_flattened_mut()
-                .iter_mut()
-                .for_each(|g| *g *= scale);
-        }
         drop_columns(&self.network, batch.dropped, &mut sum.weights);
+        // Chain rule from the recursion's weights and decays to ω and time constants.
+        if learned {
+            let (network, dt_us) = (&self.network, self.dt_us);
+            let constants = &shadow[network.connections().len()..];
+            let slopes =
+                time_constants::gradients(network, constants, dt_us, &sum.decays, &sum.weights, &weights.forward);
+            time_constants::scale_columns(network, constants, dt_us, &mut sum.weights);
+            sum.weights.extend(slopes);
+        } else {
+            let scale = weight_scale(&self.network, self.dt_us) as f32;
+            let values = sum
+                .weights
+                .iter_mut()
+                .flat_map(|matrix| matrix.data_mut().as_flattened_mut());
+            values.for_each(|g| *g *= scale);
+        }
         Ok(sum)
     }
 
-    fn recycle(&mut self, gradients: Gradients) {
+    fn recycle(&mut self, mut gradients: Gradients) {
+        gradients.weights.truncate(self.network.connections().len());
         self.buffers.give(gradients);
     }
 
@@ -194,6 +233,8 @@ impl Engine for Software {
     }
 
     fn clip(&self, shadow: &mut [Matrix]) {
-        self.range.clip(shadow);
+        let (weights, constants) = shadow.split_at_mut(self.network.connections().len());
+        self.range.clip(weights);
+        time_constants::clip(constants);
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     matrix::Matrix,
     network::{Below, Connection, Network},
+    train::time_constants::Decays,
 };
 
 /// Matrices in the order of a network's connections.
@@ -12,6 +13,8 @@ pub struct PreparedWeights {
     pub forward: Vec<Matrix>,
     /// `[post][pre]`, of connections that spikes of a layer feed.
     pub transposed: Vec<Option<Matrix>>,
+    /// Decays of each layer's neurons, where they are learned; otherwise the recursion's own hold.
+    pub decays: Vec<Decays>,
 }
 
 impl PreparedWeights {
@@ -24,6 +27,13 @@ impl PreparedWeights {
         Self {
             transposed: forward.iter().zip(&connections).map(transpose).collect(),
             forward,
+            decays: Vec::new(),
         }
+    }
+
+    /// With decays of their own for every neuron.
+    pub fn with_decays(mut self, decays: Vec<Decays>) -> Self {
+        self.decays = decays;
+        self
     }
 }

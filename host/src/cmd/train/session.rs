@@ -87,7 +87,6 @@ impl Session {
             rows: run.read_comparison()?,
             ..Earlier::default()
         };
-        let settings = lab.experiment.train_settings();
         for method in run.methods() {
             let path = run.checkpoint(method);
             let checkpoint = checkpoint::load(&path)?;
@@ -99,7 +98,7 @@ impl Session {
                     path.display()
                 );
             }
-            let learner = checkpoint.learner(&lab.network, settings.optimiser);
+            let learner = lab.learner(checkpoint);
             let learner = learner.with_context(|| format!("{} does not fit the network", path.display()))?;
             earlier.learners.insert(method, learner);
         }

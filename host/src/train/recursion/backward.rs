@@ -1,6 +1,10 @@
 //! Backward in time: exact reverse mode of the recursion, with a surrogate for Θ′.
 
-use super::{LayerRecursion, LayerTrace, Recursion, Reset, SpikeRegulariser, SpikeTrain, Workspace, ZERO, unless};
+use super::{
+    LayerRecursion, LayerTrace, Recursion, Reset, SpikeRegulariser, SpikeTrain, Workspace, ZERO,
+    decay::{DecayOf, Shared},
+    unless,
+};
 use crate::{
     blocks::{Block, Blocks, LANES, blocks},
     isa::{Isa, Kernel},
@@ -10,6 +14,7 @@ use crate::{
         gradient::Gradients,
         kernels::{add_products, add_row, count_and_regularise},
         surrogate::{Derivative, with_derivative},
+        time_constants::DecayGradient,
         weights::PreparedWeights,
     },
 };
@@ -62,17 +67,12 @@ pub(super) fn run(
             },
             gradient: &mut gradient[0],
             recurrent_gradient: rest.first_mut().filter(|_| recurrent.is_some()),
+            by_decays: sum.decays.get_mut(index),
             adjoint: &mut here,
         };
-        if !layer.spiking {
-            isa.run(Readout(pass));
-        } else {
-            let holds = matches!(layer.reset, Reset::Hold { .. });
-            with_derivative!(layer.surrogate, |derivative| if holds {
-                isa.run(Holding(pass, derivative));
-            } else {
-                isa.run(Subtracting(pass, derivative));
-            });
+        match weights.decays.get(index) {
+            None => pass.dispatch(isa, Shared::of(layer)),
+            Some(decays) => pass.dispatch(isa, decays),
         }
         std::mem::swap(&mut here, &mut above);
     }
@@ -96,44 +96,74 @@ struct LayerPass<'a> {
     reset: f32,
     gradient: &'a mut Matrix,
     recurrent_gradient: Option<&'a mut Matrix>,
+    /// Takes ∂L/∂α and ∂L/∂β, where they are learned.
+    by_decays: Option<&'a mut DecayGradient>,
     /// Takes δI[n+1], `[step][block]`.
     adjoint: &'a mut Blocks,
 }
 
 /// A layer that does not spike.
-struct Readout<'a>(LayerPass<'a>);
+struct Readout<'a, C>(LayerPass<'a>, C);
 
 /// A layer whose resets are subtractions.
-struct Subtracting<'a, D>(LayerPass<'a>, D);
+struct Subtracting<'a, C, D>(LayerPass<'a>, C, D);
 
 /// A layer whose resets hold the membrane.
-struct Holding<'a, D>(LayerPass<'a>, D);
+struct Holding<'a, C, D>(LayerPass<'a>, C, D);
 
-impl Kernel for Readout<'_> {
+impl<C: DecayOf> Kernel for Readout<'_, C> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.0.readout();
+        self.0.readout(self.1);
     }
 }
 
-impl<D: Derivative> Kernel for Subtracting<'_, D> {
+impl<C: DecayOf, D: Derivative> Kernel for Subtracting<'_, C, D> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.0.spiking::<D, false>(self.1);
+        self.0.spiking::<C, D, false>(self.1, self.2);
     }
 }
 
-impl<D: Derivative> Kernel for Holding<'_, D> {
+impl<C: DecayOf, D: Derivative> Kernel for Holding<'_, C, D> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.0.spiking::<D, true>(self.1);
+        self.0.spiking::<C, D, true>(self.1, self.2);
     }
 }
 
 impl LayerPass<'_> {
+    fn dispatch<C: DecayOf>(self, isa: Isa, decays: C) {
+        let layer = self.layer;
+        if !layer.spiking {
+            isa.run(Readout(self, decays));
+            return;
+        }
+        let holds = matches!(layer.reset, Reset::Hold { .. });
+        with_derivative!(layer.surrogate, |derivative| if holds {
+            isa.run(Holding(self, decays, derivative));
+        } else {
+            isa.run(Subtracting(self, decays, derivative));
+        });
+    }
+
+    /// Adds a block's ∂L/∂α = δI[n+1] I[n] and ∂L/∂β = δU[n+1] U[n], where U[n] is the membrane that
+    /// decays: after its reset, and 0 where it is held.
+    #[inline(always)]
+    fn decay_gradient(&mut self, step: usize, block: usize, di: &Block, du: &Block, from: &Block) {
+        let wide = blocks(self.size);
+        let currents = &self.trace.currents[step * wide + block];
+        if let Some(by_decays) = self.by_decays.as_deref_mut() {
+            for lane in 0..LANES {
+                by_decays.alpha[block][lane] += di[lane] * currents[lane];
+                by_decays.beta[block][lane] += du[lane] * from[lane];
+            }
+        }
+    }
+
     /// Adds ∂L/∂W of a step's events, and keeps δI[n+1] for the layer below.
     #[inline(always)]
     fn collect(&mut self, step: usize, current: &[Block]) {
@@ -150,7 +180,7 @@ impl LayerPass<'_> {
     }
 
     #[inline(always)]
-    fn readout(mut self) {
+    fn readout<C: DecayOf>(mut self, decays: C) {
         let (steps, wide) = (self.steps, blocks(self.size));
         // Adjoints of I[n+1] and U[n+1]; after the last step nothing follows.
         let (mut current, mut membrane) = (Blocks::zeros(wide), Blocks::zeros(wide));
@@ -161,9 +191,14 @@ impl LayerPass<'_> {
             for block in 0..wide {
                 let external = output.map_or(ZERO, |output| output[block]);
                 let (next, mut du, mut di) = (membrane[block], ZERO, current[block]);
+                if C::LEARNED {
+                    let from = self.trace.membranes[step * wide + block];
+                    self.decay_gradient(step, block, &di, &next, &from);
+                }
+                let (alpha, beta) = decays.at(block);
                 for lane in 0..LANES {
-                    du[lane] = self.layer.beta * next[lane] + external[lane];
-                    di[lane] = self.layer.alpha * di[lane] + next[lane];
+                    du[lane] = beta[lane] * next[lane] + external[lane];
+                    di[lane] = alpha[lane] * di[lane] + next[lane];
                 }
                 (membrane[block], current[block]) = (du, di);
             }
@@ -171,7 +206,7 @@ impl LayerPass<'_> {
     }
 
     #[inline(always)]
-    fn spiking<D: Derivative, const HOLD: bool>(mut self, derivative: D) {
+    fn spiking<C: DecayOf, D: Derivative, const HOLD: bool>(mut self, decays: C, derivative: D) {
         let (steps, wide) = (self.steps, blocks(self.size));
         let (mut current, mut membrane) = (Blocks::zeros(wide), Blocks::zeros(wide));
         // ∂L/∂S of one step.
@@ -196,6 +231,14 @@ impl LayerPass<'_> {
             for block in 0..wide {
                 let (slope, external) = (slopes[block], output.map_or(ZERO, |output| output[block]));
                 let (next, u, mut du, mut di) = (membrane[block], membranes[block], ZERO, current[block]);
+                if C::LEARNED {
+                    let from = match layer.reset {
+                        Reset::Hold { level, .. } => decaying(&u, layer.threshold, level, held[block]),
+                        Reset::Subtract => u,
+                    };
+                    self.decay_gradient(step, block, &di, &next, &from);
+                }
+                let (alpha, beta) = decays.at(block);
                 for lane in 0..LANES {
                     let by_spike = slope[lane] + external[lane] - self.reset * next[lane];
                     let h = derivative.at(u[lane] - layer.threshold);
@@ -203,15 +246,26 @@ impl LayerPass<'_> {
                         // What is held depends on nothing, and what follows a spike not on U before it.
                         let free = unless(held[block], lane) * next[lane];
                         let kept = if u[lane] > layer.threshold { 0.0 } else { free };
-                        du[lane] = layer.beta * kept + h * by_spike;
-                        di[lane] = layer.alpha * di[lane] + free;
+                        du[lane] = beta[lane] * kept + h * by_spike;
+                        di[lane] = alpha[lane] * di[lane] + free;
                     } else {
-                        du[lane] = layer.beta * next[lane] + h * by_spike;
-                        di[lane] = layer.alpha * di[lane] + next[lane];
+                        du[lane] = beta[lane] * next[lane] + h * by_spike;
+                        di[lane] = alpha[lane] * di[lane] + next[lane];
                     }
                 }
                 (membrane[block], current[block]) = (du, di);
             }
         }
     }
+}
+
+/// The membrane that decays where a reset holds it: from the level after a spike; nothing while held.
+#[inline(always)]
+fn decaying(u: &Block, threshold: f32, level: f32, held: u16) -> Block {
+    let mut from = *u;
+    for lane in 0..LANES {
+        let free = if u[lane] > threshold { level } else { u[lane] };
+        from[lane] = unless(held, lane) * free;
+    }
+    from
 }

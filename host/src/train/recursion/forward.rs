@@ -1,6 +1,9 @@
 //! Forward in time.
 
-use super::{LayerRecursion, LayerTrace, Recursion, Reset, SpikeTrain, Workspace};
+use super::{
+    LayerRecursion, LayerTrace, Recursion, Reset, SpikeTrain, Workspace,
+    decay::{DecayOf, Shared},
+};
 use crate::{
     blocks::{Block, Blocks, LANES, blocks},
     isa::{Isa, Kernel},
@@ -30,10 +33,13 @@ pub(super) fn run(
             recurrent: recurrent.map(|index| &weights.forward[index]),
             trace: &mut rest[0],
         };
-        if layer.spiking && matches!(layer.reset, Reset::Hold { .. }) {
-            isa.run(Holding(pass));
-        } else {
-            isa.run(Subtracting(pass));
+        let holds = layer.spiking && matches!(layer.reset, Reset::Hold { .. });
+        let shared = Shared::of(layer);
+        match (holds, weights.decays.get(index)) {
+            (true, None) => isa.run(Holding(pass, shared)),
+            (true, Some(decays)) => isa.run(Holding(pass, decays)),
+            (false, None) => isa.run(Subtracting(pass, shared)),
+            (false, Some(decays)) => isa.run(Subtracting(pass, decays)),
         }
     }
 }
@@ -49,30 +55,30 @@ struct LayerPass<'a> {
 }
 
 /// A layer whose resets are subtractions, or that does not spike.
-struct Subtracting<'a>(LayerPass<'a>);
+struct Subtracting<'a, C>(LayerPass<'a>, C);
 
 /// A layer whose resets hold the membrane.
-struct Holding<'a>(LayerPass<'a>);
+struct Holding<'a, C>(LayerPass<'a>, C);
 
-impl Kernel for Subtracting<'_> {
+impl<C: DecayOf> Kernel for Subtracting<'_, C> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.0.run::<false>();
+        self.0.run::<C, false>(self.1);
     }
 }
 
-impl Kernel for Holding<'_> {
+impl<C: DecayOf> Kernel for Holding<'_, C> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.0.run::<true>();
+        self.0.run::<C, true>(self.1);
     }
 }
 
 impl LayerPass<'_> {
     #[inline(always)]
-    fn run<const HOLD: bool>(self) {
+    fn run<C: DecayOf, const HOLD: bool>(self, decays: C) {
         let Self {
             layer,
             steps,
@@ -85,13 +91,13 @@ impl LayerPass<'_> {
         let wide = blocks(size);
         trace.membranes.resize(steps * wide);
         trace.held.clear();
+        trace.currents.resize(if C::LEARNED { steps * wide } else { 0 });
         trace.spikes.offsets.clear();
         trace.spikes.units.clear();
         let (level, hold) = match layer.reset {
             Reset::Hold { level, steps } => (level, steps as f32),
             Reset::Subtract => (0.0, 0.0),
         };
-        let LayerRecursion { alpha, beta, .. } = *layer;
         let theta = layer.threshold;
         let (mut current, mut membrane) = (Blocks::zeros(wide), Blocks::zeros(wide));
         // Steps for which a neuron is still held.
@@ -105,6 +111,10 @@ impl LayerPass<'_> {
             for block in 0..wide {
                 let (mut u, mut i) = (membrane[block], current[block]);
                 out[block] = u;
+                if C::LEARNED {
+                    trace.currents[step * wide + block] = i;
+                }
+                let (alpha, beta) = decays.at(block);
                 if HOLD {
                     let wait = waiting[block];
                     let (mut left, mut next) = ([0.0; LANES], [0.0; LANES]);
@@ -114,7 +124,7 @@ impl LayerPass<'_> {
                     }
                     for lane in 0..LANES {
                         let from = if u[lane] > threshold { level } else { u[lane] };
-                        let free = beta * from + i[lane];
+                        let free = beta[lane] * from + i[lane];
                         next[lane] = if left[lane] > 0.0 { level } else { free };
                     }
                     (waiting[block], u) = (left, next);
@@ -123,12 +133,12 @@ impl LayerPass<'_> {
                     let mut next = [0.0; LANES];
                     for lane in 0..LANES {
                         let reset = if u[lane] > threshold { theta } else { 0.0 };
-                        next[lane] = beta * u[lane] + i[lane] - reset;
+                        next[lane] = beta[lane] * u[lane] + i[lane] - reset;
                     }
                     u = next;
                 }
                 for lane in 0..LANES {
-                    i[lane] *= alpha;
+                    i[lane] *= alpha[lane];
                 }
                 let mut fired = above(&out[block], threshold);
                 (membrane[block], current[block]) = (u, i);

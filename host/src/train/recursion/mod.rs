@@ -12,6 +12,7 @@
 //! backward. One sample is treated at a time, so that its state stays in cache.
 
 mod backward;
+mod decay;
 mod forward;
 
 use spikeloop_chip::event::InputEvent;
@@ -88,6 +89,8 @@ pub struct LayerTrace {
     pub membranes: Blocks,
     /// Spikes.
     pub spikes: SpikeTrain,
+    /// I, `[step][block]`; empty where time constants are not learned.
+    currents: Blocks,
     /// Neurons whose next U is held by a reset, a bit a lane, `[step][block]`; empty where a reset
     /// is a subtraction.
     held: Vec<u16>,
