@@ -1,6 +1,7 @@
 //! Training paths beside the default one: they run, they learn, and what they compute is right.
 
-mod common;
+#[path = "common/lab.rs"]
+mod experiments;
 
 use proptest::prelude::*;
 use spikeloop::{
@@ -24,7 +25,7 @@ use spikeloop::{
     },
 };
 
-use common::{lab, run};
+use experiments::{lab, run};
 
 /// Every switch of training, for a few epochs, where chance is 36 %: the least that the ideal network
 /// and the loop must reach, %.

@@ -217,6 +217,9 @@ impl Experiment {
         demand("training.ideal_dt_us", dt, dt <= window, message)?;
         let message = "cuts data.window_us into more than a million time steps; make it longer";
         demand("training.ideal_dt_us", dt, window / dt <= MOST_STEPS, message)?;
+        let jitter = self.augment.jitter_us;
+        let message = "must be at most data.window_us";
+        demand("augment.jitter_us", jitter, jitter <= window, message)?;
         let interval = training.van_rossum_interval_us;
         let message = "must not be shorter than training.ideal_dt_us";
         demand("training.van_rossum_interval_us", interval, interval >= dt, message)
