@@ -1,0 +1,77 @@
+//! What is asked of every reader, whatever bytes it is given: an answer, never a panic; and what it
+//! accepts can be used. Fuzzing and the replay of its corpus call these.
+
+use std::path::Path;
+
+use spikeloop::{
+    checkpoint::Checkpoint,
+    data::idx,
+    experiment::Experiment,
+    network::{Layer, Network, Nominal},
+    train::{optimiser::OptimiserSettings, time_constants::TimeConstants},
+};
+use spikeloop_chip::{
+    instance::{Condition, Instance},
+    spec::ChipSpec,
+};
+
+/// A reader.
+pub type Reader = fn(&[u8]);
+
+/// All, by the names of their corpora.
+#[allow(dead_code, reason = "a fuzz target takes one of them")]
+pub const ALL: [(&str, Reader); 4] = [
+    ("idx", idx_file),
+    ("checkpoint", checkpoint),
+    ("experiment", experiment),
+    ("chip", chip),
+];
+
+/// The first byte is the number of dimensions that is asked for, the rest the file.
+pub fn idx_file(bytes: &[u8]) {
+    let Some((&dimensions, file)) = bytes.split_first() else { return };
+    if let Ok(array) = idx::read(file, Path::new("file"), dimensions % 5) {
+        assert_eq!(array.sizes.len(), usize::from(dimensions % 5));
+        assert_eq!(array.sizes.iter().product::<usize>(), array.data.len());
+    }
+}
+
+/// A checkpoint, and whether it fits a network.
+pub fn checkpoint(bytes: &[u8]) {
+    let Ok(checkpoint) = Checkpoint::from_bytes(bytes) else { return };
+    let layer = |size, recurrent, spiking| Layer { size, recurrent, spiking };
+    let network = Network {
+        inputs: 3,
+        layers: vec![layer(4, true, true), layer(2, false, false)],
+        nominal: Nominal::default(),
+    };
+    let all = checkpoint.weights.iter().chain(&checkpoint.first).chain(&checkpoint.second);
+    assert!(all.flat_map(|matrix| matrix.iter()).all(f32::is_finite));
+    if let Ok(learner) = checkpoint.learner(&network, TimeConstants::Fixed, OptimiserSettings::default()) {
+        assert_eq!(learner.chosen().len(), 3);
+    }
+}
+
+/// An experiment file; after a line `---`, a line is an assignment of `--set`.
+pub fn experiment(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (file, assignments) = text.split_once("\n---\n").unwrap_or((text, ""));
+    let assignments: Vec<String> = assignments.lines().map(str::to_owned).collect();
+    let Ok(experiment) = Experiment::from_toml("file", file, &assignments) else { return };
+    // What a run writes down is what it read.
+    let written = experiment.to_toml().expect("an experiment can be written");
+    let again = Experiment::from_toml("again", &written, &[]).expect("what was written can be read");
+    assert_eq!(again, experiment);
+}
+
+/// A chip file, and one chip made after it.
+pub fn chip(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(spec) = ChipSpec::from_toml(text) else { return };
+    // Larger ones take long.
+    if spec.circuits() <= 64 {
+        for condition in [Condition::Uncalibrated, Condition::Calibrated] {
+            let _ = Instance::fabricate(&spec, 1, condition);
+        }
+    }
+}
