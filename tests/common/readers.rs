@@ -29,7 +29,9 @@ pub const ALL: [(&str, Reader); 4] = [
 
 /// The first byte is the number of dimensions that is asked for, the rest the file.
 pub fn idx_file(bytes: &[u8]) {
-    let Some((&dimensions, file)) = bytes.split_first() else { return };
+    let Some((&dimensions, file)) = bytes.split_first() else {
+        return;
+    };
     if let Ok(array) = idx::read(file, Path::new("file"), dimensions % 5) {
         assert_eq!(array.sizes.len(), usize::from(dimensions % 5));
         assert_eq!(array.sizes.iter().product::<usize>(), array.data.len());
@@ -38,14 +40,24 @@ pub fn idx_file(bytes: &[u8]) {
 
 /// A checkpoint, and whether it fits a network.
 pub fn checkpoint(bytes: &[u8]) {
-    let Ok(checkpoint) = Checkpoint::from_bytes(bytes) else { return };
-    let layer = |size, recurrent, spiking| Layer { size, recurrent, spiking };
+    let Ok(checkpoint) = Checkpoint::from_bytes(bytes) else {
+        return;
+    };
+    let layer = |size, recurrent, spiking| Layer {
+        size,
+        recurrent,
+        spiking,
+    };
     let network = Network {
-        inputs: 3,
-        layers: vec![layer(4, true, true), layer(2, false, false)],
+        inputs: 5,
+        layers: vec![layer(4, true, true), layer(3, false, false)],
         nominal: Nominal::default(),
     };
-    let all = checkpoint.weights.iter().chain(&checkpoint.first).chain(&checkpoint.second);
+    let all = checkpoint
+        .weights
+        .iter()
+        .chain(&checkpoint.first)
+        .chain(&checkpoint.second);
     assert!(all.flat_map(|matrix| matrix.iter()).all(f32::is_finite));
     if let Ok(learner) = checkpoint.learner(&network, TimeConstants::Fixed, OptimiserSettings::default()) {
         assert_eq!(learner.chosen().len(), 3);
@@ -57,7 +69,9 @@ pub fn experiment(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (file, assignments) = text.split_once("\n---\n").unwrap_or((text, ""));
     let assignments: Vec<String> = assignments.lines().map(str::to_owned).collect();
-    let Ok(experiment) = Experiment::from_toml("file", file, &assignments) else { return };
+    let Ok(experiment) = Experiment::from_toml("file", file, &assignments) else {
+        return;
+    };
     // What a run writes down is what it read.
     let written = experiment.to_toml().expect("an experiment can be written");
     let again = Experiment::from_toml("again", &written, &[]).expect("what was written can be read");
