@@ -375,6 +375,6 @@ fn a_download_with_the_wrong_digest_is_not_kept() {
         message.contains("not the published file") && message.contains("SHA-256"),
         "{message}"
     );
-    let kept = fs::read_dir(scratch.path().join("sets/mnist16")).map_or(0, Iterator::count);
+    let kept = fs::read_dir(scratch.path().join("sets/mnist")).map_or(0, Iterator::count);
     assert_eq!(kept, 0, "nothing is kept");
 }

@@ -23,6 +23,8 @@ use spikeloop_chip::random::Purpose;
 const INPUTS: usize = 5;
 const OUTPUTS: usize = 3;
 const BINS: usize = 10;
+/// Refractory time in bins.
+const HOLD_BINS: f64 = 1.3;
 
 /// A recording that might have been, and what is wanted of the output.
 struct Case {
@@ -99,12 +101,15 @@ impl Case {
         let mut workspace = InjectedWorkspace::default();
         workspace.sample.inputs = spikes(&mut draw, INPUTS, 0.3);
         let fired = spikes(&mut draw, hidden, 0.2);
+        let mut layer = GridLayer {
+            membranes: random(&mut draw, BINS, hidden),
+            spikes: fired.clone(),
+            fired,
+            ..GridLayer::default()
+        };
+        layer.hold(BINS, blocks(hidden), HOLD_BINS);
         workspace.sample.layers = vec![
-            GridLayer {
-                membranes: random(&mut draw, BINS, hidden),
-                spikes: fired.clone(),
-                fired,
-            },
+            layer,
             GridLayer {
                 membranes: Blocks::zeros(BINS * blocks(OUTPUTS)),
                 ..GridLayer::default()
@@ -155,7 +160,8 @@ impl Case {
                 index if Some(index) == recurrent => fired.at(bin),
                 _ => &[],
             };
-            self.propagate(0, &mut u, &mut i, events, weight);
+            let free = self.free(bin);
+            self.propagate(0, &free, &mut u, &mut i, events, weight);
             // What a spike that might have been does to U and I by the end of its bin.
             let exact = &self.model.layers[0];
             let spike: Vec<f64> = (0..hidden)
@@ -165,12 +171,19 @@ impl Case {
                 })
                 .collect();
             for n in 0..hidden {
+                // After a spike U is what the reset made it, whatever it was before.
+                let reset = fired.at(bin).iter().any(|spike| usize::from(spike.0) == n);
+                if reset {
+                    u[n] = 0.0;
+                }
                 u[n] -= jump * spike[n];
                 if let Some(index) = recurrent {
                     let arrived: f64 = (0..hidden)
                         .map(|j| f64::from(self.weights[index].get(j, n)) * spike[j])
                         .sum();
-                    u[n] += arrived * value(&exact.mean_potential, wide, 0, n);
+                    if !reset {
+                        u[n] += arrived * value(&exact.mean_potential, wide, 0, n);
+                    }
                     i[n] += arrived * value(&exact.mean_charge, wide, 0, n);
                 }
                 slope += spike[n] * (0.03 * count(n) - 0.02);
@@ -180,7 +193,7 @@ impl Case {
             } else {
                 &[]
             };
-            self.propagate(1, &mut out_u, &mut out_i, events, weight);
+            self.propagate(1, &[1.0; OUTPUTS], &mut out_u, &mut out_i, events, weight);
             let exact = &self.model.layers[1];
             for n in 0..OUTPUTS {
                 let arrived: f64 = (0..hidden)
@@ -194,11 +207,36 @@ impl Case {
         slope
     }
 
-    /// One bin of a layer: decay, then the events that the varied weight carries.
-    fn propagate(&self, layer: usize, u: &mut [f64], i: &mut [f64], events: &[(u16, u8)], weight: Weight) {
+    /// Part of a bin for which no reset holds each hidden neuron, from the spikes before it.
+    fn free(&self, bin: usize) -> Vec<f64> {
+        let fired = &self.workspace.sample.layers[0].fired;
+        let mut free = vec![1.0_f64; self.hidden()];
+        for before in 0..bin {
+            for &(unit, slot) in fired.at(before) {
+                let ends = before as f64 + 1.0 - (f64::from(slot) + 0.5) / SLOTS as f64 + HOLD_BINS;
+                let left = (bin as f64 + 1.0 - ends).clamp(0.0, 1.0);
+                let free = &mut free[usize::from(unit)];
+                *free = free.min(left);
+            }
+        }
+        free
+    }
+
+    /// One bin of a layer: decay, then the events that the varied weight carries. What is held for a
+    /// part of the bin forgets its U, and takes up current for the rest.
+    fn propagate(
+        &self,
+        layer: usize,
+        free: &[f64],
+        u: &mut [f64],
+        i: &mut [f64],
+        events: &[(u16, u8)],
+        weight: Weight,
+    ) {
         let (exact, wide) = (&self.model.layers[layer], blocks(u.len()));
         for n in 0..u.len() {
-            u[n] = value(&exact.beta, wide, 0, n) * u[n] + value(&exact.kappa, wide, 0, n) * i[n];
+            let kept = if free[n] < 1.0 { 0.0 } else { u[n] };
+            u[n] = value(&exact.beta, wide, 0, n) * kept + free[n] * value(&exact.kappa, wide, 0, n) * i[n];
             i[n] *= value(&exact.alpha, wide, 0, n);
         }
         for &(unit, slot) in events {

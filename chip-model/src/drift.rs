@@ -37,8 +37,8 @@ pub enum EnvironmentError {
     Temperature(f64),
 }
 
-/// A century.
-const MAX_AGE_HOURS: f64 = 876_600.0;
+/// Oldest chip that can be asked about: a century.
+pub const MAX_AGE_HOURS: f64 = 876_600.0;
 const MAX_TEMPERATURE_C: f64 = 1000.0;
 
 impl Environment {

@@ -160,6 +160,11 @@ pub fn compare(
         seeds: &lab.seeds,
         stop,
     };
+    let open = |method: &&Method| !rows.iter().any(|row| row.method == **method);
+    if methods.iter().filter(open).any(|method| method.runs_on_a_chip()) {
+        // A chip that refuses should do so now, not after hours of training something else.
+        lab.chip()?;
+    }
     for method in Method::ALL {
         let finished = rows.iter().any(|row| row.method == method);
         let wanted = methods.contains(&method) && !finished;

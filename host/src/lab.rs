@@ -134,7 +134,11 @@ pub fn chip_digest(spec: &ChipSpec) -> String {
 /// [`DataError`] names what is missing or wrong.
 pub fn load_data(experiment: &Experiment, dir: &Path) -> Result<DataSplits, DataError> {
     let section = &experiment.data;
-    let limit = |data: SpikeDataset, n: usize| if n == 0 { data } else { data.take(n) };
+    let limit = |data: SpikeDataset, key: &'static str, asked: usize| match (asked, data.len()) {
+        (0, _) => Ok(data),
+        (_, available) if asked > available => Err(DataError::TooFewSamples { key, asked, available }),
+        _ => Ok(data.take(asked)),
+    };
     match section.set {
         DataName::YinYang => {
             let encoding = yin_yang::YinYangEncoding {
@@ -148,7 +152,7 @@ pub fn load_data(experiment: &Experiment, dir: &Path) -> Result<DataSplits, Data
                 let samples = yin_yang::generate(section.test_samples, YIN_YANG_EXTRA_SEED);
                 splits.test = encoding.encode("yin-yang test (generated)", &samples, section.window_us())?;
             }
-            splits.train = limit(splits.train, section.train_samples);
+            splits.train = limit(splits.train, "data.train_samples", section.train_samples)?;
             if section.validation_samples > 0 {
                 return Err(DataError::HasValidation { set: "yin-yang" });
             }
@@ -161,7 +165,8 @@ pub fn load_data(experiment: &Experiment, dir: &Path) -> Result<DataSplits, Data
                 window_us: section.window_us(),
             };
             let (train, test) = mnist16::load(dir)?;
-            let mut samples = limit(train.encode("mnist16 train", &code)?, section.train_samples);
+            let samples = train.encode("mnist16 train", &code)?;
+            let mut samples = limit(samples, "data.train_samples", section.train_samples)?;
             let held = section.validation_samples;
             if held >= samples.len() {
                 return Err(DataError::ValidationTooLarge {
@@ -175,7 +180,11 @@ pub fn load_data(experiment: &Experiment, dir: &Path) -> Result<DataSplits, Data
                 train: samples,
                 images: turned.then_some(EncodedImages { images: train, code }),
                 validation,
-                test: limit(test.encode("mnist16 test", &code)?, section.test_samples),
+                test: limit(
+                    test.encode("mnist16 test", &code)?,
+                    "data.test_samples",
+                    section.test_samples,
+                )?,
             })
         }
     }

@@ -76,6 +76,14 @@ impl Matrix {
         &mut self.data
     }
 
+    /// Whether no value is infinite or NaN.
+    pub fn is_finite(&self) -> bool {
+        // A maximum over bits, because it has no early end that would keep the loop from vectors.
+        let magnitude = |value: &f32| value.to_bits() & 0x7fff_ffff;
+        let largest = self.data.as_flattened().iter().map(magnitude).fold(0, u32::max);
+        largest < f32::INFINITY.to_bits()
+    }
+
     /// `[post][pre]`
     pub fn transposed(&self) -> Self {
         let [pre, post] = self.shape;

@@ -9,6 +9,7 @@
 //! | `checkpoint-METHOD.safetensors` | weights and optimiser, see [`crate::checkpoint`] |
 //! | `predictions-METHOD.csv` | class of each test sample, and what was predicted |
 //! | `comparison.json`, `comparison.md` | one row for each finished method |
+//! | `.lock` | nothing: whoever trains holds a lock on it |
 //! | `tensorboard/METHOD/` | the metrics again, as TensorBoard events |
 //!
 //! Two runs of the same experiment have the same files byte for byte, but for wall times (in
@@ -16,9 +17,12 @@
 //! `run.json`.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
@@ -42,6 +46,7 @@ const CHIP: &str = "chip.toml";
 const RUN: &str = "run.json";
 const METRICS: &str = "metrics.jsonl";
 const COMPARISON: &str = "comparison.json";
+const LOCK: &str = ".lock";
 const SUMMARY: &str = "comparison.md";
 
 /// Why a run directory cannot be used.
@@ -78,6 +83,12 @@ pub enum RunDirError {
         path: PathBuf,
         /// One of its entries.
         found: String,
+    },
+    /// Another program trains there.
+    #[error("{} is in use by another training that still runs; wait for it to end, or give another --out", .path.display())]
+    Busy {
+        /// Directory.
+        path: PathBuf,
     },
     /// A file cannot be written.
     #[error("cannot write {}; check the permissions and the space left, or choose another --out", .path.display())]
@@ -141,7 +152,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let write = || {
         let mut file = fs::File::create(&temporary)?;
         file.write_all(bytes)?;
-        // After a power cut too.
+        // After a power cut it is the old file or the new one, never half of one.
         file.sync_all()?;
         fs::rename(&temporary, path)
     };
@@ -149,6 +160,10 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         // What went wrong is reported; a left-over is only untidy.
         let _ = fs::remove_file(&temporary);
     })
+}
+
+fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::OpenOptions::new().append(true).open(path)?.write_all(bytes)
 }
 
 /// Bytes in hexadecimal.
@@ -242,6 +257,10 @@ pub struct RunDir {
     path: PathBuf,
     /// Lines of `metrics.jsonl` so far.
     metrics: Vec<MetricsLine>,
+    /// When the TensorBoard events that this program writes were begun, s since 1970.
+    events_began_s: BTreeMap<Method, f64>,
+    /// Held by whoever trains, until all its copies are gone.
+    lock: Option<Arc<fs::File>>,
 }
 
 /// A line of `metrics.jsonl`.
@@ -271,17 +290,23 @@ impl RunDir {
         if path.join(RUN).exists() {
             return Err(RunDirError::HoldsARun { path: path.into() });
         }
-        if let Some(entry) = fs::read_dir(path).map_err(failed)?.next() {
+        for entry in fs::read_dir(path).map_err(failed)? {
             let found = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-            return Err(RunDirError::NotEmpty {
-                path: path.into(),
-                found,
-            });
+            // A training that ended before it was described leaves no more than its lock.
+            if found != LOCK {
+                return Err(RunDirError::NotEmpty {
+                    path: path.into(),
+                    found,
+                });
+            }
         }
         let run = Self {
             path: path.into(),
             metrics: Vec::new(),
+            events_began_s: BTreeMap::new(),
+            lock: None,
         };
+        let run = run.to_train()?;
         run.write("probe", b"")?;
         fs::remove_file(run.path.join("probe")).map_err(failed)?;
         Ok(run)
@@ -333,7 +358,25 @@ impl RunDir {
         Ok(Self {
             path: path.into(),
             metrics: Vec::new(),
+            events_began_s: BTreeMap::new(),
+            lock: None,
         })
+    }
+
+    /// Keeps other trainings out for as long as this one, or a copy of it, lives.
+    ///
+    /// # Errors
+    /// [`RunDirError::Busy`], [`RunDirError::Write`].
+    pub fn to_train(mut self) -> Result<Self, RunDirError> {
+        let path = self.path.join(LOCK);
+        let file = fs::File::create(&path).map_err(|source| RunDirError::Write { path, source })?;
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => return Err(RunDirError::Busy { path: self.path }),
+            // Where files cannot be locked, nobody is kept out.
+            Err(fs::TryLockError::Error(_)) | Ok(()) => {}
+        }
+        self.lock = Some(Arc::new(file));
+        Ok(self)
     }
 
     /// Where it is.
@@ -407,16 +450,34 @@ impl RunDir {
         own.map(|line| &line.metrics)
     }
 
-    /// Writes the TensorBoard events of a method.
+    /// Adds a method's last epoch to its TensorBoard events. The first time, all its epochs are
+    /// written; afterwards the file grows in place, since TensorBoard follows an open file, and reads
+    /// up to a record that is not whole yet.
     ///
     /// # Errors
     /// [`RunDirError::Write`].
-    pub fn write_tensorboard(&self, method: Method) -> Result<(), RunDirError> {
+    pub fn write_tensorboard(&mut self, method: Method) -> Result<(), RunDirError> {
         let dir = self.path.join("tensorboard").join(method.name());
         let path = dir.join("events.out.tfevents.spikeloop");
-        let written = fs::create_dir_all(&dir)
-            .and_then(|()| write_atomically(&path, &tensorboard::events(self.metrics_of(method))));
-        written.map_err(|source| RunDirError::Write { path, source })
+        let epochs: Vec<&EpochMetrics> = self.metrics_of(method).collect();
+        let written = match self.events_began_s.get(&method) {
+            Some(&began_s) => append(&path, &tensorboard::last_event(began_s, &epochs)).map(|()| began_s),
+            None => {
+                // A run that is gone on with keeps its beginning.
+                let earlier = fs::read(&path).ok().and_then(|file| tensorboard::began_s(&file));
+                let began_s = earlier.unwrap_or_else(|| {
+                    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                    let trained: f64 = epochs.iter().map(|metrics| metrics.seconds).sum();
+                    now.map_or(0.0, |now| now.as_secs_f64() - trained)
+                });
+                fs::create_dir_all(&dir)
+                    .and_then(|()| write_atomically(&path, &tensorboard::events(began_s, &epochs)))
+                    .map(|()| began_s)
+            }
+        };
+        let began_s = written.map_err(|source| RunDirError::Write { path, source })?;
+        self.events_began_s.insert(method, began_s);
+        Ok(())
     }
 
     /// Writes what was predicted for each sample of a data set.
@@ -448,8 +509,9 @@ impl RunDir {
     /// # Errors
     /// [`RunDirError::Write`].
     pub fn write_comparison(&self, rows: &[Row], summary: &str) -> Result<(), RunDirError> {
-        self.write(COMPARISON, comparison_json(rows).as_bytes())?;
-        self.write(SUMMARY, summary.as_bytes())
+        // The rows come last: they say which methods are finished, so nothing is written after them.
+        self.write(SUMMARY, summary.as_bytes())?;
+        self.write(COMPARISON, comparison_json(rows).as_bytes())
     }
 
     /// Where the checkpoint of a method is.
@@ -541,12 +603,16 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("a/b");
         let run = RunDir::create(&path).unwrap();
-        assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "the probe is gone");
-        assert!(RunDir::create(&path).is_ok(), "an empty one is fine");
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1, "the probe is gone");
+        assert!(matches!(RunDir::create(&path), Err(RunDirError::Busy { .. })));
+        drop(run);
+        let run = RunDir::create(&path).expect("an empty one is fine");
         run.write("notes.txt", b"x").unwrap();
         let message = RunDir::create(&path).unwrap_err().to_string();
         assert!(message.contains("notes.txt") && message.contains("--out"), "{message}");
         run.write(RUN, b"{}").unwrap();
+        let again = RunDir::open(&path).unwrap();
+        assert!(matches!(again.to_train(), Err(RunDirError::Busy { .. })));
         assert!(matches!(RunDir::create(&path), Err(RunDirError::HoldsARun { .. })));
         let file = path.join("notes.txt");
         assert!(matches!(RunDir::create(&file), Err(RunDirError::NotADirectory { .. })));

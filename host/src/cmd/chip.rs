@@ -53,7 +53,7 @@ pub struct Show {
     #[arg(long)]
     uncalibrated: bool,
     /// Decalibrate τ_mem, τ_syn and threshold by this relative standard deviation, such as 0.2
-    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = parse_sigma)]
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = parse_sigma, allow_negative_numbers = true)]
     sigma_d: f64,
     /// Print everything as JSON
     #[arg(long)]

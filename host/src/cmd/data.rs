@@ -79,7 +79,10 @@ fn state(set: &PublicSet, machine: &Machine) -> anyhow::Result<String> {
         }
     }
     Ok(if missing.len() == set.files.len() {
-        format!("not there; get it with: spikeloop data fetch {}", set.name)
+        match set.unpacked_in(&machine.data_dir()) {
+            Some(folder) => format!("there, in files of other names, in {}", folder.display()),
+            None => format!("not there; get it with: {}", machine.fetch_command(set.name)),
+        }
     } else if !missing.is_empty() {
         format!("lacks {}", missing.join(", "))
     } else if !different.is_empty() {
@@ -95,7 +98,7 @@ impl Fetch {
         if set.files.is_empty() {
             bail!("{} is built in; there is nothing to fetch", set.name);
         }
-        let folder = self.machine.data_dir().join(set.folder);
+        let folder = set.folder_in(&self.machine.data_dir());
         let mirrors: Vec<&str> = match &self.from {
             Some(url) if !url.starts_with("http://") => {
                 bail!("--from {url}: only http:// can be fetched; what comes is held against its digest")

@@ -11,16 +11,16 @@ use spikeloop::{
     checkpoint::{self, Checkpoint},
     compare::{Row, engine_of, test},
     experiment::{Experiment, Method},
-    lab::{Lab, load_chip, load_data},
+    lab::{Lab, chip_digest, load_chip, load_data},
     report::comparison,
-    run_dir::{RunDir, RunRecord, comparison_json, experiment_digest, write_atomically},
+    run_dir::{RunDir, RunRecord, SeedRecord, comparison_json, experiment_digest, write_atomically},
     train::run::Learner,
 };
 
 use super::{
     prepare, print, say,
     shared::{Changes, Machine},
-    train::result,
+    train::{result, table},
 };
 
 /// Test a finished run again: on the same chip, on another instance, another chip, other data
@@ -63,14 +63,19 @@ impl Arguments {
         }
         // The chip file that was used may have changed since; the run holds its text.
         let trained = Experiment::from_toml(&path, &text, &[])?;
+        let file = match &self.chip {
+            Some(chip) => chip.clone(),
+            None if experiment.chip.file == trained.chip.file => run.chip().display().to_string(),
+            None => experiment.chip.file.clone(),
+        };
+        let (spec, _) = load_chip(&file)?;
         if let Some(chip) = &self.chip {
             experiment.chip.file.clone_from(chip);
         }
-        let (spec, _) = if experiment.chip.file == trained.chip.file {
-            load_chip(&run.chip().display().to_string())?
-        } else {
-            load_chip(&experiment.chip.file)?
-        };
+        let same_chip = chip_digest(&spec) == record.chip_digest;
+        if !same_chip && file == run.chip().display().to_string() {
+            say(&format!("note: {file} was changed after the run"));
+        }
         let methods = self.chosen(&run, &experiment)?;
         let data = load_data(&experiment, &self.machine.data_dir())?;
         let mut lab: Option<Lab> = None;
@@ -88,7 +93,7 @@ impl Arguments {
                     other.insert(fresh)
                 }
             };
-            let learner = learner(lab, &run, checkpoint, method)?;
+            let learner = learner(lab, &run, checkpoint, method, &self.machine)?;
             let learned = learner.chosen();
             let mut engine = engine_of(lab, method)?;
             let evaluation = test(&mut *engine, learned, lab)?;
@@ -99,7 +104,7 @@ impl Arguments {
             write_predictions(path, &data.test.labels, &tests)?;
         }
         match lab {
-            Some(lab) if !self.json => print(&result(&lab, &rows))?,
+            Some(lab) if !self.json => print(&report(&lab, &record, same_chip, &rows))?,
             _ => print(&comparison_json(&rows))?,
         }
         Ok(ExitCode::SUCCESS)
@@ -126,12 +131,34 @@ impl Arguments {
         } else {
             &self.methods
         };
+        for absent in wanted.iter().filter(|method| !saved.contains(method)) {
+            // A transfer has the weights of another method, and its file only once it is tested.
+            let (path, name) = (run.checkpoint(*absent), absent.name());
+            say(&format!("note: {name} is left out, because {} is not there", path.display()));
+        }
         let chosen: Vec<_> = saved.into_iter().filter(|method| wanted.contains(method)).collect();
         if chosen.is_empty() {
             bail!("{} has no checkpoint to test; train again", run.path().display());
         }
         Ok(chosen)
     }
+}
+
+/// The table, and what it says where it is about the chip that was trained on.
+fn report(lab: &Lab, record: &RunRecord, same_chip: bool, rows: &[Row]) -> String {
+    if same_chip && SeedRecord::of(lab) == record.seeds {
+        return result(lab, rows);
+    }
+    let mut text = table(rows);
+    let learned_on_it = |row: &Row| matches!(row.method, Method::InTheLoop | Method::Oracle);
+    if rows.iter().any(learned_on_it) {
+        text.push_str(&format!(
+            "Weights trained in the loop belong to their own chip (here {}, instance {}, configuration {}): on another \
+             one they do worse than where they learned.\n",
+            record.chip, record.seeds.chip, record.seeds.configuration
+        ));
+    }
+    text
 }
 
 /// What a method has learned, if it belongs to this run.
@@ -147,14 +174,20 @@ fn load(run: &RunDir, record: &RunRecord, method: Method) -> anyhow::Result<Chec
 }
 
 /// What a checkpoint holds, with a word where training has not ended.
-fn learner(lab: &Lab, run: &RunDir, checkpoint: Checkpoint, method: Method) -> anyhow::Result<Learner> {
+fn learner(
+    lab: &Lab,
+    run: &RunDir,
+    checkpoint: Checkpoint,
+    method: Method,
+    machine: &Machine,
+) -> anyhow::Result<Learner> {
     if !checkpoint.origin.progress.finished {
         say(&format!(
-            "note: {} was trained for {} of {} epochs; finish it with: spikeloop train --resume {}",
+            "note: {} was trained for {} of {} epochs; finish it with: {}",
             method.name(),
             checkpoint.origin.progress.epoch,
             lab.experiment.training.epochs,
-            run.path().display()
+            machine.resume_command(run.path())
         ));
     }
     let path = run.checkpoint(method);

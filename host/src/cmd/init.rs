@@ -1,15 +1,10 @@
 //! `spikeloop init`
 
-use std::{
-    fs::OpenOptions,
-    io::{ErrorKind, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use spikeloop::experiment::BUILT_IN;
+use spikeloop::{experiment::BUILT_IN, run_dir::write_atomically};
 
 use super::print;
 
@@ -49,15 +44,11 @@ impl Arguments {
     /// Writes it, where nothing is yet.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let path = self.file.display();
-        let mut file = match OpenOptions::new().write(true).create_new(true).open(&self.file) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                bail!("{path} is there already; give another name, or remove it first")
-            }
-            Err(error) => return Err(error).with_context(|| format!("cannot write {path}")),
-        };
+        if self.file.symlink_metadata().is_ok() {
+            bail!("{path} is there already; give another name, or remove it first");
+        }
         let text = self.template.text().as_bytes();
-        file.write_all(text).with_context(|| format!("cannot write {path}"))?;
+        write_atomically(&self.file, text).with_context(|| format!("cannot write {path}"))?;
         print(&format!("wrote {path}; change it, then: spikeloop train {path}\n"))?;
         Ok(ExitCode::SUCCESS)
     }

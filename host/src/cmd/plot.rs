@@ -25,7 +25,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Test sample to draw, counted from 0
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    #[arg(long, value_name = "K", default_value_t = 0, allow_negative_numbers = true)]
     sample: usize,
     /// Only this method; the sample runs with its weights [default: all; in-the-loop for the sample]
     #[arg(long, value_name = "METHOD", value_enum)]

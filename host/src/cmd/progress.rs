@@ -27,6 +27,8 @@ struct Present {
     epochs: u32,
     bar: ProgressBar,
     started: Instant,
+    /// Epochs that an earlier session had done.
+    before: f64,
 }
 
 /// Plain lines a method, about.
@@ -65,6 +67,7 @@ impl Progress {
             epochs,
             bar,
             started,
+            before: done as f64 / samples.max(1) as f64,
         });
     }
 
@@ -88,7 +91,7 @@ impl Progress {
             let left = present
                 .started
                 .elapsed()
-                .mul_f64(f64::from(epochs - epoch) / f64::from(epoch));
+                .mul_f64(f64::from(epochs - epoch) / (f64::from(epoch) - present.before).max(0.01));
             let eta = if left.as_secs() > 0 {
                 format!(", {} left", HumanDuration(left))
             } else {

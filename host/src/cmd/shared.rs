@@ -1,6 +1,9 @@
 //! Arguments that several subcommands have.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use spikeloop::data::data_dir;
@@ -14,7 +17,7 @@ pub struct Machine {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Threads; results do not depend on them [default: all cores]
-    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    #[arg(long, value_name = "N", value_parser = parse_threads, allow_negative_numbers = true)]
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -22,6 +25,26 @@ impl Machine {
     /// The directory of the data sets.
     pub fn data_dir(&self) -> PathBuf {
         data_dir(self.data.as_deref())
+    }
+
+    /// The command that fetches a set into the same directory.
+    pub fn fetch_command(&self, set: &str) -> String {
+        match &self.data {
+            Some(data) => format!("spikeloop data fetch {set} --data {}", quoted(data)),
+            None => format!("spikeloop data fetch {set}"),
+        }
+    }
+
+    /// The command that goes on with a run, here and with the same data.
+    pub fn resume_command(&self, run: &Path) -> String {
+        let mut command = format!("spikeloop train --resume {}", quoted(run));
+        if let Some(data) = &self.data {
+            command.push_str(&format!(" --data {}", quoted(data)));
+        }
+        if let Some(threads) = self.threads {
+            command.push_str(&format!(" --threads {threads}"));
+        }
+        command
     }
 }
 
@@ -34,4 +57,40 @@ pub struct Changes {
     /// Change a key of the experiment, such as training.epochs=20; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "-_./+:@%=,~".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_can_be_pasted() {
+        let machine = Machine {
+            data: Some("my data".into()),
+            threads: None,
+        };
+        let command = machine.resume_command(Path::new("runs/it's"));
+        assert_eq!(
+            command,
+            r"spikeloop train --resume 'runs/it'\''s' --data 'my data'"
+        );
+        let machine = Machine {
+            data: None,
+            threads: NonZeroUsize::new(2),
+        };
+        assert_eq!(
+            machine.resume_command(Path::new("runs/mine-2")),
+            "spikeloop train --resume runs/mine-2 --threads 2"
+        );
+    }
 }

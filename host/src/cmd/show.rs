@@ -22,7 +22,7 @@ pub struct Arguments {
     /// Run directory, as `spikeloop train` wrote it
     run: PathBuf,
     /// Test sample to show, counted from 0
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    #[arg(long, value_name = "K", default_value_t = 0, allow_negative_numbers = true)]
     sample: usize,
     /// Only this method [default: curves of all; matrix and sample of in-the-loop where it is there]
     #[arg(long, value_name = "METHOD", value_enum)]

@@ -122,8 +122,9 @@ impl Arguments {
             let methods = lab.experiment.training.methods.len();
             say(&format!(
                 "interrupted: {} of {methods} methods are finished, and {dir} holds what was learned so far.\n\
-                 Go on with:  spikeloop train --resume {dir}",
-                rows.len()
+                 Go on with:  {}",
+                rows.len(),
+                self.machine.resume_command(run.path())
             ));
             return Ok(ExitCode::from(INTERRUPTED));
         }
@@ -138,9 +139,14 @@ impl Arguments {
     }
 }
 
+/// The table.
+pub fn table(rows: &[Row]) -> String {
+    format!("\n{}\n", comparison::table(rows).to_terminal())
+}
+
 /// Table and verdict.
 pub fn result(lab: &Lab, rows: &[Row]) -> String {
-    let mut text = format!("\n{}\n", comparison::table(rows).to_terminal());
+    let mut text = table(rows);
     let lines = comparison::verdict(rows, transferred_from(lab));
     for line in lines.into_iter().chain(comparison::time_constants(rows)) {
         text.push_str(&format!("{line}\n"));

@@ -9,6 +9,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use super::mnist16;
 use crate::run_dir::{hex, write_atomically};
 
 /// A file of a set.
@@ -106,8 +107,8 @@ pub enum FetchError {
     },
     /// Not reached.
     #[error(
-        "cannot fetch {url}: {reason}; where there is no network, put the file into {} by hand, or name another \
-         mirror with --from URL",
+        "cannot fetch {url}: {reason}; where there is no network, put all the files of the set into {} by hand, or \
+         name another mirror with --from URL",
         .folder.display()
     )]
     Network {
@@ -158,6 +159,16 @@ impl PublicSet {
             Some(first) if data.join(first.name).is_file() => data.into(),
             _ => data.join(self.folder),
         }
+    }
+
+    /// Where its files are under other names, such as unpacked: training takes them, but they cannot
+    /// be held against the digests.
+    pub fn unpacked_in(&self, data: &Path) -> Option<PathBuf> {
+        let [first, ..] = match self.name {
+            "mnist16" => mnist16::find(data).ok()?,
+            _ => return None,
+        };
+        first.parent().map(Path::to_owned)
     }
 }
 

@@ -27,6 +27,16 @@ pub enum DataError {
         /// Training samples.
         available: usize,
     },
+    /// More was asked for than there is.
+    #[error("{key} = {asked} is more than there are: the set has {available}; 0 takes them all")]
+    TooFewSamples {
+        /// Key of the experiment.
+        key: &'static str,
+        /// As asked for.
+        asked: usize,
+        /// What there is.
+        available: usize,
+    },
     /// A file of the set is in none of the places where it belongs.
     #[error(
         "{what} are missing: looked for {file}(.gz) in {}; {help}",

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use spikeloop_chip::drift::MAX_AGE_HOURS;
+
 use super::{Experiment, ExperimentError};
 
 /// Most time steps of the ideal network: a sample's state has to stay in memory.
@@ -95,9 +97,10 @@ impl Experiment {
             demand(key, value, value.is_finite(), "must be a number")?;
         }
         let sigma = self.chip.sigma_d;
-        demand("chip.sigma_d", sigma, sigma <= 2.0, "is a fraction: write 0.2 for 20 %")?;
+        demand("chip.sigma_d", sigma, sigma <= 2.0, "must be at most 2: it is a fraction, 0.2 for 20 %")?;
         let hours = self.chip.age_hours;
-        demand("chip.age_hours", hours, hours <= 1e6, "must be at most 1e6 hours")?;
+        let message = "must be at most 876600 hours, a century";
+        demand("chip.age_hours", hours, hours <= MAX_AGE_HOURS, message)?;
         if let Some(degrees) = self.chip.temperature_c {
             let fits = (-55.0..=150.0).contains(&degrees);
             demand("chip.temperature_c", degrees, fits, "must lie in −55…150 °C")?;

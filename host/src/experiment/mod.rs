@@ -350,7 +350,7 @@ mod tests {
         assert!(message("training.epoch=3").contains("unknown field `epoch`"));
         assert!(message("trainng.epochs=3").contains("no section \"trainng\""));
         assert!(message("training.epochs=\"many\"").contains("invalid type"));
-        assert!(message("chip.sigma_d=20").contains("write 0.2 for 20 %"));
+        assert!(message("chip.sigma_d=20").contains("0.2 for 20 %"));
         assert!(message("training.batch=0").contains("at least 1"));
         assert!(message("data.window_us=nan").contains("above 0"));
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{FigureError, capture::Sample, confusion::Confusion};
 use crate::{
-    checkpoint,
+    checkpoint::{self, CheckpointError},
     compare::{engine_of, test},
     experiment::{Experiment, Method},
     lab::{Lab, load_chip, load_data},
@@ -84,6 +84,11 @@ impl Opened {
     pub fn weights(&self, method: Method) -> Result<Vec<Matrix>, FigureError> {
         let path = self.run.checkpoint(method);
         let checkpoint = checkpoint::load(&path)?;
+        let fits = checkpoint.origin.check(method);
+        fits.map_err(|fault| CheckpointError::Contents {
+            path: path.clone(),
+            fault,
+        })?;
         if checkpoint.origin.weight_range != self.lab.placement.weight_range {
             return Err(FigureError::Range {
                 path,

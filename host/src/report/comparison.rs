@@ -96,6 +96,14 @@ pub fn time_constants(rows: &[Row]) -> Vec<String> {
     rows.iter().flat_map(of_row).collect()
 }
 
+/// Age and temperature, where they are not those of the calibration.
+fn surroundings(lab: &Lab) -> String {
+    let chip = &lab.experiment.chip;
+    let age = (chip.age_hours > 0.0).then(|| format!(", {} hours after its calibration", chip.age_hours));
+    let temperature = chip.temperature_c.map(|degrees| format!(", at {degrees} °C"));
+    age.into_iter().chain(temperature).collect()
+}
+
 /// What is run, as (key, text): network, chip, data, training.
 pub fn description(lab: &Lab) -> Vec<(&'static str, String)> {
     let experiment = &lab.experiment;
@@ -129,10 +137,11 @@ pub fn description(lab: &Lab) -> Vec<(&'static str, String)> {
         (
             "chip",
             format!(
-                "{}, instance {}, {state}, {}, {weights}",
+                "{}, instance {}, {state}, {}, {weights}{}",
                 lab.spec.name,
                 lab.seeds.chip,
-                decalibration(lab)
+                decalibration(lab),
+                surroundings(lab)
             ),
         ),
         (

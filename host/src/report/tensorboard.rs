@@ -35,38 +35,53 @@ struct Value {
     simple_value: f32,
 }
 
-/// The file of one method: steps are epochs, times are s of training.
-pub fn events<'a>(epochs: impl Iterator<Item = &'a EpochMetrics>) -> Vec<u8> {
-    let version = Event {
+/// The file of one method, begun at a time in s since 1970: steps are epochs, and their times add up
+/// the seconds of training.
+pub fn events(began_s: f64, epochs: &[&EpochMetrics]) -> Vec<u8> {
+    let mut file = record(&Event {
+        wall_time: began_s,
         file_version: Some("brain.Event:2".into()),
         ..Event::default()
-    };
-    let mut file = record(&version);
-    let mut wall_time = 0.0;
-    for metrics in epochs {
-        wall_time += metrics.seconds;
-        let scalars = [
-            ("loss/train", Some(metrics.loss)),
-            ("loss/validation", metrics.validation_loss),
-            ("accuracy/train", Some(metrics.accuracy)),
-            ("accuracy/validation", metrics.validation_accuracy),
-            ("hidden_spikes_per_sample", Some(metrics.hidden_spikes)),
-            ("learning_rate", Some(metrics.learning_rate)),
-        ];
-        let known = scalars.into_iter().filter_map(|(tag, value)| {
-            Some(Value {
-                tag: tag.into(),
-                simple_value: value? as f32,
-            })
-        });
-        file.extend(record(&Event {
-            wall_time,
-            step: metrics.epoch.into(),
-            file_version: None,
-            summary: Some(Summary { value: known.collect() }),
-        }));
+    });
+    for count in 1..=epochs.len() {
+        file.extend(last_event(began_s, &epochs[..count]));
     }
     file
+}
+
+/// The record of the last of these epochs; nothing where there is none.
+pub fn last_event(began_s: f64, epochs: &[&EpochMetrics]) -> Vec<u8> {
+    let Some(metrics) = epochs.last() else {
+        return Vec::new();
+    };
+    let scalars = [
+        ("loss/train", Some(metrics.loss)),
+        ("loss/validation", metrics.validation_loss),
+        ("accuracy/train", Some(metrics.accuracy)),
+        ("accuracy/validation", metrics.validation_accuracy),
+        ("hidden_spikes_per_sample", Some(metrics.hidden_spikes)),
+        ("learning_rate", Some(metrics.learning_rate)),
+    ];
+    let known = scalars.into_iter().filter_map(|(tag, value)| {
+        Some(Value {
+            tag: tag.into(),
+            simple_value: value? as f32,
+        })
+    });
+    record(&Event {
+        wall_time: began_s + epochs.iter().map(|metrics| metrics.seconds).sum::<f64>(),
+        step: metrics.epoch.into(),
+        file_version: None,
+        summary: Some(Summary { value: known.collect() }),
+    })
+}
+
+/// When a file was begun, s since 1970, if it is one.
+pub fn began_s(file: &[u8]) -> Option<f64> {
+    let length = u64::from_le_bytes(*file.first_chunk()?);
+    let end = usize::try_from(length).ok()?.checked_add(12)?;
+    let event = Event::decode(file.get(12..end)?).ok()?;
+    Some(event.wall_time).filter(|time| time.is_finite())
 }
 
 fn record(event: &Event) -> Vec<u8> {
@@ -90,8 +105,8 @@ mod tests {
 
     #[test]
     fn the_first_record_is_the_one_that_tensorflow_writes() {
-        let file = events(std::iter::empty());
-        // 24 bytes of data: wall time 0 and step 0 are left out, tag 3, length 13, the text.
+        let file = events(0.0, &[]);
+        // Of 24 bytes of data, wall time 0 and step 0 are left out: tag 3, length 13, the text.
         assert_eq!(file[..8], 15_u64.to_le_bytes());
         assert_eq!(&file[12..14], &[0x1a, 13]);
         assert_eq!(&file[14..27], b"brain.Event:2");
@@ -114,11 +129,13 @@ mod tests {
             learning_rate: 0.01,
             seconds: 2.0,
         };
-        let file = events([&metrics].into_iter());
-        let second = 15 + 16;
+        let file = events(1.5e9, &[&metrics]);
+        assert_eq!(began_s(&file), Some(1.5e9));
+        assert_eq!(began_s(&file[..20]), None);
+        let second = 24 + 16;
         let length = u64::from_le_bytes(file[second..second + 8].try_into().unwrap()) as usize;
         let event = Event::decode(&file[second + 12..second + 12 + length]).unwrap();
-        assert_eq!((event.step, event.wall_time), (3, 2.0));
+        assert_eq!((event.step, event.wall_time), (3, 1.5e9 + 2.0));
         let values = event.summary.unwrap().value;
         assert_eq!(values.len(), 4);
         assert_eq!(

@@ -91,7 +91,7 @@ impl Substrate for IdealNetwork {
         recording: &mut Recording,
     ) -> Result<(), SubstrateError> {
         let placement = self.configured.as_ref().ok_or(SubstrateError::NotConfigured("run"))?;
-        let weights = self.weights.as_ref().ok_or(SubstrateError::NotConfigured("run"))?;
+        let weights = self.weights.as_ref().ok_or(SubstrateError::NotProgrammed)?;
         let network = &placement.network;
         check_batch(events, trials, network.inputs)?;
         let dt_ns = self.dt_us * 1000.0;

@@ -23,6 +23,8 @@ pub struct Grid {
     /// Expected time from a spike's stamp to its effect: events act at the end of the chip's step,
     /// spikes of the chip after its routing delay as well; `[inputs, chip]`, ns.
     pub delay_ns: [f64; 2],
+    /// Nominal refractory time, ns: how long a reset holds a membrane.
+    pub hold_ns: f64,
 }
 
 impl Grid {
@@ -39,6 +41,11 @@ impl Grid {
     /// When the first bin begins, µs: 0 or before.
     pub fn start_us(&self) -> f64 {
         f64::from(self.duration_ns) / 1000.0 - self.bins() as f64 * self.dt_us()
+    }
+
+    /// Refractory time in bins.
+    fn hold_bins(&self) -> f64 {
+        self.hold_ns * self.refine as f64 / f64::from(self.interval_ns)
     }
 
     /// Bin and slot of a time; `None` after the end.
@@ -104,6 +111,35 @@ pub struct GridLayer {
     pub spikes: BinnedSpikes,
     /// Spikes at the time at which the neuron fired.
     pub fired: BinnedSpikes,
+    /// Part of each bin for which no earlier spike's reset holds the membrane, `[bin][block]`; empty
+    /// where nothing is ever held.
+    pub free: Blocks,
+}
+
+impl GridLayer {
+    /// Finds `free` from `fired`: after a spike the membrane is held for so many bins.
+    pub fn hold(&mut self, bins: usize, wide: usize, hold_bins: f64) {
+        self.free.clear();
+        if self.fired.spikes.is_empty() {
+            return;
+        }
+        self.free.resize(bins * wide);
+        self.free.as_flattened_mut().fill(1.0);
+        for bin in 0..bins {
+            for &(unit, slot) in self.fired.at(bin) {
+                let age = (f64::from(slot) + 0.5) / SLOTS as f64;
+                for later in 1..bins - bin {
+                    let part = later as f64 + age - hold_bins;
+                    if part >= 1.0 {
+                        break;
+                    }
+                    let row = &mut self.free[(bin + later) * wide + usize::from(unit) / LANES];
+                    let free = &mut row[usize::from(unit) % LANES];
+                    *free = free.min(part.max(0.0) as f32);
+                }
+            }
+        }
+    }
 }
 
 /// One sample on the grid.
@@ -252,6 +288,7 @@ impl GridSample {
                 }
             }
             out.spikes.fill(grid, grid.delay_ns[1], own);
+            out.hold(grid.bins(), wide, grid.hold_bins());
         }
     }
 }
@@ -290,6 +327,7 @@ mod tests {
             refine: 1,
             interval_ns: 1700,
             delay_ns: [0.0; 2],
+            hold_ns: 0.0,
         };
         assert_eq!(grid.place(0.0).unwrap().0, 0);
         assert_eq!(grid.place(1500.0).unwrap(), (0, 0));

@@ -32,7 +32,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Inject {
-    /// Spikes; membranes are simulated again by the ideal model.
+    /// Spikes; membranes of neurons that spike are simulated again by the ideal model. The samples of
+    /// the readouts are needed all the same: they are what is decided by.
     Spikes,
     /// Spikes and membrane samples.
     SpikesAndMembranes,
@@ -106,6 +107,7 @@ impl<S: Substrate> InTheLoop<S> {
             refine: settings.refine,
             interval_ns: request.adc_interval_ns,
             delay_ns: [half_step, half_step + 1000.0 * spec.timing.routing_delay_us.value],
+            hold_ns: 1000.0 * network.nominal.t_ref_us,
         };
         // Bins count back from the end of the run: the first one begins before it.
         let mut settings = settings;

@@ -46,9 +46,10 @@ pub struct InjectedWorkspace {
 }
 
 impl InjectedModel {
-    /// Replaces the measured membranes by those that the model has under the recorded spikes.
+    /// Replaces the measured membranes of neurons that spike by those that the model has under the
+    /// recorded spikes. What is decided by stays what the chip showed: readouts keep their samples.
     pub fn resimulate(&self, network: &Network, weights: &PreparedWeights, sample: &mut GridSample) {
-        for layer in 0..network.layers.len() {
+        for layer in (0..network.layers.len()).filter(|&layer| network.layers[layer].spiking) {
             let (feed_forward, recurrent) = network.connections_of(layer);
             let (below, rest) = sample.layers.split_at_mut(layer);
             let below = below.last().map_or(&sample.inputs, |layer| &layer.spikes);
@@ -61,6 +62,7 @@ impl InjectedModel {
                     membranes,
                     spikes,
                     fired,
+                    ..
                 } = &mut rest[0];
                 for block in 0..wide {
                     for lane in 0..LANES {
@@ -208,17 +210,36 @@ impl LayerPass<'_> {
         let mut di = du.clone();
         let mut later = du.clone();
         let mut slopes = du.clone();
+        // 0 where a spike of the bin cuts what flows back through its neuron's membrane.
+        let mut uncut = Blocks::zeros(wide);
+        let open = Blocks::from_iter(vec![[1.0; LANES]; wide]);
         for bin in (0..bins).rev() {
+            let held = SPIKING && !self.own.free.is_empty() && bin + 1 < bins;
+            let next_free = if held {
+                &self.own.free[(bin + 1) * wide..(bin + 2) * wide]
+            } else {
+                &open[..]
+            };
+            uncut.copy_from_slice(&open);
+            if SPIKING {
+                for &(unit, _) in self.own.fired.at(bin) {
+                    uncut[usize::from(unit) / LANES][usize::from(unit) % LANES] = 0.0;
+                }
+            }
             // What flows back from later bins, before anything of this bin is added.
             for block in 0..wide {
                 let (alpha, beta, kappa) = (exact.alpha[block], exact.beta[block], exact.kappa[block]);
                 let (charge, potential) = (exact.mean_charge[block], exact.mean_potential[block]);
+                let (free, uncut) = (next_free[block], uncut[block]);
                 let (mut u, mut i, mut both) = (du[block], di[block], ZERO);
                 for lane in 0..LANES {
                     let next = u[lane];
-                    u[lane] = beta[lane] * next;
-                    i[lane] = alpha[lane] * i[lane] + kappa[lane] * next;
-                    both[lane] = charge[lane] * i[lane] + potential[lane] * u[lane];
+                    // A membrane that was held in the next bin comes from its reset there, and from
+                    // what flowed in afterwards.
+                    let kept = if free[lane] < 1.0 { 0.0 } else { next };
+                    u[lane] = beta[lane] * kept;
+                    i[lane] = alpha[lane] * i[lane] + kappa[lane] * (free[lane] * next);
+                    both[lane] = charge[lane] * i[lane] + potential[lane] * (uncut[lane] * u[lane]);
                 }
                 (du[block], di[block], later[block]) = (u, i, both);
             }
@@ -245,14 +266,15 @@ impl LayerPass<'_> {
             for block in 0..wide {
                 let (charge, potential) = (exact.mean_charge[block], exact.mean_potential[block]);
                 let output = output.map_or(ZERO, |rows| rows[block]);
-                let (slope, u, i, mut adjoint) = (slopes[block], membranes[block], di[block], du[block]);
-                let mut both = ZERO;
+                let (slope, u, i, after, uncut) = (slopes[block], membranes[block], di[block], du[block], uncut[block]);
+                let (mut adjoint, mut both) = (ZERO, ZERO);
                 for lane in 0..LANES {
                     if SPIKING {
-                        let by_spike = slope[lane] + output[lane] - self.reset * adjoint[lane];
-                        adjoint[lane] += derivative.at(u[lane] - 1.0) * by_spike;
+                        let by_spike = slope[lane] + output[lane] - self.reset * after[lane];
+                        // What follows a spike does not depend on U before it.
+                        adjoint[lane] = uncut[lane] * after[lane] + derivative.at(u[lane] - 1.0) * by_spike;
                     } else {
-                        adjoint[lane] += output[lane];
+                        adjoint[lane] = after[lane] + output[lane];
                     }
                     both[lane] = charge[lane] * i[lane] + potential[lane] * adjoint[lane];
                 }

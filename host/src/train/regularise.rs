@@ -48,8 +48,8 @@ impl Regularisers {
         let hidden = network.hidden_neurons();
         let last = network.layers.len() - 1;
         let share = 1.0 / (batch as f64 * hidden.max(1) as f64);
-        let known = rates[..hidden].iter().filter(|&&rate| rate >= 0.0);
-        let mean = known.map(|&rate| f64::from(rate)).sum::<f64>() / hidden.max(1) as f64;
+        let known = || rates[..hidden].iter().filter(|&&rate| rate >= 0.0);
+        let mean = known().map(|&rate| f64::from(rate)).sum::<f64>() / known().count().max(1) as f64;
         let constant = rates.iter().enumerate().map(|(neuron, &rate)| {
             if neuron >= hidden || rate < 0.0 {
                 return 0.0;

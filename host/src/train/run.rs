@@ -69,10 +69,10 @@ pub enum TrainError {
     /// The substrate refused.
     #[error(transparent)]
     Substrate(#[from] SubstrateError),
-    /// The loss or a weight is no number any more.
+    /// The loss, a weight or a moment of the optimiser is no number any more.
     #[error(
-        "training diverged: the loss or a weight was not a finite number in batch {batch} of epoch {epoch}; lower \
-         training.learning_rate or training.logit_scale, or set training.clip_norm"
+        "training diverged: the loss, a weight or a moment was not a finite number in batch {batch} of epoch {epoch}; \
+         lower training.learning_rate, training.logit_scale or training.weight_decay, or set training.clip_norm"
     )]
     Diverged {
         /// From 1.
@@ -289,10 +289,10 @@ impl Learner {
             sums.loss += gradients.loss;
             sums.spikes += hidden.map(|&n| f64::from(n)).sum::<f64>();
             self.progress.batch = number as u64 + 1;
-            let finite = gradients.loss.is_finite() && gradients.weights.iter().all(|m| m.get(0, 0).is_finite());
+            let finite = gradients.loss.is_finite() && self.is_finite();
             engine.recycle(gradients);
-            let last = number + 1 == batches;
-            if !finite || last && !self.weights.iter().all(|matrix| matrix.iter().all(f32::is_finite)) {
+            // Before anyone sees it: what is saved can be gone on with.
+            if !finite {
                 return Err(TrainError::Diverged {
                     epoch: epoch + 1,
                     batch: self.progress.batch,
@@ -304,10 +304,17 @@ impl Learner {
         Ok(Ending::Complete)
     }
 
-    /// Rate of the update that follows the batches done.
+    /// Whether all that was learned is a number.
+    fn is_finite(&self) -> bool {
+        let Optimiser { first, second, .. } = &self.optimiser;
+        self.weights.iter().chain(first).chain(second).all(Matrix::is_finite)
+    }
+
+    /// Rate of the update that follows the batches done: that of the middle of its batch, so that a
+    /// warm-up does not begin with an update by nothing.
     fn learning_rate(&self, training: &Training, batches: usize) -> f64 {
         let settings = training.settings;
-        let part = self.progress.batch as f64 / batches.max(1) as f64;
+        let part = (self.progress.batch as f64 + 0.5) / batches.max(1) as f64;
         let epoch = f64::from(self.progress.epoch) + part;
         settings.learning_rate.at(epoch, settings.epochs.into())
     }

@@ -53,7 +53,7 @@ impl Session {
 
     /// A run that was interrupted, by Ctrl-C or by anything else.
     pub fn resume(dir: &Path, data: &Path) -> anyhow::Result<Self> {
-        let mut run = RunDir::open(dir)?;
+        let mut run = RunDir::open(dir)?.to_train()?;
         let record = run.record()?;
         let text = run.read_experiment()?;
         let path = run.experiment().display().to_string();
@@ -92,10 +92,20 @@ impl Session {
             let checkpoint = checkpoint::load(&path)?;
             let fits = checkpoint.origin.check(method);
             fits.with_context(|| format!("the checkpoint {} does not fit", path.display()))?;
-            if checkpoint.origin.experiment_digest != record.experiment_digest {
+            let origin = &checkpoint.origin;
+            if origin.experiment_digest != record.experiment_digest || origin.seeds != record.seeds {
                 bail!(
                     "{} belongs to another experiment; take it away, or {start}",
                     path.display()
+                );
+            }
+            if origin.weight_range != lab.placement.weight_range {
+                bail!(
+                    "{} was trained with weights up to {:?}, and this program draws initial weights that give {:?}; \
+                     go on with the version that began the run, or {start}",
+                    path.display(),
+                    origin.weight_range,
+                    lab.placement.weight_range
                 );
             }
             let learner = lab.learner(checkpoint);

@@ -14,14 +14,19 @@ const MOST_COLUMNS: usize = 48;
 pub fn text(histories: &Histories, screen: &Screen) -> String {
     let epochs = || histories.trained.iter().flat_map(|history| &history.epochs);
     let losses = Axis::around(epochs().map(|epoch| epoch.loss).chain([0.0]), 4);
-    let accuracies = epochs().map(|epoch| 100.0 * epoch.accuracy);
+    let validation = |epoch: &Epoch| 100.0 * epoch.validation.unwrap_or(f64::NAN);
+    let accuracies = epochs().flat_map(|epoch| [100.0 * epoch.accuracy, validation(epoch)]);
     let accuracies = Axis::around(accuracies, 4);
     let last = histories.last_epoch();
     let mut text = String::new();
-    for (name, axis, of) in [
+    let mut charts = vec![
         ("Training loss", losses, (|epoch| epoch.loss) as fn(&Epoch) -> f64),
-        ("Training accuracy, %", accuracies, |epoch| 100.0 * epoch.accuracy),
-    ] {
+        ("Training accuracy, %", accuracies.clone(), |epoch| 100.0 * epoch.accuracy),
+    ];
+    if histories.validated() {
+        charts.push(("Validation accuracy, %", accuracies, validation));
+    }
+    for (name, axis, of) in charts {
         text.push_str(&format!("{}\n\n", screen.heading(name)));
         let numbers = axis.ticks.iter().map(|&tick| axis.label(tick).chars().count());
         let margin = numbers.max().unwrap_or(0) + 2;

@@ -19,9 +19,10 @@ pub(super) fn evaluate(loss: &Loss, membranes: &[Block], label: usize, adjoint: 
     if loss.kind == LossKind::MeanSquare {
         return mean_square(loss, membranes, &summary, label, adjoint);
     }
+    let dt_us = loss.dt_us as f32;
     let value = |class: usize| match loss.kind {
         LossKind::Mean => summary.sum[class] / points as f32,
-        LossKind::Sum => summary.sum[class],
+        LossKind::Sum => summary.sum[class] * dt_us,
         LossKind::Last => last[class],
         _ => summary.peak[class].0,
     };
@@ -39,7 +40,7 @@ pub(super) fn evaluate(loss: &Loss, membranes: &[Block], label: usize, adjoint: 
             };
             match loss.kind {
                 LossKind::Mean => (0..points).for_each(|point| add(point, by_value / points as f32)),
-                LossKind::Sum => (0..points).for_each(|point| add(point, by_value)),
+                LossKind::Sum => (0..points).for_each(|point| add(point, by_value * dt_us)),
                 LossKind::Last => add(points - 1, by_value),
                 _ => add(summary.peak[class].1, by_value),
             }
@@ -122,6 +123,7 @@ mod tests {
                 logit_scale: 1.5,
                 amplitude: 0.3,
                 membrane_target: 0.7,
+                dt_us: 0.6,
                 ..Loss::new(kind, 3)
             };
             let mut membranes = vec![[0.0; LANES]; 5];

@@ -2,10 +2,13 @@
 //!
 //! | loss | what it compares | output |
 //! |---|---|---|
-//! | `max`, `mean`, `last`, `sum` | cross-entropy of logits `scale · U` at the maximum, the mean, the last step, the sum over time | membranes |
+//! | `max`, `mean`, `last` | cross-entropy of logits `scale · U` at the maximum, the mean, the last step | membranes |
+//! | `sum` | cross-entropy of logits `scale · Σ U dt`, dt in µs | membranes |
 //! | `mean-square` | `mean (U − U*)²`, where U* is the target membrane for the class and 0 for the others | membranes |
 //! | `first-spike` | cross-entropy of logits `−t_first / τ` | spikes |
-//! | `van-rossum` | `½ Σ (λ * (S − Ŝ))²`, where the neuron of the class should fire regularly | spikes |
+//! | `van-rossum` | `½ Σ (λ * (S − Ŝ))² dt/τ`, where the neuron of the class should fire regularly | spikes |
+//!
+//! None depends on the grid: the ideal network's is finer than the chip's, and methods are compared.
 //!
 //! Losses on membranes carry the regulariser `ρ_a · mean (max_t U)²` against clipping by the ADC.
 
@@ -28,7 +31,7 @@ pub enum LossKind {
     Mean,
     /// Cross-entropy of the readouts at the last step.
     Last,
-    /// Cross-entropy of the readouts' sums over time.
+    /// Cross-entropy of the readouts' sums over time, each step by its length in µs.
     Sum,
     /// Mean square of the readouts' distance from a target membrane.
     MeanSquare,
@@ -69,6 +72,10 @@ pub struct Loss {
     pub membrane_target: f32,
     /// What spikes are compared with.
     pub spikes: SpikeTargets,
+    /// Time step of the grid, µs.
+    pub dt_us: f64,
+    /// When the grid begins, µs from the beginning of the sample.
+    pub start_us: f64,
     /// Number of outputs.
     pub outputs: usize,
     /// Weight of this sample: 1 / batch size.
@@ -78,10 +85,6 @@ pub struct Loss {
 /// What output spikes are compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SpikeTargets {
-    /// Time step of the grid, µs.
-    pub dt_us: f64,
-    /// When the grid begins, µs from the beginning of the sample.
-    pub start_us: f64,
     /// Time constant of the van Rossum kernel λ, µs.
     pub kernel_us: f64,
     /// Time between two target spikes of the class, µs.
@@ -93,8 +96,6 @@ pub struct SpikeTargets {
 impl Default for SpikeTargets {
     fn default() -> Self {
         Self {
-            dt_us: 1.0,
-            start_us: 0.0,
             kernel_us: 6.0,
             interval_us: 4.0,
             first_spike_tau_us: 2.0,
@@ -131,6 +132,8 @@ impl Loss {
             amplitude: 0.0,
             membrane_target: 1.0,
             spikes: SpikeTargets::default(),
+            dt_us: 1.0,
+            start_us: 0.0,
             outputs,
             weight: 1.0,
         }
@@ -138,7 +141,7 @@ impl Loss {
 
     /// The same on a grid of `dt_us` that begins at `start_us`.
     pub fn on_grid(mut self, dt_us: f64, start_us: f64) -> Self {
-        (self.spikes.dt_us, self.spikes.start_us) = (dt_us, start_us);
+        (self.dt_us, self.start_us) = (dt_us, start_us);
         self
     }
 

@@ -19,14 +19,17 @@ pub(super) fn regular_firing(loss: &Loss, output: Output, label: usize, adjoint:
         .iter()
         .for_each(|&(_, unit)| counts[usize::from(unit)] += 1);
     let targets = &loss.spikes;
-    let end_us = targets.start_us + targets.dt_us * output.steps as f64;
+    let end_us = loss.start_us + loss.dt_us * output.steps as f64;
     let wanted: Vec<(u32, u16)> = (1_u32..)
         .map(|k| f64::from(k) * targets.interval_us)
         .take_while(|&time_us| time_us < end_us)
-        .map(|time_us| (((time_us - targets.start_us) / targets.dt_us) as u32, label as u16))
+        .map(|time_us| (((time_us - loss.start_us) / loss.dt_us) as u32, label as u16))
         .filter(|&(step, _)| (step as usize) < output.steps)
         .collect();
-    let keep = libm::exp(-targets.dt_us / targets.kernel_us) as f32;
+    let keep = libm::exp(-loss.dt_us / targets.kernel_us) as f32;
+    // Of a sum over steps it makes an integral over time in units of the kernel.
+    let part = loss.dt_us / targets.kernel_us;
+    let weight = (f64::from(loss.weight) * part) as f32;
     let dense = |spikes: &[(u32, u16)]| dense(spikes, output.steps, wide);
     let mut unused = Blocks::default();
     let adjoint = adjoint.unwrap_or_else(|| {
@@ -34,7 +37,7 @@ pub(super) fn regular_firing(loss: &Loss, output: Output, label: usize, adjoint:
         &mut unused
     });
     Outcome {
-        loss: van_rossum(&dense(output.spikes), &dense(&wanted), wide, keep, loss.weight, adjoint),
+        loss: part * van_rossum(&dense(output.spikes), &dense(&wanted), wide, keep, weight, adjoint),
         prediction: most_spikes(&counts),
     }
 }
@@ -99,7 +102,7 @@ pub(super) fn first_spike(loss: &Loss, output: Output, label: usize, adjoint: Op
             *second = step;
         }
     }
-    let per_step = loss.spikes.dt_us / loss.spikes.first_spike_tau_us;
+    let per_step = loss.dt_us / loss.spikes.first_spike_tau_us;
     let logits: Vec<f64> = times.iter().map(|&[first, _]| -per_step * f64::from(first)).collect();
     let (probabilities, log_likelihood, prediction) = softmax(&logits, label);
     if let Some(adjoint) = adjoint {
@@ -128,8 +131,8 @@ mod tests {
 
     fn loss() -> Loss {
         Loss {
+            dt_us: 0.5,
             spikes: SpikeTargets {
-                dt_us: 0.5,
                 first_spike_tau_us: 1.5,
                 ..SpikeTargets::default()
             },
