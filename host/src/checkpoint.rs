@@ -152,7 +152,7 @@ pub enum CheckpointError {
 #[non_exhaustive]
 pub enum Fault {
     /// Not safetensors.
-    #[error("is damaged or cut short ({0}); train again")]
+    #[error("is damaged or cut short ({0}); take it away, and `spikeloop train --resume` trains that method again")]
     Damaged(String),
     /// Safetensors of something else.
     #[error("was not written by Spikeloop: it has no metadata named {KEY:?}; give one that `spikeloop train` wrote")]
@@ -218,6 +218,20 @@ pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
         path: path.into(),
         fault,
     })
+}
+
+/// Reads what a method has learned.
+///
+/// # Errors
+/// [`CheckpointError`] says what is wrong with the file, or that it is another method's.
+pub fn load_of(path: &Path, method: Method) -> Result<Checkpoint, CheckpointError> {
+    let checkpoint = load(path)?;
+    let fits = checkpoint.origin.check(method);
+    fits.map_err(|fault| CheckpointError::Contents {
+        path: path.into(),
+        fault,
+    })?;
+    Ok(checkpoint)
 }
 
 fn encode(origin: &Origin, learner: &Learner) -> io::Result<Vec<u8>> {

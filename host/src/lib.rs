@@ -1,4 +1,32 @@
 //! Chip-in-the-loop training on an emulated analog neuromorphic chip.
+//!
+//! An [experiment](experiment::Experiment) says what is trained on which chip, a [lab](lab::Lab) makes
+//! it ready, and [`compare`](compare::compare) trains and tests every method:
+//!
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//! use spikeloop::{
+//!     compare::{Earlier, compare},
+//!     experiment::{BUILT_IN, Experiment},
+//!     lab::Lab,
+//! };
+//!
+//! let changes = [
+//!     "training.methods=[\"in-the-loop\"]",
+//!     "training.epochs=1",
+//!     "data.train_samples=1000",
+//!     "data.test_samples=200",
+//! ];
+//! let experiment = Experiment::from_toml("built in", BUILT_IN, &changes.map(String::from))?;
+//! let lab = Lab::new(experiment, "".as_ref())?;
+//! let comparison = compare(&lab, Earlier::default(), &AtomicBool::new(false), &mut ())?;
+//! let row = &comparison.rows[0];
+//! println!("{}: {:.1} %, {:?} µJ", row.method.name(), 100.0 * row.accuracy, row.energy_uj_per_inference);
+//! assert!(row.accuracy > 0.5); // chance is 0.36
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`train`] shows the loop, [`substrate`] what stands behind a chip's interface.
 
 pub mod bench;
 pub mod blocks;

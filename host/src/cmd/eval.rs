@@ -164,9 +164,7 @@ fn report(lab: &Lab, record: &RunRecord, same_chip: bool, rows: &[Row]) -> Strin
 /// What a method has learned, if it belongs to this run.
 fn load(run: &RunDir, record: &RunRecord, method: Method) -> anyhow::Result<Checkpoint> {
     let path = run.checkpoint(method);
-    let checkpoint = checkpoint::load(&path)?;
-    let fits = checkpoint.origin.check(method);
-    fits.with_context(|| format!("the checkpoint {} does not fit", path.display()))?;
+    let checkpoint = checkpoint::load_of(&path, method)?;
     if checkpoint.origin.experiment_digest != record.experiment_digest {
         say(&format!("note: {} comes from another experiment", path.display()));
     }

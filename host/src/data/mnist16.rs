@@ -116,6 +116,15 @@ impl Images {
 ///
 /// The time at which a leaky integrator of time constant τ_in, driven by x, crosses the floor. No
 /// spike if x ≤ floor or if t is after the window.
+///
+/// ```
+/// use spikeloop::data::mnist16::LatencyCode;
+///
+/// let code = LatencyCode { tau_in_us: 8.0, floor: 0.2, window_us: 10.0 };
+/// assert_eq!(code.time_ns(1.0), Some(1785)); // 8 µs · ln(1 / 0.8)
+/// assert_eq!(code.time_ns(0.25), None); // 12.9 µs: after the window
+/// assert_eq!(code.time_ns(0.2), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LatencyCode {
     /// Time constant τ_in in µs, above 0.

@@ -181,6 +181,53 @@ mod tests {
         }
     }
 
+    /// What is turned is the image of the sample that the label belongs to, by an angle of its own.
+    #[test]
+    fn rotated_images_are_those_of_their_samples() {
+        let mut source = vec![0_u8; 3 * 28 * 28];
+        // Sample k: a bar in column 8 + 4 k.
+        for (k, image) in source.chunks_exact_mut(28 * 28).enumerate() {
+            (6..22).for_each(|row| image[row * 28 + 8 + 4 * k] = 255);
+        }
+        let images = Images {
+            source,
+            labels: vec![0, 1, 2],
+        };
+        let code = LatencyCode {
+            tau_in_us: 8.0,
+            floor: 0.2,
+            window_us: 10.0,
+        };
+        let data = images.encode("bars", &code).unwrap();
+        // The set is cut as data.train_samples and data.validation_samples cut it: from the end.
+        let data = data.take(2);
+        let encoded = EncodedImages { images, code };
+        let turned = |degrees: f64| Augmented {
+            data: &data,
+            images: Some(&encoded),
+            how: Augmentation {
+                rotation_deg: degrees,
+                jitter_us: 0.0,
+            },
+            seed: 4,
+        };
+        let tiny = turned(1e-6).gather(&[1, 0], 2);
+        let plain = data.gather(&[1, 0], 2);
+        for sample in 0..2 {
+            let units = |batch: &EventBatch| {
+                let mut units: Vec<u16> = batch.sample(sample).iter().map(|event| event.unit).collect();
+                units.sort_unstable();
+                units
+            };
+            assert!(!units(&plain).is_empty());
+            assert_eq!(units(&tiny), units(&plain), "sample {sample}");
+        }
+        let far = turned(40.0);
+        assert_ne!(far.gather(&[0], 1), far.gather(&[0], 2), "another angle in each epoch");
+        assert_eq!(far.gather(&[0, 1], 1).sample(1), far.gather(&[1], 1).sample(0));
+        assert_ne!(far.gather(&[0], 1), plain);
+    }
+
     #[test]
     fn a_turn_by_nothing_changes_nothing_and_a_quarter_moves_the_edge() {
         let mut source = vec![0_u8; 28 * 28];

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{FigureError, capture::Sample, confusion::Confusion};
 use crate::{
-    checkpoint::{self, CheckpointError},
+    checkpoint,
     compare::{engine_of, test},
     experiment::{Experiment, Method},
     lab::{Lab, load_chip, load_data},
@@ -83,12 +83,7 @@ impl Opened {
     /// [`FigureError::Checkpoint`], [`FigureError::Range`], [`FigureError::Fit`].
     pub fn weights(&self, method: Method) -> Result<Vec<Matrix>, FigureError> {
         let path = self.run.checkpoint(method);
-        let checkpoint = checkpoint::load(&path)?;
-        let fits = checkpoint.origin.check(method);
-        fits.map_err(|fault| CheckpointError::Contents {
-            path: path.clone(),
-            fault,
-        })?;
+        let checkpoint = checkpoint::load_of(&path, method)?;
         if checkpoint.origin.weight_range != self.lab.placement.weight_range {
             return Err(FigureError::Range {
                 path,

@@ -73,6 +73,36 @@ pub fn verdict(rows: &[Row], source: Method) -> Vec<String> {
     lines
 }
 
+/// Part of the synaptic events above which a chip's current limit is worth a word: the gradient does
+/// not know it, so what is learned from there on is wrong.
+const SATURATED: f64 = 0.01;
+
+/// Where a chip ran into its limits, a line each.
+pub fn limits(rows: &[Row]) -> Vec<String> {
+    let of_row = |row: &Row| {
+        let (name, counters) = (row.method.name(), row.counters?);
+        let mut lines = Vec::new();
+        let saturated = counters.saturated_current as f64 / counters.synaptic_events.max(1) as f64;
+        if saturated > SATURATED {
+            lines.push(format!(
+                "note: {name} drives {:.0} % of its synaptic events into the chip's largest current, which the gradient \
+                 knows nothing of; lower training.learning_rate, or raise regularise.spikes.",
+                100.0 * saturated
+            ));
+        }
+        let (inputs, outputs) = (counters.lost_input_events, counters.lost_output_events);
+        if inputs + outputs > 0 {
+            lines.push(format!(
+                "note: {name} lost events on the chip's links: {inputs} of {} to the chip, {outputs} of {} from it.",
+                inputs + counters.input_events,
+                outputs + counters.output_events
+            ));
+        }
+        Some(lines)
+    };
+    rows.iter().filter_map(of_row).flatten().collect()
+}
+
 /// What became of learned time constants, a line a layer.
 pub fn time_constants(rows: &[Row]) -> Vec<String> {
     let range = |[least, mean, most]: [f64; 3]| {
@@ -252,6 +282,7 @@ pub fn markdown(lab: &Lab, record: &RunRecord, rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use spikeloop_chip::counters::Counters;
 
     fn row(method: Method, accuracy: f64, chip: bool) -> Row {
         Row {
@@ -299,6 +330,24 @@ mod tests {
         assert!(verdict(&[row(Method::Ideal, 0.9, false)], Method::Quantised).is_empty());
         let alone = [row(Method::Transfer, 0.5, true), row(Method::InTheLoop, 0.9, true)];
         assert_eq!(verdict(&alone, Method::Quantised).len(), 1);
+    }
+
+    #[test]
+    fn a_chip_at_its_limits_is_spoken_of() {
+        let at = |saturated_current, lost_output_events| {
+            let mut row = row(Method::InTheLoop, 0.8, true);
+            row.counters = Some(Counters {
+                synaptic_events: 1000,
+                saturated_current,
+                output_events: 90,
+                lost_output_events,
+                ..Counters::default()
+            });
+            limits(&[row])
+        };
+        assert!(at(9, 0).is_empty());
+        assert!(at(400, 0)[0].contains("in-the-loop drives 40 %"), "{:?}", at(400, 0));
+        assert!(at(0, 10)[0].contains("10 of 100 from it"), "{:?}", at(0, 10));
     }
 
     #[test]

@@ -5,6 +5,18 @@ use spikeloop_chip::weights::Weights;
 use crate::{matrix::Matrix, network::Network};
 
 /// How weights ω become codes: round(ω / ω_code), clipped; straight through for the gradient.
+///
+/// ```
+/// use spikeloop::{matrix::Matrix, network::{Layer, Network, Nominal}, train::quantise::Quantiser};
+/// use spikeloop_chip::weights::Weights;
+///
+/// let layer = Layer { size: 3, recurrent: false, spiking: true };
+/// let network = Network { inputs: 1, layers: vec![layer], nominal: Nominal::default() };
+/// // The largest of 63 codes stands for ω = 1.26, so one code is 0.02.
+/// let quantiser = Quantiser::new(&network, &[1.26], 63);
+/// let weights = [Matrix::from_rows([1, 3], &[0.05, -0.3, 2.0])];
+/// assert_eq!(quantiser.codes(&weights), Weights::Codes(vec![vec![3, -15, 63]]));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantiser {
     /// `[connection]`: ω of one code.

@@ -380,3 +380,137 @@ fn dropped(network: &Network, probability: f64, seeds: &Seeds, update: u64) -> V
         .filter(|_| draw.uniform() < probability)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        network::{Layer, Nominal},
+        train::{engine::Evaluation, gradient::Gradients, schedule::Schedule},
+    };
+
+    /// Validates as well as a script says; what it learns is the number of its updates.
+    struct Scripted {
+        network: Network,
+        validation: Vec<f64>,
+        /// What became of the data that it was evaluated on, in order.
+        evaluated: Vec<(String, Occasion)>,
+        /// What it gives as a gradient in each update.
+        gradient: f32,
+    }
+
+    impl Engine for Scripted {
+        fn gradients(&mut self, _: &[Matrix], _: &Batch) -> Result<Gradients, SubstrateError> {
+            let mut sum = Gradients::zeros(&self.network);
+            // Not the first element: a corner pixel of an image never spikes.
+            sum.weights[0].set(1, 0, self.gradient);
+            Ok(sum)
+        }
+
+        fn recycle(&mut self, _: Gradients) {}
+
+        fn evaluate(
+            &mut self,
+            _: &[Matrix],
+            data: &SpikeDataset,
+            occasion: Occasion,
+        ) -> Result<Evaluation, SubstrateError> {
+            let accuracy = self.validation[self.evaluated.len()];
+            self.evaluated.push((data.name.clone(), occasion));
+            Ok(Evaluation {
+                accuracy,
+                ..Evaluation::default()
+            })
+        }
+
+        fn clip(&self, _: &mut [Matrix]) {}
+    }
+
+    fn train(validation: &[f64], early_stopping: u32, gradient: f32) -> (Result<Ending, TrainError>, Learner, Scripted) {
+        let layer = Layer {
+            size: 1,
+            recurrent: false,
+            spiking: false,
+        };
+        let network = Network {
+            inputs: 2,
+            layers: vec![layer],
+            nominal: Nominal::default(),
+        };
+        let mut data = SpikeDataset::new("train", 2, 1, 1000);
+        data.push_sample(&mut [(0, 1)], 0);
+        let mut held = SpikeDataset::new("validation", 2, 1, 1000);
+        held.push_sample(&mut [(0, 1)], 0);
+        let settings = TrainSettings {
+            epochs: validation.len() as u32,
+            batch: 1,
+            learning_rate: LearningRate {
+                peak: 1.0,
+                schedule: Schedule::Constant,
+                warm_up_epochs: 0.0,
+                step_epochs: 1,
+                step_factor: 1.0,
+            },
+            time_constant_rate: 0.0,
+            optimiser: OptimiserSettings {
+                kind: crate::train::optimiser::OptimiserKind::Sgd,
+                ..OptimiserSettings::default()
+            },
+            dropout: 0.0,
+            regularisers: Regularisers::default(),
+            early_stopping,
+        };
+        let mut engine = Scripted {
+            network: network.clone(),
+            validation: validation.to_vec(),
+            evaluated: Vec::new(),
+            gradient,
+        };
+        let mut learner = Learner::new(&network, vec![Matrix::zeros([2, 1])], settings.optimiser);
+        let training = Training {
+            network: &network,
+            data: &data,
+            validation: Some(&held),
+            settings: &settings,
+            seeds: &Seeds::new(1, None),
+            stop: &AtomicBool::new(false),
+        };
+        let ending = learner.train(&mut engine, &training, &mut ());
+        (ending, learner, engine)
+    }
+
+    /// Training ends when so many epochs were no better, and the weights of the best one are tested:
+    /// each epoch makes the weight one smaller.
+    #[test]
+    fn the_validation_set_says_when_to_stop_and_which_weights_to_take() {
+        let script = [0.5, 0.7, 0.6, 0.7, 0.69, 0.9, 0.9];
+        let (ending, learner, engine) = train(&script, 3, 1.0);
+        assert_eq!(ending.unwrap(), Ending::Complete);
+        assert_eq!(learner.progress.epoch, 5, "three epochs were no better than the second");
+        assert_eq!((learner.progress.best_epoch, learner.progress.best_accuracy), (2, Some(0.7)));
+        assert_eq!(learner.chosen()[0].get(1, 0), -2.0);
+        assert_eq!(learner.weights[0].get(1, 0), -5.0);
+        let judged_by = |(name, occasion): &(String, Occasion)| {
+            name == "validation" && matches!(occasion, Occasion::Validation(_))
+        };
+        assert!(engine.evaluated.iter().all(judged_by), "{:?}", engine.evaluated);
+
+        let (_, learner, _) = train(&script, 4, 1.0);
+        assert_eq!((learner.progress.epoch, learner.progress.best_epoch), (7, 6));
+        let (_, learner, _) = train(&script, 0, 1.0);
+        assert_eq!(learner.chosen()[0].get(1, 0), -7.0, "without it the last weights are taken");
+    }
+
+    /// Wherever it is in the weights, and in the batch in which it comes.
+    #[test]
+    fn a_gradient_that_is_no_number_ends_training_at_once() {
+        for gradient in [f32::NAN, f32::INFINITY] {
+            let (ending, learner, _) = train(&[0.5; 3], 0, gradient);
+            assert!(
+                matches!(ending, Err(TrainError::Diverged { epoch: 1, batch: 1 })),
+                "{ending:?}"
+            );
+            assert_eq!(learner.progress.epoch, 0);
+        }
+    }
+}

@@ -19,6 +19,14 @@ pub enum Shape {
 }
 
 /// A surrogate derivative.
+///
+/// ```
+/// use spikeloop::train::surrogate::{Shape, Surrogate};
+///
+/// let superspike = Surrogate { shape: Shape::Superspike, slope: 5.0 };
+/// assert_eq!(superspike.at(0.0), 1.0);
+/// assert_eq!(superspike.at(-0.2), 0.25); // a fifth of the threshold below it
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Surrogate {

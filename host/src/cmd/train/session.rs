@@ -89,9 +89,7 @@ impl Session {
         };
         for method in run.methods() {
             let path = run.checkpoint(method);
-            let checkpoint = checkpoint::load(&path)?;
-            let fits = checkpoint.origin.check(method);
-            fits.with_context(|| format!("the checkpoint {} does not fit", path.display()))?;
+            let checkpoint = checkpoint::load_of(&path, method)?;
             let origin = &checkpoint.origin;
             if origin.experiment_digest != record.experiment_digest || origin.seeds != record.seeds {
                 bail!(
