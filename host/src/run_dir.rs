@@ -120,6 +120,14 @@ pub enum RunDirError {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// `comparison.json` is damaged.
+    #[error("{} is damaged; take it away, and `spikeloop train --resume` writes it again", .path.display())]
+    DamagedRows {
+        /// File.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
     /// A line of `metrics.jsonl` is damaged.
     #[error("{} is damaged in line {line}: {source}; take that line out", .path.display())]
     Metrics {
@@ -495,13 +503,13 @@ impl RunDir {
     /// Reads the rows of `comparison.json`; none if no method was finished.
     ///
     /// # Errors
-    /// [`RunDirError::Read`], [`RunDirError::Damaged`].
+    /// [`RunDirError::Read`], [`RunDirError::DamagedRows`].
     pub fn read_comparison(&self) -> Result<Vec<Row>, RunDirError> {
         let path = self.path.join(COMPARISON);
         if !path.exists() {
             return Ok(Vec::new());
         }
-        serde_json::from_str(&self.read(COMPARISON)?).map_err(|source| RunDirError::Damaged { path, source })
+        serde_json::from_str(&self.read(COMPARISON)?).map_err(|source| RunDirError::DamagedRows { path, source })
     }
 
     /// Writes the rows as `comparison.json` and their summary as `comparison.md`.

@@ -38,7 +38,7 @@ pub struct Arguments {
     /// Directory for the results [default: the first free of runs/NAME, runs/NAME-2, …]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with an interrupted run, from where it was last saved
+    /// Go on with an interrupted run, from where it was last saved, to the end of its own experiment
     #[arg(long, value_name = "DIR", conflicts_with_all = ["experiment", "out", "seed", "chip_seed", "set", "methods"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
@@ -78,6 +78,10 @@ impl Arguments {
         } = session;
         if !self.quiet {
             say(&comparison::header(&lab));
+            let done = |method: &Method| earlier.rows.iter().any(|row| row.method == *method);
+            if lab.experiment.training.methods.iter().all(done) {
+                say("note: this run was finished; there is nothing left to train\n");
+            }
         }
         let stop = Arc::new(AtomicBool::new(false));
         stop_on_ctrl_c(&stop, self.quiet)?;

@@ -29,14 +29,6 @@ pub enum FigureError {
     /// The substrate.
     #[error(transparent)]
     Substrate(#[from] SubstrateError),
-    /// A file of the run is there but cannot be read.
-    #[error("cannot read {}; check its permissions", .path.display())]
-    Read {
-        /// File.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
     /// A figure cannot be written.
     #[error("cannot write {}; check the permissions and the space left, or choose another --out", .path.display())]
     Write {
@@ -44,24 +36,6 @@ pub enum FigureError {
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
-    },
-    /// A line of `metrics.jsonl` is damaged.
-    #[error("{} is damaged in line {line}; remove that line, or train again", .path.display())]
-    Metrics {
-        /// File.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
-    /// `comparison.json` is damaged.
-    #[error("{} is damaged; `spikeloop eval RUN --json` writes its rows again", .path.display())]
-    Comparison {
-        /// File.
-        path: PathBuf,
-        /// What is wrong.
-        source: serde_json::Error,
     },
     /// There is no epoch to draw.
     #[error(
