@@ -289,12 +289,90 @@ fn a_run_that_was_tampered_with_is_told_apart() {
     fs::remove_file(&path).unwrap();
     refuse(&mut eval(&[]), &["no checkpoint", "train again"]);
     fs::write(&path, good).unwrap();
+    let chip = fs::read_to_string(run.join("chip.toml")).unwrap();
+    fs::write(run.join("chip.toml"), chip.replace("value = 512", "value = 500")).unwrap();
+    let said = stderr(&output(&mut eval(&[])));
+    assert!(said.contains("chip.toml was changed after the run"), "{said}");
+    let plot = |arguments: &[&str]| {
+        let mut command = program(scratch.path());
+        command.args(["plot", "run"]).args(arguments);
+        command
+    };
+    fs::copy(&path, run.join("checkpoint-oracle.safetensors")).unwrap();
+    let said = stderr(&output(&mut plot(&["--method", "oracle"])));
+    assert!(said.contains("holds what ideal has learned"), "{said}");
+    fs::remove_file(run.join("checkpoint-oracle.safetensors")).unwrap();
     fs::write(run.join("chip.toml"), "schema = 1").unwrap();
     refuse(&mut eval(&[]), &["chip.toml", "missing field"]);
     fs::remove_file(run.join("experiment.toml")).unwrap();
     refuse(&mut eval(&[]), &["experiment.toml", "cannot read"]);
     fs::write(run.join("run.json"), "{}").unwrap();
     refuse(&mut eval(&[]), &["run.json", "damaged"]);
+}
+
+#[test]
+fn more_samples_than_there_are_is_no_wish_to_be_cut_down() {
+    let scratch = scratch();
+    refuse(
+        program(scratch.path()).args(["train", "--set", "data.train_samples=6000"]),
+        &["data.train_samples = 6000", "5000", "0 takes them all"],
+    );
+}
+
+/// A chip that refuses its configuration does so before anything is trained.
+#[test]
+fn what_is_impossible_is_refused_before_anything_is_trained() {
+    let scratch = scratch();
+    refuse(
+        &mut train(scratch.path(), &["--out", "run", "--set", "chip.age_hours=900000"]),
+        &["chip.age_hours = 900000", "a century"],
+    );
+    assert!(!scratch.path().join("run").exists());
+}
+
+/// Training ends in the batch in which it diverges, and leaves what was saved before readable.
+#[test]
+fn a_diverging_run_leaves_nothing_that_cannot_be_read() {
+    let scratch = scratch();
+    let wild = [
+        "--quiet",
+        "--out",
+        "run",
+        "--method",
+        "ideal",
+        "--set",
+        "training.weight_decay=1e38",
+    ];
+    refuse(
+        &mut train(scratch.path(), &wild),
+        &["diverged", "batch 1 of epoch 1", "weight_decay"],
+    );
+    assert!(!scratch.path().join("run/checkpoint-ideal.safetensors").exists());
+}
+
+/// What training takes is not called missing.
+#[test]
+fn unpacked_files_are_seen() {
+    let scratch = scratch();
+    for name in [
+        "train-images-idx3",
+        "train-labels-idx1",
+        "t10k-images-idx3",
+        "t10k-labels-idx1",
+    ] {
+        write(scratch.path().join(format!("sets/mnist/{name}-ubyte")), "");
+    }
+    let state = |data: &str| {
+        let listed = succeed(program(scratch.path()).args(["data", "list", "--json", "--data", data]));
+        let sets: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        sets[1]["state"].as_str().unwrap().to_owned()
+    };
+    assert!(state("sets").contains("files of other names"), "{}", state("sets"));
+    assert!(
+        state("none").contains("spikeloop data fetch mnist16 --data none"),
+        "{}",
+        state("none")
+    );
 }
 
 /// Numbers of another unit lie outside of what a chip or a run can be, and the message names the key,

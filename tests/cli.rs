@@ -54,7 +54,7 @@ fn train_compares_the_methods_and_eval_repeats_the_figures() {
     assert_eq!(metrics.lines().count(), 4 * 2, "four trained methods, two epochs");
     assert!(fs::read_dir(&run).unwrap().all(|entry| {
         let name = entry.unwrap().file_name();
-        !name.to_string_lossy().starts_with('.')
+        !name.to_string_lossy().starts_with('.') || name == ".lock"
     }));
 
     let again = succeed(program(scratch.path()).args(["eval", "runs/yin-yang", "--json"]));
@@ -67,6 +67,18 @@ fn train_compares_the_methods_and_eval_repeats_the_figures() {
     let other = rows(&other);
     assert_eq!(other[0], compared[0], "software does not depend on the chip");
     assert_ne!(other[2], compared[2]);
+
+    // What was learned on one chip is not judged by another.
+    let elsewhere = succeed(program(scratch.path()).args(["eval", "runs/yin-yang", "--chip-seed", "7", "--quiet"]));
+    assert!(
+        elsewhere.contains("belong to their own chip") && !elsewhere.contains("gains nothing"),
+        "{elsewhere}"
+    );
+    let again = output(program(scratch.path()).args(["train", "--resume", "runs/yin-yang", "--json"]));
+    assert!(
+        stdout(&again) == json && stderr(&again).contains("nothing left to train"),
+        "{again:?}"
+    );
 
     // The next run goes beside the first.
     let printed = succeed(&mut train(scratch.path(), &["--method", "ideal"]));
@@ -170,8 +182,9 @@ fn ctrl_c_keeps_what_is_there() {
     };
 
     let scratch = scratch();
-    let mut command = train(scratch.path(), &["--out", "run", "--set", "training.epochs=2000"]);
+    let mut command = train(scratch.path(), &["--out", "a run", "--data", "my data"]);
     // The last assignment wins.
+    let resume = "spikeloop train --resume 'a run' --data 'my data'";
     let mut child = command
         .args(["--set", "training.epochs=100000"])
         .stdout(Stdio::piped())
@@ -186,6 +199,11 @@ fn ctrl_c_keeps_what_is_there() {
         .take_while(|line| !line.contains("epoch 1/"))
         .collect();
     assert!(seen.iter().any(|line| line.contains("yin-yang, seed 1")), "{seen:?}");
+    // Nobody else trains there meanwhile.
+    refuse(
+        program(scratch.path()).args(["train", "--resume", "a run"]),
+        &["a run is in use by another training"],
+    );
     let killed = Command::new("sh")
         .args(["-c", &format!("kill -INT {}", child.id())])
         .status()
@@ -195,11 +213,16 @@ fn ctrl_c_keeps_what_is_there() {
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(130), "{rest:?}");
     let said = rest.join("\n");
-    for part in ["interrupted: 0 of 5 methods", "spikeloop train --resume run"] {
+    for part in ["interrupted: 0 of 5 methods", resume] {
         assert!(said.contains(part), "{part} is not in: {said}");
     }
-    let table = succeed(program(scratch.path()).args(["eval", "run"]));
-    assert!(table.contains("ideal"), "{table}");
+    let table = output(program(scratch.path()).args(["eval", "a run"]));
+    assert!(stdout(&table).contains("ideal"), "{table:?}");
+    let said = stderr(&table);
+    assert!(
+        said.contains("of 100000 epochs") && said.contains("in-the-loop is left out"),
+        "{said}"
+    );
 }
 
 #[test]

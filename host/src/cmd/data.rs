@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
+use serde_json::json;
 use spikeloop::{
     data::catalogue::{PublicSet, SETS, State, find},
     report::Table,
@@ -25,6 +26,9 @@ pub enum Command {
 pub struct List {
     #[command(flatten)]
     machine: Machine,
+    /// Print JSON: name, what it is, and its state, of each set
+    #[arg(long)]
+    json: bool,
 }
 
 /// Fetch a public set, and hold it against its digests
@@ -52,6 +56,16 @@ impl Command {
 impl List {
     fn run(self) -> anyhow::Result<ExitCode> {
         let data = self.machine.data_dir();
+        if self.json {
+            let mut sets = Vec::new();
+            for set in &SETS {
+                let state = state(set, &self.machine)?;
+                sets.push(json!({ "name": set.name, "description": set.description, "state": state }));
+            }
+            // Strings always serialise.
+            let text = serde_json::to_string_pretty(&sets).unwrap_or_default();
+            return print(&format!("{text}\n")).map(|()| ExitCode::SUCCESS);
+        }
         let mut table = Table::new(&["set", "what it is", "state"]);
         for set in &SETS {
             table.row([set.name, set.description, &state(set, &self.machine)?]);

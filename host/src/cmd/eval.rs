@@ -44,6 +44,9 @@ pub struct Arguments {
     /// Print the rows as JSON to stdout instead of the table
     #[arg(long)]
     json: bool,
+    /// Show no header
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 impl Arguments {
@@ -87,7 +90,7 @@ impl Arguments {
                 Some(lab) if lab.placement.weight_range == range => lab,
                 other => {
                     let fresh = Lab::for_test(experiment.clone(), spec.clone(), data.clone(), &range)?;
-                    if !self.json && other.is_none() {
+                    if !self.json && !self.quiet && other.is_none() {
                         say(&comparison::header(&fresh));
                     }
                     other.insert(fresh)
@@ -134,7 +137,10 @@ impl Arguments {
         for absent in wanted.iter().filter(|method| !saved.contains(method)) {
             // A transfer has the weights of another method, and its file only once it is tested.
             let (path, name) = (run.checkpoint(*absent), absent.name());
-            say(&format!("note: {name} is left out, because {} is not there", path.display()));
+            say(&format!(
+                "note: {name} is left out, because {} is not there",
+                path.display()
+            ));
         }
         let chosen: Vec<_> = saved.into_iter().filter(|method| wanted.contains(method)).collect();
         if chosen.is_empty() {

@@ -80,10 +80,7 @@ mod tests {
             threads: None,
         };
         let command = machine.resume_command(Path::new("runs/it's"));
-        assert_eq!(
-            command,
-            r"spikeloop train --resume 'runs/it'\''s' --data 'my data'"
-        );
+        assert_eq!(command, r"spikeloop train --resume 'runs/it'\''s' --data 'my data'");
         let machine = Machine {
             data: None,
             threads: NonZeroUsize::new(2),

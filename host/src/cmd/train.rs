@@ -152,7 +152,9 @@ pub fn table(rows: &[Row]) -> String {
 pub fn result(lab: &Lab, rows: &[Row]) -> String {
     let mut text = table(rows);
     let lines = comparison::verdict(rows, transferred_from(lab));
-    let others = comparison::limits(rows).into_iter().chain(comparison::time_constants(rows));
+    let others = comparison::limits(rows)
+        .into_iter()
+        .chain(comparison::time_constants(rows));
     for line in lines.into_iter().chain(others) {
         text.push_str(&format!("{line}\n"));
     }

@@ -97,7 +97,12 @@ impl Experiment {
             demand(key, value, value.is_finite(), "must be a number")?;
         }
         let sigma = self.chip.sigma_d;
-        demand("chip.sigma_d", sigma, sigma <= 2.0, "must be at most 2: it is a fraction, 0.2 for 20 %")?;
+        demand(
+            "chip.sigma_d",
+            sigma,
+            sigma <= 2.0,
+            "must be at most 2: it is a fraction, 0.2 for 20 %",
+        )?;
         let hours = self.chip.age_hours;
         let message = "must be at most 876600 hours, a century";
         demand("chip.age_hours", hours, hours <= MAX_AGE_HOURS, message)?;

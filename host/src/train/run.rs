@@ -426,7 +426,11 @@ mod tests {
         fn clip(&self, _: &mut [Matrix]) {}
     }
 
-    fn train(validation: &[f64], early_stopping: u32, gradient: f32) -> (Result<Ending, TrainError>, Learner, Scripted) {
+    fn train(
+        validation: &[f64],
+        early_stopping: u32,
+        gradient: f32,
+    ) -> (Result<Ending, TrainError>, Learner, Scripted) {
         let layer = Layer {
             size: 1,
             recurrent: false,
@@ -487,18 +491,24 @@ mod tests {
         let (ending, learner, engine) = train(&script, 3, 1.0);
         assert_eq!(ending.unwrap(), Ending::Complete);
         assert_eq!(learner.progress.epoch, 5, "three epochs were no better than the second");
-        assert_eq!((learner.progress.best_epoch, learner.progress.best_accuracy), (2, Some(0.7)));
+        assert_eq!(
+            (learner.progress.best_epoch, learner.progress.best_accuracy),
+            (2, Some(0.7))
+        );
         assert_eq!(learner.chosen()[0].get(1, 0), -2.0);
         assert_eq!(learner.weights[0].get(1, 0), -5.0);
-        let judged_by = |(name, occasion): &(String, Occasion)| {
-            name == "validation" && matches!(occasion, Occasion::Validation(_))
-        };
+        let judged_by =
+            |(name, occasion): &(String, Occasion)| name == "validation" && matches!(occasion, Occasion::Validation(_));
         assert!(engine.evaluated.iter().all(judged_by), "{:?}", engine.evaluated);
 
         let (_, learner, _) = train(&script, 4, 1.0);
         assert_eq!((learner.progress.epoch, learner.progress.best_epoch), (7, 6));
         let (_, learner, _) = train(&script, 0, 1.0);
-        assert_eq!(learner.chosen()[0].get(1, 0), -7.0, "without it the last weights are taken");
+        assert_eq!(
+            learner.chosen()[0].get(1, 0),
+            -7.0,
+            "without it the last weights are taken"
+        );
     }
 
     /// Wherever it is in the weights, and in the batch in which it comes.

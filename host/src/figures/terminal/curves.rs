@@ -21,7 +21,9 @@ pub fn text(histories: &Histories, screen: &Screen) -> String {
     let mut text = String::new();
     let mut charts = vec![
         ("Training loss", losses, (|epoch| epoch.loss) as fn(&Epoch) -> f64),
-        ("Training accuracy, %", accuracies.clone(), |epoch| 100.0 * epoch.accuracy),
+        ("Training accuracy, %", accuracies.clone(), |epoch| {
+            100.0 * epoch.accuracy
+        }),
     ];
     if histories.validated() {
         charts.push(("Validation accuracy, %", accuracies, validation));
