@@ -20,8 +20,8 @@ use crate::{
 /// Samples that the emulated chip runs at a time, and that an update takes.
 const CHIP_BATCH: [usize; 2] = [1000, 100];
 
-/// The published MNIST network, with every fixed imperfection and no temporal noise.
-fn chip_lab() -> Result<Lab, BenchError> {
+/// The published MNIST network, with every fixed imperfection, with or without temporal noise.
+fn chip_lab(noise: bool) -> Result<Lab, BenchError> {
     let settings = [
         "name=bench",
         "data.window_us=10.0",
@@ -31,9 +31,11 @@ fn chip_lab() -> Result<Lab, BenchError> {
     let settings = settings.map(String::from);
     let experiment = Experiment::from_toml("the benchmark", BUILT_IN, &settings)?;
     let (mut spec, _) = load_chip("hicann-x")?;
-    spec.membrane.noise_lsb.value = 0.0;
-    spec.adc.noise_lsb.value = 0.0;
-    spec.timing.spike_jitter_us.value = 0.0;
+    if !noise {
+        spec.membrane.noise_lsb.value = 0.0;
+        spec.adc.noise_lsb.value = 0.0;
+        spec.timing.spike_jitter_us.value = 0.0;
+    }
     let mut draw = Draw::new(3);
     let (tau_in_ns, window_ns) = (8000.0, 10_000);
     let mut train = SpikeDataset::new("synthetic images", 256, 10, window_ns);
@@ -53,8 +55,8 @@ fn chip_lab() -> Result<Lab, BenchError> {
     Ok(Lab::with_data(experiment, spec, data)?)
 }
 
-pub(super) fn measure(budget: &Budget, report: &mut dyn FnMut(Measurement)) -> Result<(), BenchError> {
-    let lab = chip_lab()?;
+pub(super) fn measure(name: Name, budget: &Budget, report: &mut dyn FnMut(Measurement)) -> Result<(), BenchError> {
+    let lab = chip_lab(name == Name::ChipNoise)?;
     let (data, hidden_neurons) = (&lab.data.train, lab.network.hidden_neurons());
 
     let mut chip = EmulatedChip::new(lab.instance.clone());
@@ -104,12 +106,12 @@ pub(super) fn measure(budget: &Budget, report: &mut dyn FnMut(Measurement)) -> R
         engine.recycle(gradients);
         Ok::<_, SubstrateError>(())
     })?;
-    report(measurement(Name::Chip, "train", timed, batch, hidden));
+    report(measurement(name, "train", timed, batch, hidden));
 
     let timed = time(budget, budget.infer, || {
         chip.run(&events, &request, &trials, &mut recording)
     })?;
     black_box(&recording);
-    report(measurement(Name::Chip, "infer", timed, data.len(), hidden));
+    report(measurement(name, "infer", timed, data.len(), hidden));
     Ok(())
 }

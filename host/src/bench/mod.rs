@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `b1` | 256-246-10, 100 steps, batches of 100, one latency-coded spike for each of 64 inputs |
 //! | `b2` | 700-256 recurrent-20, 100 steps, batches of 128, 1.5 % of the inputs a step |
-//! | `chip` | the emulated 256-246-10 on hicann-x, 10 µs in steps of 0.1 µs, ADC every 1.7 µs |
+//! | `chip` | the emulated 256-246-10 on hicann-x, 10 µs in steps of 0.1 µs, ADC every 1.7 µs, temporal noise off |
+//! | `chip-noise` | the same with everything on: membrane noise, jitter, ADC noise |
 //!
 //! `train` is forward, backward and Adam of one batch, `infer` is forward and the decision; on the
 //! chip `infer` is the emulation alone, and `train` one update in the loop, of 100 samples.
@@ -52,13 +53,15 @@ pub enum Name {
     B1,
     /// Recurrent recursion.
     B2,
-    /// The emulated chip.
+    /// The emulated chip without temporal noise.
     Chip,
+    /// The emulated chip with everything on.
+    ChipNoise,
 }
 
 impl Name {
     /// All.
-    pub const ALL: [Self; 3] = [Self::B1, Self::B2, Self::Chip];
+    pub const ALL: [Self; 4] = [Self::B1, Self::B2, Self::Chip, Self::ChipNoise];
 
     /// As on the command line.
     pub fn text(self) -> &'static str {
@@ -66,6 +69,7 @@ impl Name {
             Self::B1 => "b1",
             Self::B2 => "b2",
             Self::Chip => "chip",
+            Self::ChipNoise => "chip-noise",
         }
     }
 
@@ -75,6 +79,7 @@ impl Name {
             Self::B1 => "256-246-10, 100 steps, 64 input spikes a sample",
             Self::B2 => "700-256r-20, 100 steps, 1.5 % input density",
             Self::Chip => "emulated hicann-x, 256-246-10, 10 µs, temporal noise off",
+            Self::ChipNoise => "the same with membrane noise, jitter and ADC noise",
         }
     }
 }
@@ -143,7 +148,7 @@ pub fn run(name: Name, budget: &Budget, report: &mut dyn FnMut(Measurement)) -> 
     match name {
         Name::B1 => Recurrence::b1().measure(name, budget, report),
         Name::B2 => Recurrence::b2().measure(name, budget, report),
-        Name::Chip => return chip::measure(budget, report),
+        Name::Chip | Name::ChipNoise => return chip::measure(name, budget, report),
     }
     Ok(())
 }
@@ -208,6 +213,8 @@ mod tests {
             ("b2", "infer"),
             ("chip", "train"),
             ("chip", "infer"),
+            ("chip-noise", "train"),
+            ("chip-noise", "infer"),
         ];
         assert_eq!(modes, all);
         assert!(lines.iter().all(|line| line.median_ms > 0.0 && line.reps == 1));

@@ -13,7 +13,7 @@ use super::{parse_threads, prepare, print, say};
 /// Measure how fast training and emulation are on this machine
 #[derive(Args)]
 pub struct Arguments {
-    /// Benchmarks: b1, b2, chip [default: all]
+    /// Benchmarks: b1, b2, chip, chip-noise [default: all]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Threads [default: all cores]
@@ -80,10 +80,5 @@ fn table(lines: &[Measurement]) -> String {
         ]);
     }
     let isa = lines.first().map_or("", |line| line.isa);
-    let mut text = format!("\n{}\nInstruction set: {isa}.", table.to_terminal());
-    if lines.iter().any(|line| line.bench == Name::Chip.text()) {
-        text.push_str(" The chip has every fixed imperfection; its temporal noise is off.");
-    }
-    text.push('\n');
-    text
+    format!("\n{}\nInstruction set: {isa}.\n", table.to_terminal())
 }
