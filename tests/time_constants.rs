@@ -79,25 +79,25 @@ fn time_constants_are_learned() {
         "network.weight_range=[4, 12]",
         "training.time_constant_rate=0.05",
     ];
-    let run = |kind| {
-        let kind = format!("training.time_constants={kind}");
-        run(&[&settings[..], &[&kind]].concat()).remove(0)
+    let run = |kind, seed| {
+        let (kind, seed) = (format!("training.time_constants={kind}"), format!("seed={seed}"));
+        run(&[&settings[..], &[&kind, &seed]].concat()).remove(0)
     };
-    let fixed = run("fixed");
-    assert_eq!(fixed.time_constants, None);
-    let layers = run("layer").time_constants.unwrap();
+    assert_eq!(run("fixed", 1).time_constants, None);
+    let layers = run("layer", 1).time_constants.unwrap();
     assert_eq!(layers.len(), 2);
     for layer in &layers {
         for [least, mean, most] in [layer.tau_mem_us, layer.tau_syn_us] {
             assert!(least == mean && mean == most && (mean - 3.0).abs() > 0.1, "{layer:?}");
         }
     }
-    let own = run("neuron");
-    let [least, mean, most] = own.time_constants.unwrap()[0].tau_mem_us;
+    let [least, mean, most] = run("neuron", 1).time_constants.unwrap()[0].tau_mem_us;
     assert!(
         least < mean && mean < most && most > 2.0 * least,
         "{least} {mean} {most}"
     );
-    // 0.053 against 0.079.
-    assert!(own.loss < 0.9 * fixed.loss, "{} {}", own.loss, fixed.loss);
+    // One run says little: over these seeds it is 0.070 against 0.085.
+    let loss = |kind| (1..=4).map(|seed| run(kind, seed).loss).sum::<f64>();
+    let (own, fixed) = (loss("neuron"), loss("fixed"));
+    assert!(own < 0.9 * fixed, "{own} {fixed}");
 }
