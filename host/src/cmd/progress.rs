@@ -126,7 +126,8 @@ impl Progress {
     }
 }
 
-const TEMPLATE: &str = "{prefix:<11} {bar:20} {percent:>3} %  {msg}  {elapsed}, ETA {eta}";
+// The message is cut where the terminal ends: a bar of two lines leaves its first one behind.
+const TEMPLATE: &str = "{prefix:<11} {bar:12} {percent:>3} %, ETA {eta:<4} {wide_msg}";
 
 fn figures(epochs: u32, metrics: &EpochMetrics) -> String {
     format!(

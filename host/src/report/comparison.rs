@@ -75,7 +75,7 @@ pub fn verdict(rows: &[Row], source: Method) -> Vec<String> {
 
 /// Part of the synaptic events above which a chip's current limit is worth a word: the gradient does
 /// not know it, so what is learned from there on is wrong.
-const SATURATED: f64 = 0.01;
+const SATURATED: f64 = 0.05;
 
 /// Where a chip ran into its limits, a line each.
 pub fn limits(rows: &[Row]) -> Vec<String> {
