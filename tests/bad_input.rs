@@ -319,7 +319,8 @@ fn more_samples_than_there_are_is_no_wish_to_be_cut_down() {
     );
 }
 
-/// A chip that refuses its configuration does so before anything is trained.
+/// A chip that refuses its configuration does so before anything is trained: here one whose time
+/// constants would not be positive at that temperature.
 #[test]
 fn what_is_impossible_is_refused_before_anything_is_trained() {
     let scratch = scratch();
@@ -328,9 +329,19 @@ fn what_is_impossible_is_refused_before_anything_is_trained() {
         &["chip.age_hours = 900000", "a century"],
     );
     assert!(!scratch.path().join("run").exists());
+    let steep = spikeloop_chip::builtin_text("hicann-x").unwrap();
+    assert!(steep.contains("per_degree = { value = -0.002"));
+    let steep = steep.replace("per_degree = { value = -0.002", "per_degree = { value = -0.02");
+    let file = write(scratch.path().join("steep.toml"), steep);
+    let chip = ["--set", &format!("chip.file={file}"), "--set", "chip.temperature_c=100"];
+    refuse(
+        &mut train(scratch.path(), &[&["--quiet", "--out", "run"], &chip[..]].concat()),
+        &["100 °C"],
+    );
+    assert!(!scratch.path().join("run/metrics.jsonl").exists());
 }
 
-/// Training ends in the batch in which it diverges, and leaves what was saved before readable.
+/// Training ends in the batch in which it diverges, and saves nothing of it.
 #[test]
 fn a_diverging_run_leaves_nothing_that_cannot_be_read() {
     let scratch = scratch();

@@ -71,7 +71,7 @@ fn train_compares_the_methods_and_eval_repeats_the_figures() {
     // What was learned on one chip is not judged by another.
     let elsewhere = succeed(program(scratch.path()).args(["eval", "runs/yin-yang", "--chip-seed", "7", "--quiet"]));
     assert!(
-        elsewhere.contains("belong to their own chip") && !elsewhere.contains("gains nothing"),
+        elsewhere.contains("belong to the chip they learned on") && !elsewhere.contains("gains nothing"),
         "{elsewhere}"
     );
     let again = output(program(scratch.path()).args(["train", "--resume", "runs/yin-yang", "--json"]));

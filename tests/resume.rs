@@ -221,6 +221,11 @@ fn another_experiment_is_not_resumed() {
     fs::write(&checkpoint, &bytes[..100]).expect("written");
     refuse(&["checkpoint-ideal.safetensors", "damaged or cut short"]);
     fs::write(&checkpoint, bytes).expect("written");
+    // Of a damaged one it is said what to do: taken away, its method is trained again.
+    let expected = results(&run);
+    fs::remove_file(&checkpoint).expect("removed");
+    let again = program(dir, &["--quiet", "--resume", "run"]).status().expect("it runs");
+    assert!(again.success() && expected == results(&run));
     // A finished run is resumed to its table.
     let output = program(dir, &["--quiet", "--resume", "run", "--json"])
         .output()

@@ -197,6 +197,7 @@ pub fn compare(
             let row = Row::new(method, &evaluation).with_time_constants(lab, learner.chosen());
             spectator.end(method, &row, &learner, &evaluation);
             rows.push(row);
+            rows.sort_by_key(|row| row.method);
         }
         learners.insert(method, learner);
     }

@@ -85,7 +85,7 @@ pub enum RunDirError {
         found: String,
     },
     /// Another program trains there.
-    #[error("{} is in use by another training that still runs; wait for it to end, or give another --out", .path.display())]
+    #[error("{} is in use by another training that still runs; wait for it to end, or stop it", .path.display())]
     Busy {
         /// Directory.
         path: PathBuf,

@@ -79,7 +79,7 @@ impl Name {
             Self::B1 => "256-246-10, 100 steps, 64 input spikes a sample",
             Self::B2 => "700-256r-20, 100 steps, 1.5 % input density",
             Self::Chip => "emulated hicann-x, 256-246-10, 10 µs, temporal noise off",
-            Self::ChipNoise => "the same with membrane noise, jitter and ADC noise",
+            Self::ChipNoise => "emulated hicann-x, 256-246-10, 10 µs, with membrane noise, jitter and ADC noise",
         }
     }
 }

@@ -92,13 +92,17 @@ fn state(set: &PublicSet, machine: &Machine) -> anyhow::Result<String> {
             State::Different { .. } => different.push(file.name),
         }
     }
-    Ok(if missing.len() == set.files.len() {
-        match set.unpacked_in(&machine.data_dir()) {
-            Some(folder) => format!("there, in files of other names, in {}", folder.display()),
-            None => format!("not there; get it with: {}", machine.fetch_command(set.name)),
-        }
+    let unpacked = (!missing.is_empty()).then(|| set.unpacked_in(&machine.data_dir()));
+    Ok(if let Some(folder) = unpacked.flatten() {
+        format!("there, in files of other names, in {}", folder.display())
+    } else if missing.len() == set.files.len() {
+        format!("not there; get it with: {}", machine.fetch_command(set.name))
     } else if !missing.is_empty() {
-        format!("lacks {}", missing.join(", "))
+        format!(
+            "lacks {}; get it with: {}",
+            missing.join(", "),
+            machine.fetch_command(set.name)
+        )
     } else if !different.is_empty() {
         format!("there, but not as published: {}", different.join(", "))
     } else {

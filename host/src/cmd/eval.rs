@@ -10,7 +10,7 @@ use clap::Args;
 use spikeloop::{
     checkpoint::{self, Checkpoint},
     compare::{Row, engine_of, test},
-    experiment::{Experiment, Method},
+    experiment::{ChipSection, Decalibrated, Experiment, Method},
     lab::{Lab, chip_digest, load_chip, load_data},
     report::comparison,
     run_dir::{RunDir, RunRecord, SeedRecord, comparison_json, experiment_digest, write_atomically},
@@ -20,7 +20,7 @@ use spikeloop::{
 use super::{
     prepare, print, say,
     shared::{Changes, Machine},
-    train::{result, table},
+    train::{notes, result, table},
 };
 
 /// Test a finished run again: on the same chip, on another instance, another chip, other data
@@ -106,6 +106,7 @@ impl Arguments {
         if let Some(path) = &self.predictions {
             write_predictions(path, &data.test.labels, &tests)?;
         }
+        let same_chip = same_chip && settings_of(&experiment.chip) == settings_of(&trained.chip);
         match lab {
             Some(lab) if !self.json => print(&report(&lab, &record, same_chip, &rows))?,
             _ => print(&comparison_json(&rows))?,
@@ -150,6 +151,11 @@ impl Arguments {
     }
 }
 
+/// What makes other circuits of the same file and seed.
+fn settings_of(chip: &ChipSection) -> (bool, f64, &[Decalibrated]) {
+    (chip.uncalibrated, chip.sigma_d, &chip.decalibrate)
+}
+
 /// The table, and what it says where it is about the chip that was trained on.
 fn report(lab: &Lab, record: &RunRecord, same_chip: bool, rows: &[Row]) -> String {
     if same_chip && SeedRecord::of(lab) == record.seeds {
@@ -159,11 +165,12 @@ fn report(lab: &Lab, record: &RunRecord, same_chip: bool, rows: &[Row]) -> Strin
     let learned_on_it = |row: &Row| matches!(row.method, Method::InTheLoop | Method::Oracle);
     if rows.iter().any(learned_on_it) {
         text.push_str(&format!(
-            "Weights trained in the loop belong to their own chip (here {}, instance {}, configuration {}): on another \
-             one they do worse than where they learned.\n",
+            "Weights trained in the loop belong to the chip they learned on (here {}, instance {}, configuration {}, as the \
+             run set it up): on another one they do worse.\n",
             record.chip, record.seeds.chip, record.seeds.configuration
         ));
     }
+    text.push_str(&notes(rows));
     text
 }
 

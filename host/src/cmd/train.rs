@@ -148,21 +148,34 @@ pub fn table(rows: &[Row]) -> String {
     format!("\n{}\n", comparison::table(rows).to_terminal())
 }
 
-/// Table and verdict.
-pub fn result(lab: &Lab, rows: &[Row]) -> String {
-    let mut text = table(rows);
-    let lines = comparison::verdict(rows, transferred_from(lab));
-    let others = comparison::limits(rows)
+/// What else is worth knowing: limits that were met, time constants that were learned.
+pub fn notes(rows: &[Row]) -> String {
+    let lines = comparison::limits(rows)
         .into_iter()
         .chain(comparison::time_constants(rows));
-    for line in lines.into_iter().chain(others) {
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Table, verdict and notes.
+pub fn result(lab: &Lab, rows: &[Row]) -> String {
+    let mut text = table(rows);
+    for line in comparison::verdict(rows, transferred_from(lab)) {
         text.push_str(&format!("{line}\n"));
     }
+    text.push_str(&notes(rows));
     text
 }
 
-/// The first Ctrl-C asks training to stop, a second one ends the program at once.
+/// The first Ctrl-C, or SIGTERM, asks training to stop, a second one ends the program at once.
 fn stop_on_ctrl_c(stop: &Arc<AtomicBool>, quiet: bool) -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        use signal_hook::{consts::SIGTERM, flag};
+        // In this order: the second one finds what the first one set.
+        flag::register_conditional_shutdown(SIGTERM, INTERRUPTED.into(), Arc::clone(stop))
+            .and_then(|_| flag::register(SIGTERM, Arc::clone(stop)))
+            .context("cannot watch for SIGTERM")?;
+    }
     let stop = Arc::clone(stop);
     ctrlc::set_handler(move || {
         if stop.swap(true, Ordering::Relaxed) {

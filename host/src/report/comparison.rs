@@ -130,7 +130,9 @@ pub fn time_constants(rows: &[Row]) -> Vec<String> {
 fn surroundings(lab: &Lab) -> String {
     let chip = &lab.experiment.chip;
     let age = (chip.age_hours > 0.0).then(|| format!(", {} hours after its calibration", chip.age_hours));
-    let temperature = chip.temperature_c.map(|degrees| format!(", at {degrees} °C"));
+    let calibrated = lab.spec.drift.calibration_temperature_c.value;
+    let other = chip.temperature_c.filter(|&degrees| degrees != calibrated);
+    let temperature = other.map(|degrees| format!(", at {degrees} °C"));
     age.into_iter().chain(temperature).collect()
 }
 

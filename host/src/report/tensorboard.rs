@@ -43,17 +43,21 @@ pub fn events(began_s: f64, epochs: &[&EpochMetrics]) -> Vec<u8> {
         file_version: Some("brain.Event:2".into()),
         ..Event::default()
     });
-    for count in 1..=epochs.len() {
-        file.extend(last_event(began_s, &epochs[..count]));
+    let mut wall_time = began_s;
+    for metrics in epochs {
+        wall_time += metrics.seconds;
+        file.extend(event(wall_time, metrics));
     }
     file
 }
 
 /// The record of the last of these epochs; nothing where there is none.
 pub fn last_event(began_s: f64, epochs: &[&EpochMetrics]) -> Vec<u8> {
-    let Some(metrics) = epochs.last() else {
-        return Vec::new();
-    };
+    let wall_time = began_s + epochs.iter().map(|metrics| metrics.seconds).sum::<f64>();
+    epochs.last().map_or_else(Vec::new, |metrics| event(wall_time, metrics))
+}
+
+fn event(wall_time: f64, metrics: &EpochMetrics) -> Vec<u8> {
     let scalars = [
         ("loss/train", Some(metrics.loss)),
         ("loss/validation", metrics.validation_loss),
@@ -69,7 +73,7 @@ pub fn last_event(began_s: f64, epochs: &[&EpochMetrics]) -> Vec<u8> {
         })
     });
     record(&Event {
-        wall_time: began_s + epochs.iter().map(|metrics| metrics.seconds).sum::<f64>(),
+        wall_time,
         step: metrics.epoch.into(),
         file_version: None,
         summary: Some(Summary { value: known.collect() }),

@@ -48,6 +48,9 @@ pub struct InjectedWorkspace {
 impl InjectedModel {
     /// Replaces the measured membranes of neurons that spike by those that the model has under the
     /// recorded spikes. What is decided by stays what the chip showed: readouts keep their samples.
+    ///
+    /// A spike takes 1 − U_reset off U; the refractory hold is left out here, since the membrane shortly
+    /// after a spike is far from the threshold either way.
     pub fn resimulate(&self, network: &Network, weights: &PreparedWeights, sample: &mut GridSample) {
         for layer in (0..network.layers.len()).filter(|&layer| network.layers[layer].spiking) {
             let (feed_forward, recurrent) = network.connections_of(layer);
@@ -235,7 +238,8 @@ impl LayerPass<'_> {
                 for lane in 0..LANES {
                     let next = u[lane];
                     // A membrane that was held in the next bin comes from its reset there, and from
-                    // what flowed in afterwards.
+                    // what flowed in afterwards. (Events that fall into the held part of a bin count
+                    // as if they fell into its free part: their current lasts longer than that.)
                     let kept = if free[lane] < 1.0 { 0.0 } else { next };
                     u[lane] = beta[lane] * kept;
                     i[lane] = alpha[lane] * i[lane] + kappa[lane] * (free[lane] * next);

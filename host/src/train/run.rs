@@ -270,7 +270,8 @@ impl Learner {
                 dropped: &dropped,
             };
             let gradients = engine.gradients(&self.weights, &batch)?;
-            let rate = self.learning_rate(training, batches);
+            // That of the middle of the batch, so that a warm-up does not begin with an update by nothing.
+            let rate = self.learning_rate(training, batches, 0.5);
             let connections = network.connections().len();
             let group = |index: usize| match index < connections {
                 true => Group::weights(rate),
@@ -310,11 +311,10 @@ impl Learner {
         self.weights.iter().chain(first).chain(second).all(Matrix::is_finite)
     }
 
-    /// Rate of the update that follows the batches done: that of the middle of its batch, so that a
-    /// warm-up does not begin with an update by nothing.
-    fn learning_rate(&self, training: &Training, batches: usize) -> f64 {
+    /// Rate after the batches done and so much of the next one.
+    fn learning_rate(&self, training: &Training, batches: usize, more: f64) -> f64 {
         let settings = training.settings;
-        let part = (self.progress.batch as f64 + 0.5) / batches.max(1) as f64;
+        let part = (self.progress.batch as f64 + more) / batches.max(1) as f64;
         let epoch = f64::from(self.progress.epoch) + part;
         settings.learning_rate.at(epoch, settings.epochs.into())
     }
@@ -328,6 +328,7 @@ impl Learner {
             spikes,
         } = self.progress.sums;
         let n = samples.max(1) as f64;
+        let batches = training.data.len().div_ceil(training.settings.batch);
         EpochMetrics {
             epoch: self.progress.epoch + 1,
             loss: loss / n,
@@ -335,7 +336,7 @@ impl Learner {
             hidden_spikes: spikes / n,
             validation_accuracy: None,
             validation_loss: None,
-            learning_rate: self.learning_rate(training, training.data.len().div_ceil(training.settings.batch)),
+            learning_rate: self.learning_rate(training, batches, 0.0),
             seconds: start.elapsed().as_secs_f64(),
         }
     }

@@ -110,6 +110,9 @@ impl Session {
             let learner = learner.with_context(|| format!("{} does not fit the network", path.display()))?;
             earlier.learners.insert(method, learner);
         }
+        // What was learned for it was taken away: the method is trained again.
+        let Earlier { rows, learners } = &mut earlier;
+        rows.retain(|row| learners.contains_key(&row.method));
         let epochs = |method| {
             earlier
                 .learners

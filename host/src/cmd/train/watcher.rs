@@ -127,6 +127,7 @@ impl Spectator for Watcher<'_> {
     fn end(&mut self, method: Method, row: &Row, learner: &Learner, test: &Evaluation) {
         self.progress.end(method, row);
         self.rows.push(row.clone());
+        self.rows.sort_by_key(|row| row.method);
         let saved = self.save_row(method, learner, test);
         self.keep(saved);
     }
