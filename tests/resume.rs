@@ -116,7 +116,7 @@ fn a_run_resumed_at_ten_random_moments_is_the_same_bit_for_bit() {
         let mut moments = 0;
         let resume = || program(dir, &["--quiet", "--resume", &out]);
         while moments < MOMENTS / 2 && interruptions < MOMENTS {
-            // From before the first epoch to well into the run; SIGKILL and SIGINT in turn.
+            // From before the first epoch to well into the run; SIGKILL, SIGINT and SIGTERM in turn.
             let after = whole.mul_f64(0.02 + 0.3 * draw.uniform());
             let begun = dir.join(&out).join("run.json").exists();
             let command = if begun {
@@ -126,7 +126,7 @@ fn a_run_resumed_at_ten_random_moments_is_the_same_bit_for_bit() {
                 let _ = fs::remove_dir_all(dir.join(&out));
                 begin(dir, &out)
             };
-            let name = if interruptions % 2 == 0 { "KILL" } else { "INT" };
+            let name = ["KILL", "INT", "TERM"][interruptions as usize % 3];
             if interrupt(command, after, name).success() {
                 break;
             }
