@@ -284,7 +284,6 @@ impl Experiment {
                 kernel_us: training.van_rossum_tau_us,
                 interval_us: training.van_rossum_interval_us,
                 first_spike_tau_us: training.first_spike_tau_us,
-                ..SpikeTargets::default()
             },
             ..Loss::new(training.loss, outputs)
         }
