@@ -9,7 +9,7 @@ use crate::{
     adc::{ChannelBlock, Converter},
     dac::{Codes, Parameter},
     drift::{Environment, EnvironmentError},
-    instance::Instance,
+    instance::{CircuitPattern, Instance},
     link::Link,
     neuron::{CircuitValues, Crossing, CurrentBlock, NeuronBlock, Propagator},
     random::LANES,
@@ -208,12 +208,59 @@ pub(crate) struct Noise {
 /// A channel's ideal: what [`Array::assemble`] gets where nothing is known.
 const PERFECT_CHANNEL: (f64, f64) = (1.0, 0.0);
 
+/// A column of synapses in use.
+#[derive(Clone, Copy, Default)]
+struct Column {
+    /// LSB/µs for weight 1.
+    gain_exc: f32,
+    gain_inh: f32,
+    /// Deviation that its synapses share; none where the circuit is dead.
+    factor: Option<f32>,
+}
+
+/// The synapses of a fabricated chip.
+struct Fabricated<'a> {
+    chip: &'a Instance,
+    /// `[circuit]`
+    columns: &'a [Column],
+}
+
+impl UnitStrength for Fabricated<'_> {
+    fn row(&self, row: u32) -> f32 {
+        self.chip.row_factor(row)
+    }
+
+    fn synapse(&self, row: u32, row_factor: f32, circuit: u16) -> f32 {
+        let column = self.columns[usize::from(circuit)];
+        let gain = if row.is_multiple_of(2) {
+            column.gain_exc
+        } else {
+            column.gain_inh
+        };
+        let deviation = |factor| self.chip.synapse_factor(row, row_factor, circuit, factor);
+        gain * column.factor.map_or(0.0, deviation)
+    }
+}
+
+/// Synapses without a deviation.
+struct Equal;
+
+impl UnitStrength for Equal {
+    fn row(&self, _row: u32) -> f32 {
+        1.0
+    }
+
+    fn synapse(&self, _row: u32, _row_factor: f32, _circuit: u16) -> f32 {
+        1.0
+    }
+}
+
 /// The parts that an array is made of; all of them true values.
 pub(crate) struct Parts<'a> {
-    pub circuits: &'a [CircuitValues],
-    /// `[circuit]`: ADC gain and offset in LSB.
+    pub circuits: &'a dyn Fn(u16) -> CircuitValues,
+    /// ADC gain and offset in LSB of a circuit's channel.
     pub channels: &'a dyn Fn(u16) -> (f64, f64),
-    pub unit: UnitStrength<'a>,
+    pub strength: &'a dyn UnitStrength,
     pub weight_of_code: Vec<f32>,
     pub synapses_limit: bool,
     pub seeds: [u64; 2],
@@ -242,24 +289,32 @@ impl Array {
         configuration.wiring.check(spec)?;
         environment.check(spec)?;
         check_codes(spec, configuration.codes)?;
-        let truth = chip.oracle_values(configuration.codes, configuration.seed, environment);
-        let circuits: Vec<_> = truth
-            .iter()
-            .zip(&chip.circuits)
-            .map(|(values, pattern)| CircuitValues::new(values, pattern.capacitance, pattern.dead))
-            .collect();
-        let unit = |row: u32, circuit: u16| {
-            let excites = row.is_multiple_of(2);
-            let gain = truth[usize::from(circuit)][if excites {
-                Parameter::GainExc
-            } else {
-                Parameter::GainInh
-            }];
-            gain as f32 * chip.synapse_factor(row, circuit)
+        let values = |circuit: u16, pattern: &CircuitPattern| {
+            let codes = &configuration.codes.circuits[usize::from(circuit)];
+            chip.values(circuit, pattern, codes, configuration.seed, environment)
+        };
+        let circuits = |circuit: u16| {
+            let pattern = chip.pattern(circuit);
+            CircuitValues::new(&values(circuit, &pattern), pattern.capacitance, pattern.dead)
         };
         let channels = |circuit: u16| {
-            let pattern = &chip.circuits[usize::from(circuit)];
+            let pattern = chip.pattern(circuit);
             (pattern.adc_gain, pattern.adc_offset_lsb)
+        };
+        // Columns in use; drawn once, since every synapse of a column needs its own.
+        let mut columns = vec![Column::default(); spec.circuits()];
+        for &circuit in configuration.wiring.populations.iter().flat_map(|p| &p.circuits) {
+            let pattern = chip.pattern(circuit);
+            let values = values(circuit, &pattern);
+            columns[usize::from(circuit)] = Column {
+                gain_exc: values[Parameter::GainExc] as f32,
+                gain_inh: values[Parameter::GainInh] as f32,
+                factor: (!pattern.dead).then_some(pattern.column),
+            };
+        }
+        let strength = Fabricated {
+            chip,
+            columns: &columns,
         };
         let mut array = Self::assemble(
             spec,
@@ -267,7 +322,7 @@ impl Array {
             Parts {
                 circuits: &circuits,
                 channels: &channels,
-                unit: &unit,
+                strength: &strength,
                 weight_of_code: chip.weight_of_code.clone(),
                 synapses_limit: true,
                 seeds: [chip.seed(), configuration.seed],
@@ -294,9 +349,9 @@ impl Array {
         wiring.check(spec)?;
         check_count(spec, circuits.len())?;
         let parts = Parts {
-            circuits,
+            circuits: &|circuit| circuits[usize::from(circuit)],
             channels: &|_| PERFECT_CHANNEL,
-            unit: &|_, _| 1.0,
+            strength: &Equal,
             weight_of_code: (0..=spec.weight_max()).map(f32::from).collect(),
             synapses_limit: false,
             seeds: [0; 2],
@@ -317,7 +372,7 @@ impl Array {
             projections: wiring
                 .projections
                 .iter()
-                .map(|p| Synapses::new(wiring, p, spec.signed_inputs(), parts.unit))
+                .map(|p| Synapses::new(wiring, p, spec.signed_inputs(), parts.strength))
                 .collect(),
             from_inputs: fan_out(Source::Inputs),
             from_population: (0..wiring.populations.len())
@@ -377,6 +432,21 @@ impl Array {
         Ok(())
     }
 
+    /// Writes one row of a matrix: the signed code of each column. For whoever has no room for
+    /// [`Weights`]; codes beyond the largest are the largest.
+    ///
+    /// # Panics
+    /// There is no such matrix or row.
+    pub fn program_row(&mut self, matrix: usize, pre: usize, code: impl Fn(usize) -> i8) {
+        let (synapses, table) = (&mut self.projections[matrix], &self.weight_of_code);
+        synapses.program_row(pre, |post| {
+            let code = code(post);
+            let weight = table[usize::from(code.unsigned_abs()).min(table.len() - 1)];
+            if code < 0 { -weight } else { weight }
+        });
+        self.weight_writes += synapses.shape[1] as u64;
+    }
+
     fn check_weights(&self, weights: &Weights) -> Result<(), ProgramError> {
         let (given, projections) = (weights.matrices(), self.projections.len());
         if given != projections {
@@ -427,6 +497,29 @@ impl Array {
     /// Number of neurons of all populations.
     pub fn neurons(&self) -> usize {
         self.populations.iter().map(|population| population.count).sum()
+    }
+
+    /// Integration step, ns.
+    pub fn step_ns(&self) -> u32 {
+        self.clock.step_ns
+    }
+
+    /// Memory that an array of this wiring and its state take, bytes; none where nobody could count
+    /// them. The wiring fits the chip.
+    pub fn bytes(spec: &ChipSpec, wiring: &Wiring) -> Option<usize> {
+        let mut sum = size_of::<Self>() + size_of::<State>() + spec.circuits() * size_of::<Column>();
+        for population in &wiring.populations {
+            let blocks = population.neurons.div_ceil(LANES);
+            sum = sum.checked_add(blocks.checked_mul(Neurons::block_bytes(population.joined))?)?;
+            sum = sum.checked_add(blocks.checked_mul(State::block_bytes(population.joined))?)?;
+            sum = sum.checked_add(size_of_val(&population.circuits[..]).checked_mul(3)?)?;
+        }
+        for projection in &wiring.projections {
+            sum = sum.checked_add(Synapses::bytes(wiring.shape(projection))?)?;
+            sum = sum.checked_add(wiring.units(projection.source).checked_mul(size_of::<u32>())?)?;
+        }
+        let neurons = wiring.neurons();
+        sum.checked_add(neurons.checked_mul(State::neuron_bytes(Clock::new(spec).reach_steps))?)
     }
 
     /// Number of inputs.
@@ -498,6 +591,14 @@ impl FanOut {
 }
 
 impl Neurons {
+    /// Memory of one block.
+    fn block_bytes(joined: usize) -> usize {
+        // Blocks and currents are kept twice: as they are, and as if every circuit worked.
+        2 * (size_of::<NeuronBlock>() + joined * size_of::<CurrentBlock>())
+            + size_of::<ChannelBlock>()
+            + size_of::<[f32; LANES]>()
+    }
+
     fn new(spec: &ChipSpec, wiring: &Wiring, index: usize, parts: &Parts, noise_sigma: f64) -> Self {
         let population = &wiring.populations[index];
         let (count, joined) = (population.neurons, population.joined);
@@ -534,16 +635,15 @@ impl Neurons {
             ],
             rest: vec![[middle as f32; LANES]; blocks],
             all_on: (Vec::new(), Vec::new()),
-            members: population
-                .circuits
-                .iter()
-                .map(|&circuit| (circuit, parts.circuits[usize::from(circuit)].dead))
-                .collect(),
+            members: Vec::with_capacity(population.circuits.len()),
         };
         for neuron in 0..count {
             let (block, lane) = (neuron / LANES, neuron % LANES);
             let ids = population.members(neuron);
-            let members: Vec<_> = ids.iter().map(|&id| parts.circuits[usize::from(id)]).collect();
+            let members: Vec<_> = ids.iter().map(|&id| (parts.circuits)(id)).collect();
+            neurons
+                .members
+                .extend(ids.iter().zip(&members).map(|(&id, member)| (id, member.dead)));
             let (leader, p) = (&members[0], Propagator::new(&members, step_us));
             let mut hold = leader.t_ref_us / step_us;
             if parts.crossing == Crossing::OnGrid {

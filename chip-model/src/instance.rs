@@ -39,13 +39,13 @@ pub(crate) struct CircuitPattern {
     pub(crate) dead: bool,
 }
 
-/// A fabricated chip.
+/// A fabricated chip. Its fixed pattern is drawn where it is needed: each part of it is a function
+/// of the seed, and a microcontroller has no room for the patterns of circuits that nobody uses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instance {
     spec: ChipSpec,
     seed: u64,
     condition: Condition,
-    pub(crate) circuits: Vec<CircuitPattern>,
     /// `[code]`: the weight that a code really has, in units of the ideal LSB.
     pub(crate) weight_of_code: Vec<f32>,
 }
@@ -117,14 +117,32 @@ impl Targets {
 impl Instance {
     /// Fabricates a chip: the same specification and seed give the same chip, always.
     pub fn fabricate(spec: &ChipSpec, seed: u64, condition: Condition) -> Self {
-        let circuits = (0..spec.circuits()).map(|circuit| fabricate_circuit(spec, seed, condition, circuit as u32));
+        Self::of(spec.clone(), seed, condition)
+    }
+
+    /// The same from a specification that nobody else needs.
+    pub fn of(spec: ChipSpec, seed: u64, condition: Condition) -> Self {
         Self {
-            circuits: circuits.collect(),
-            weight_of_code: weight_dac(spec, seed),
-            spec: spec.clone(),
+            weight_of_code: weight_dac(&spec, seed),
+            spec,
             seed,
             condition,
         }
+    }
+
+    /// The specification back, for another instance.
+    pub fn into_spec(self) -> ChipSpec {
+        self.spec
+    }
+
+    /// What fabrication gave a circuit.
+    pub(crate) fn pattern(&self, circuit: u16) -> CircuitPattern {
+        fabricate_circuit(&self.spec, self.seed, self.condition, circuit.into())
+    }
+
+    fn is_dead(&self, circuit: u16) -> bool {
+        let pattern = Stream::new(Purpose::Circuit, &[self.seed]);
+        is_dead(&self.spec, &pattern, circuit.into())
     }
 
     /// What the chip is made after.
@@ -144,8 +162,8 @@ impl Instance {
 
     /// Circuits that a health check finds to be dead.
     pub fn dead_circuits(&self) -> Vec<u16> {
-        let dead = self.circuits.iter().enumerate().filter(|(_, circuit)| circuit.dead);
-        dead.map(|(index, _)| index as u16).collect()
+        let all = (0..self.spec.circuits()).map(|circuit| circuit as u16);
+        all.filter(|&circuit| self.is_dead(circuit)).collect()
     }
 
     /// DAC codes for the targets: trimmed circuit by circuit as a calibration would leave them, or
@@ -154,11 +172,12 @@ impl Instance {
     /// # Panics
     /// Unless there are targets for every circuit.
     pub fn trimmed(&self, targets: &Targets) -> Codes {
-        assert_eq!(targets.circuits.len(), self.circuits.len(), "targets for every circuit");
-        let mut codes = Codes::zeros(self.circuits.len());
+        assert_eq!(targets.circuits.len(), self.spec.circuits(), "targets for every circuit");
+        let mut codes = Codes::zeros(self.spec.circuits());
         let swing = self.spec.swing_lsb();
-        let circuits = codes.circuits.iter_mut().zip(&targets.circuits).zip(&self.circuits);
-        for ((codes, targets), pattern) in circuits {
+        let circuits = codes.circuits.iter_mut().zip(&targets.circuits).enumerate();
+        for (circuit, (codes, targets)) in circuits {
+            let pattern = self.pattern(circuit as u16);
             for parameter in Parameter::ALL {
                 let dac = self.dac(parameter);
                 let mut target = targets[parameter];
@@ -175,47 +194,53 @@ impl Instance {
         codes
     }
 
-    /// What the circuits really do under these codes: the truth, for the array itself, for tests,
-    /// and for curves named *oracle*.
+    /// What the circuits really do under these codes: the truth, for tests, and for curves named
+    /// *oracle*.
     pub fn oracle_values(
         &self,
         codes: &Codes,
         configuration_seed: u64,
         environment: &Environment,
     ) -> Vec<PerParameter<f64>> {
-        let stream = Stream::new(Purpose::Configuration, &[self.seed, configuration_seed]);
-        let swing = self.spec.swing_lsb();
-        let circuits = codes.circuits.iter().zip(&self.circuits).enumerate();
-        let value = |circuit: usize, codes: &PerParameter<u16>, pattern: &CircuitPattern, parameter: Parameter| {
-            let (gain, offset) = (pattern.dac_gain[parameter], pattern.dac_offset[parameter]);
-            let value = self.dac(parameter).value(gain * f64::from(codes[parameter]) + offset);
-            let spread = &self.spec.parameters.get(parameter).per_configuration;
-            let aged = drift::aged(&self.spec.drift, self.seed, circuit as u32, parameter, environment);
-            let thermal = drift::thermal(&self.spec.drift, parameter, environment);
-            if parameter.is_potential() {
-                let z = f64::from(stream.gaussian(circuit as u32, parameter as u32, 0));
-                value + (spread.bias + spread.sigma * z + aged + thermal) * swing
-            } else {
-                let rewritten = positive(
-                    self.spec.distribution,
-                    spread,
-                    &stream,
-                    circuit as u32,
-                    parameter as u32,
-                );
-                value * rewritten * libm::exp(aged) * (1.0 + thermal)
-            }
-        };
+        let circuits = codes.circuits.iter().enumerate();
         circuits
-            .map(|(circuit, (codes, pattern))| {
-                PerParameter(Parameter::ALL.map(|parameter| value(circuit, codes, pattern, parameter)))
+            .map(|(circuit, codes)| {
+                let circuit = circuit as u16;
+                self.values(circuit, &self.pattern(circuit), codes, configuration_seed, environment)
             })
             .collect()
     }
 
+    /// What one circuit really does under its codes.
+    pub(crate) fn values(
+        &self,
+        circuit: u16,
+        pattern: &CircuitPattern,
+        codes: &PerParameter<u16>,
+        configuration_seed: u64,
+        environment: &Environment,
+    ) -> PerParameter<f64> {
+        let stream = Stream::new(Purpose::Configuration, &[self.seed, configuration_seed]);
+        let (swing, circuit) = (self.spec.swing_lsb(), u32::from(circuit));
+        PerParameter(Parameter::ALL.map(|parameter| {
+            let (gain, offset) = (pattern.dac_gain[parameter], pattern.dac_offset[parameter]);
+            let value = self.dac(parameter).value(gain * f64::from(codes[parameter]) + offset);
+            let spread = &self.spec.parameters.get(parameter).per_configuration;
+            let aged = drift::aged(&self.spec.drift, self.seed, circuit, parameter, environment);
+            let thermal = drift::thermal(&self.spec.drift, parameter, environment);
+            if parameter.is_potential() {
+                let z = f64::from(stream.gaussian(circuit, parameter as u32, 0));
+                value + (spread.bias + spread.sigma * z + aged + thermal) * swing
+            } else {
+                let rewritten = positive(self.spec.distribution, spread, &stream, circuit, parameter as u32);
+                value * rewritten * libm::exp(aged) * (1.0 + thermal)
+            }
+        }))
+    }
+
     /// True capacitance (relative), ADC gain and ADC offset in LSB of a circuit: for oracles.
     pub fn oracle_circuit(&self, circuit: u16) -> (f64, f64, f64) {
-        let pattern = &self.circuits[usize::from(circuit)];
+        let pattern = self.pattern(circuit);
         (pattern.capacitance, pattern.adc_gain, pattern.adc_offset_lsb)
     }
 
@@ -231,22 +256,26 @@ impl Instance {
         }
     }
 
-    /// The deviation of one synapse's strength from its ideal, as a factor; 0 where it is dead.
+    /// The deviation that all synapses of a row share, as a factor.
     ///
     /// `row` counts physical rows: an even one excites, the odd one after it inhibits.
-    pub(crate) fn synapse_factor(&self, row: u32, circuit: u16) -> f32 {
+    pub(crate) fn row_factor(&self, row: u32) -> f32 {
+        let stream = Stream::new(Purpose::Row, &[self.seed]);
+        factor(self.spec.distribution, self.spec.synapse.row.sigma, &stream, row, 0) as f32
+    }
+
+    /// The deviation of one synapse's strength from its ideal, as a factor; 0 where it is dead.
+    /// `row_factor` is that of its row, `column` that of its circuit, which works.
+    pub(crate) fn synapse_factor(&self, row: u32, row_factor: f32, circuit: u16, column: f32) -> f32 {
         let synapse = Stream::new(Purpose::Synapse, &[self.seed]);
         let words = synapse.words(row, u32::from(circuit), 0);
         let dead = (f64::from(words[1]) + 0.5) / 4_294_967_296.0 < self.spec.array.dead_synapse_fraction.value;
-        let pattern = &self.circuits[usize::from(circuit)];
-        if dead || pattern.dead {
+        if dead {
             return 0.0;
         }
-        let (distribution, spec) = (self.spec.distribution, &self.spec.synapse);
-        let of_row = Stream::new(Purpose::Row, &[self.seed]);
-        let row_factor = factor(distribution, spec.row.sigma, &of_row, row, 0);
-        let own_factor = factor(distribution, spec.synapse.sigma, &synapse, row, u32::from(circuit));
-        row_factor as f32 * pattern.column * own_factor as f32
+        let (distribution, sigma) = (self.spec.distribution, self.spec.synapse.synapse.sigma);
+        let own_factor = factor(distribution, sigma, &synapse, row, u32::from(circuit));
+        row_factor * column * own_factor as f32
     }
 }
 
@@ -286,8 +315,12 @@ fn fabricate_circuit(spec: &ChipSpec, seed: u64, condition: Condition, circuit: 
         column: positive(spec.distribution, &spec.synapse.column, &pattern, circuit, 33) as f32,
         adc_gain: positive(spec.distribution, &scope(&spec.adc.gain), &adc, circuit, 1),
         adc_offset_lsb: offset_spread.bias + offset_spread.sigma * adc_z,
-        dead: pattern.uniform(circuit, 34, 0) < spec.array.dead_circuit_fraction.value,
+        dead: is_dead(spec, &pattern, circuit),
     }
+}
+
+fn is_dead(spec: &ChipSpec, pattern: &Stream, circuit: u32) -> bool {
+    pattern.uniform(circuit, 34, 0) < spec.array.dead_circuit_fraction.value
 }
 
 /// Draws until one is acceptable: with any plausible σ the first few are, and there is an end.
@@ -345,6 +378,20 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
+    fn patterns(chip: &Instance) -> Vec<CircuitPattern> {
+        (0..chip.spec().circuits())
+            .map(|circuit| chip.pattern(circuit as u16))
+            .collect()
+    }
+
+    fn synapse_factor(chip: &Instance, row: u32, circuit: u16) -> f32 {
+        let pattern = chip.pattern(circuit);
+        if pattern.dead {
+            return 0.0;
+        }
+        chip.synapse_factor(row, chip.row_factor(row), circuit, pattern.column)
+    }
+
     fn relative_spread(values: &[f64]) -> (f64, f64) {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
@@ -380,7 +427,7 @@ mod tests {
                 .map(|seed| Instance::fabricate(&spec, seed, Condition::Uncalibrated))
                 .collect();
             let all = |of: &dyn Fn(&CircuitPattern) -> f64| -> Vec<f64> {
-                chips.iter().flat_map(|chip| chip.circuits.iter().map(of)).collect()
+                chips.iter().flat_map(|chip| patterns(chip).iter().map(of).collect::<Vec<_>>()).collect()
             };
             for parameter in Parameter::ALL {
                 let range = spec.parameters.get(parameter);
@@ -427,7 +474,7 @@ mod tests {
         let chip = Instance::fabricate(&spec, 3, Condition::Calibrated);
         let factors: Vec<f64> = (0..256)
             .flat_map(|row| (0..512).map(move |circuit| (row, circuit)))
-            .map(|(row, circuit)| f64::from(chip.synapse_factor(row, circuit)))
+            .map(|(row, circuit)| f64::from(synapse_factor(&chip, row, circuit)))
             .collect();
         let alive: Vec<f64> = factors.iter().copied().filter(|&factor| factor > 0.0).collect();
         let dead = (factors.len() - alive.len()) as f64;
@@ -467,7 +514,7 @@ mod tests {
             spec.array.dead_circuit_fraction.value = 0.0;
             for seed in 0..50 {
                 let chip = Instance::fabricate(&spec, seed, Condition::Calibrated);
-                assert!((0..512).all(|circuit| chip.synapse_factor(seed as u32, circuit) > 0.0));
+                assert!((0..512).all(|circuit| synapse_factor(&chip, seed as u32, circuit) > 0.0));
                 assert!((0..6).all(|bit| chip.weight_of_code[1 << bit] > 0.0));
             }
         }
@@ -486,7 +533,7 @@ mod tests {
             change(&mut spec.synapse);
             Instance::fabricate(&spec, 3, Condition::Calibrated)
         };
-        let of = |chip: &Instance, row: u32, circuit: u16| f64::from(chip.synapse_factor(row, circuit));
+        let of = |chip: &Instance, row: u32, circuit: u16| f64::from(synapse_factor(&chip, row, circuit));
         let row = chip_with(&|synapse| synapse.row.sigma = 0.1);
         let rows: Vec<_> = (0..256).map(|j| of(&row, j, 0)).collect();
         assert_statistics("row", &rows, 1.0, 0.1);
@@ -576,7 +623,7 @@ mod tests {
             .collect();
         let mut quantities: Vec<Vec<f64>> = Vec::new();
         let mut add = |of: &dyn Fn(&CircuitPattern) -> f64| {
-            let values: Vec<f64> = chips.iter().flat_map(|chip| chip.circuits.iter().map(of)).collect();
+            let values: Vec<f64> = chips.iter().flat_map(|chip| patterns(chip).iter().map(of).collect::<Vec<_>>()).collect();
             let (mean, sigma) = relative_spread(&values);
             quantities.push(values.iter().map(|value| (value - mean) / sigma).collect());
         };

@@ -28,12 +28,17 @@ pub(crate) struct Synapses {
     pub(crate) connected: Vec<u32>,
 }
 
-/// Strength of a synapse of weight 1: (row pair and sign, circuit) → LSB/µs.
-pub(crate) type UnitStrength<'a> = &'a dyn Fn(u32, u16) -> f32;
+/// Strength of a synapse of weight 1, LSB/µs. Rows are physical ones: two a pair.
+pub(crate) trait UnitStrength {
+    /// What all synapses of a row share.
+    fn row(&self, row: u32) -> f32;
+    /// One synapse, in a row whose share is given.
+    fn synapse(&self, row: u32, row_factor: f32, circuit: u16) -> f32;
+}
 
 impl Synapses {
     /// Unprogrammed synapses; `unit` gives the strength that weight 1 would have.
-    pub(crate) fn new(wiring: &Wiring, projection: &Projection, signed_inputs: usize, unit: UnitStrength) -> Self {
+    pub(crate) fn new(wiring: &Wiring, projection: &Projection, signed_inputs: usize, unit: &dyn UnitStrength) -> Self {
         let shape @ [pre, post] = wiring.shape(projection);
         let population = &wiring.populations[projection.target];
         let blocks = post.div_ceil(LANES);
@@ -42,10 +47,12 @@ impl Synapses {
         let slot = |j: usize| projection.first_slot + j;
         for j in 0..pre {
             let (member, pair) = (slot(j) / signed_inputs, (slot(j) % signed_inputs) as u32);
-            for i in 0..post {
-                let circuit = population.members(i)[member];
-                unit_exc[j * padded + i] = unit(2 * pair, circuit);
-                unit_inh[j * padded + i] = unit(2 * pair + 1, circuit);
+            for (row, units) in [(2 * pair, &mut unit_exc), (2 * pair + 1, &mut unit_inh)] {
+                let row_factor = unit.row(row);
+                for i in 0..post {
+                    let circuit = population.members(i)[member];
+                    units[j * padded + i] = unit.synapse(row, row_factor, circuit);
+                }
             }
         }
         Self {
@@ -60,22 +67,33 @@ impl Synapses {
         }
     }
 
+    /// Memory of the synapses of a projection of `[pre, post]`, if anybody could count it.
+    pub(crate) fn bytes([pre, post]: [usize; 2]) -> Option<usize> {
+        let row = post.div_ceil(LANES) * 3 * size_of::<[f32; LANES]>() + size_of::<usize>() + size_of::<u32>();
+        pre.checked_mul(row)
+    }
+
     /// Writes the weights: `weight(k)` is the signed true weight at index k of `[pre][post]`.
     pub(crate) fn program(&mut self, weight: impl Fn(usize) -> f32) {
         let [pre, post] = self.shape;
-        let padded = self.blocks * LANES;
         for j in 0..pre {
-            let units = j * padded..j * padded + post;
-            let units = self.unit_exc[units.clone()].iter().zip(&self.unit_inh[units]);
-            let steps = self.step[j * self.blocks..(j + 1) * self.blocks].as_flattened_mut();
-            let mut connected = 0;
-            for (i, (step, (&exc, &inh))) in steps.iter_mut().zip(units).enumerate() {
-                let w = weight(j * post + i);
-                *step = w * if w < 0.0 { inh } else { exc };
-                connected += u32::from(w != 0.0);
-            }
-            self.connected[j] = connected;
+            self.program_row(j, |i| weight(j * post + i));
         }
+    }
+
+    /// Writes one row: `weight(i)` is the signed true weight to target `i`.
+    pub(crate) fn program_row(&mut self, j: usize, weight: impl Fn(usize) -> f32) {
+        let padded = self.blocks * LANES;
+        let units = j * padded..j * padded + self.shape[1];
+        let units = self.unit_exc[units.clone()].iter().zip(&self.unit_inh[units]);
+        let steps = self.step[j * self.blocks..(j + 1) * self.blocks].as_flattened_mut();
+        let mut connected = 0;
+        for (i, (step, (&exc, &inh))) in steps.iter_mut().zip(units).enumerate() {
+            let w = weight(i);
+            *step = w * if w < 0.0 { inh } else { exc };
+            connected += u32::from(w != 0.0);
+        }
+        self.connected[j] = connected;
     }
 
     /// The signed current step of a synapse, LSB/µs.

@@ -80,6 +80,20 @@ impl State {
         }
     }
 
+    /// Memory of one block of neurons.
+    pub(super) fn block_bytes(joined: usize) -> usize {
+        size_of::<Membranes>()
+            + joined * size_of::<Currents>()
+            + size_of::<[f32; LANES]>()
+            + size_of::<[[f32; LANES]; 4]>()
+            + size_of::<[u16; LANES]>()
+    }
+
+    /// Memory of one neuron whose spikes can be under way for so many steps.
+    pub(super) fn neuron_bytes(reach_steps: usize) -> usize {
+        size_of::<(u16, u16)>() * reach_steps + size_of::<Fired>()
+    }
+
     /// Back to rest: no currents, nothing under way, V at its resting potential. Circuits that rest
     /// above their threshold never get there: the reset between two samples leaves them at V_reset.
     pub(super) fn reset(&mut self, array: &Array) {

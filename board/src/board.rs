@@ -1,0 +1,549 @@
+//! The request handler.
+
+use alloc::{vec, vec::Vec};
+
+use spikeloop_chip::{event::InputEvent, random::RNG_VERSION, recorder::RecordRequest};
+use spikeloop_wire::{
+    Digest, PROTOCOL_NEWEST, PROTOCOL_OLDEST,
+    frame::{self, Collector, Damage, Header},
+    message::{
+        self, Events, Health, Identity, Instance, Loaded, Ran, Reason, Request, Reset, Response, RunRequest,
+        Section as Which,
+    },
+    pack::events,
+};
+
+use crate::{
+    CodeRows, FrontEnd, Image, Refusal, network,
+    section::Section,
+    session::{Outcome, Session, Turn},
+    tape::Tape,
+};
+
+/// Longest chip file in its canonical encoding: one with a page of sources for each figure.
+const CHIP_BYTES: usize = 64 * 1024;
+
+/// How often a board that is at work says so, ms.
+const BUSY_EVERY_MS: u32 = 400;
+
+/// The way out of a board.
+pub trait Port {
+    /// Sends bytes to the host; waits where there is no room.
+    fn send(&mut self, bytes: &[u8]);
+
+    /// Time since the start, ms.
+    fn uptime_ms(&mut self) -> u32;
+
+    /// Bytes that were lost because nobody took them in time.
+    fn overruns(&mut self) -> u32 {
+        0
+    }
+}
+
+/// What a board says about itself.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Name of the board.
+    pub board: &'static str,
+    /// Version of the firmware.
+    pub firmware: &'static str,
+    /// What the last restart was for, if it failed; else empty.
+    pub failure: &'static str,
+}
+
+/// A board: what it has, and whom it serves.
+#[derive(Debug)]
+pub struct Board<F> {
+    collector: Collector<Vec<u8>>,
+    desk: Desk<F>,
+}
+
+/// Everything but the frame that is being read.
+#[derive(Debug)]
+struct Desk<F> {
+    front: F,
+    about: About,
+    session: Option<Session>,
+    chip: Section,
+    network: Section,
+    codes: Section,
+    weights: Section,
+    events: Section,
+    configured: Option<Configured>,
+    /// Events of the present run.
+    inputs: Vec<InputEvent>,
+    /// Circuits that are switched off.
+    masked: Vec<u16>,
+    tape: Tape,
+    /// Frames on their way out.
+    line: Vec<u8>,
+    health: Health,
+}
+
+/// The configuration in force.
+#[derive(Debug)]
+struct Configured {
+    seed: u64,
+    network: Digest,
+    codes: Digest,
+    /// `[matrix]`: `[pre, post]`.
+    shapes: Vec<[usize; 2]>,
+    neurons: usize,
+    inputs: usize,
+}
+
+impl<F: FrontEnd> Board<F> {
+    /// A board that was just started. All memory that runs need is taken here.
+    pub fn new(front: F, about: About) -> Self {
+        let limits = front.limits();
+        let room = usize::from(limits.frame_bytes);
+        Self {
+            collector: Collector::new(vec![0; frame::on_the_line(room)]),
+            desk: Desk {
+                about,
+                session: None,
+                chip: Section::default(),
+                network: Section::default(),
+                codes: Section::default(),
+                weights: Section::default(),
+                events: Section::default(),
+                configured: None,
+                inputs: Vec::with_capacity(limits.events as usize),
+                masked: Vec::new(),
+                tape: Tape::new(limits.recording_bytes as usize),
+                line: vec![0; frame::on_the_line(room)],
+                health: Health {
+                    uptime_ms: 0,
+                    frames: 0,
+                    damaged: 0,
+                    repeated: 0,
+                    early: 0,
+                    overruns: 0,
+                    runs: 0,
+                    free_bytes: 0,
+                },
+                front,
+            },
+        }
+    }
+
+    /// Takes bytes from the line and answers whatever became complete. Where a restart was asked
+    /// for, it is the caller who carries it out.
+    pub fn receive(&mut self, bytes: &[u8], port: &mut impl Port) -> Option<Reset> {
+        for &byte in bytes {
+            let reset = match self.collector.push(byte) {
+                None => None,
+                Some(Ok(frame)) => self.desk.serve(frame, port),
+                Some(Err(damage)) => self.desk.complain(damage, port),
+            };
+            if reset.is_some() {
+                return reset;
+            }
+        }
+        None
+    }
+
+    /// What is behind the board.
+    pub fn front(&self) -> &F {
+        &self.desk.front
+    }
+}
+
+impl<F: FrontEnd> Desk<F> {
+    /// Something arrived that is no frame: whatever it was, it has to come again.
+    fn complain(&mut self, _damage: Damage, port: &mut impl Port) -> Option<Reset> {
+        self.health.damaged += 1;
+        if let Some(session) = &self.session {
+            let (header, expected) = (header(session.number, session.next), session.next);
+            self.answer(header, &Response::Missing { expected }, port);
+        }
+        None
+    }
+
+    fn serve(&mut self, frame: frame::Frame<'_>, port: &mut impl Port) -> Option<Reset> {
+        let header = frame.header;
+        let request = frame.message::<Request>();
+        if let Ok(Request::Hello { oldest, newest, schema }) = request {
+            self.hello(header, [oldest, newest], schema, port);
+            return None;
+        }
+        let Some(session) = self.session.as_ref().filter(|session| session.number == header.session) else {
+            self.answer(header, &Response::NoSession, port);
+            return None;
+        };
+        match session.turn(header.sequence) {
+            Turn::Early => {
+                self.health.early += 1;
+                let expected = session.next;
+                self.answer(header, &Response::Missing { expected }, port);
+                return None;
+            }
+            Turn::LongAgo => return None,
+            Turn::Before(outcome) => {
+                self.health.repeated += 1;
+                self.again(header, request, outcome, port);
+                return None;
+            }
+            Turn::Now => self.health.frames += 1,
+        }
+        let unknown = Refusal::new(
+            Reason::Unknown,
+            "this firmware does not know such a request; update it",
+        );
+        let result = match request {
+            Ok(request) => self.carry_out(header, request, port),
+            Err(_) => Err(unknown),
+        };
+        if let Some(session) = &mut self.session {
+            session.over(&result);
+        }
+        if let Err(refusal) = &result {
+            let (reason, text) = (refusal.reason, refusal.text.as_str());
+            self.answer(header, &Response::Refused { reason, text }, port);
+        }
+        match (result, request) {
+            (Ok(()), Ok(Request::Reset { how })) => Some(how),
+            _ => None,
+        }
+    }
+
+    /// The answer to a request that was carried out before.
+    fn again(&mut self, header: Header, request: Result<Request, Damage>, outcome: Outcome, port: &mut impl Port) {
+        let answer = match (outcome, request) {
+            (Outcome::Refused(reason), _) => {
+                let refusal = self.session.as_ref().map(|s| s.words(header.sequence)).unwrap_or_default();
+                // The words are the session's, which answering does not touch.
+                let text: heapless::String<{ Refusal::LONGEST }> = refusal.chars().collect();
+                self.answer(header, &Response::Refused { reason, text: &text }, port);
+                return;
+            }
+            (Outcome::Done, Ok(request @ (Request::Run { .. } | Request::Ping { .. } | Request::Health))) => {
+                self.carry_out(header, request, port)
+            }
+            (Outcome::Done, _) => Ok(self.answer(header, &Response::Done, port)),
+        };
+        if let Err(refusal) = answer {
+            let (reason, text) = (refusal.reason, refusal.text.as_str());
+            self.answer(header, &Response::Refused { reason, text }, port);
+        }
+    }
+
+    /// Carries out a request and answers it.
+    fn carry_out(&mut self, header: Header, request: Request, port: &mut impl Port) -> Result<(), Refusal> {
+        match request {
+            Request::Hello { .. } => {}
+            Request::Ping { echo } => {
+                self.answer(header, &Response::Pong { echo }, port);
+                return Ok(());
+            }
+            Request::Health => {
+                let health = self.health(port);
+                self.answer(header, &Response::Health { health }, port);
+                return Ok(());
+            }
+            Request::Begin { section, bytes, patch } => self.begin(section, bytes as usize, patch)?,
+            Request::Chunk { section, offset, bytes } => self.section(section).chunk(offset as usize, bytes)?,
+            Request::Commit { section, digest } => self.commit(section, digest)?,
+            Request::Fabricate { seed, calibrated } => {
+                self.front.fabricate(Instance { seed, calibrated })?;
+                self.deconfigure();
+            }
+            Request::Configure { seed } => self.configure(seed)?,
+            Request::Environment {
+                age_hours,
+                temperature_c,
+                masked,
+            } => {
+                self.masked.clear();
+                let bits = |&circuit: &usize| masked[circuit / 8] >> (circuit % 8) & 1 == 1;
+                let circuits = 0..(masked.len() * 8).min(1 << 16);
+                self.masked.extend(circuits.filter(bits).map(|circuit| circuit as u16));
+                let rewrite = self.front.set_environment(age_hours, temperature_c, &self.masked)?;
+                if rewrite && self.weights.digest().is_some() {
+                    self.program()?;
+                }
+            }
+            Request::Run { run } => return self.run(header, &run, port),
+            Request::Reset { .. } => {}
+        }
+        self.answer(header, &Response::Done, port);
+        Ok(())
+    }
+
+    fn hello(&mut self, header: Header, [oldest, newest]: [u16; 2], schema: u32, port: &mut impl Port) {
+        let (firmware, protocol) = (self.about.firmware, newest.min(PROTOCOL_NEWEST));
+        if protocol < oldest.max(PROTOCOL_OLDEST) || (newest == PROTOCOL_NEWEST && schema != message::SCHEMA) {
+            let refusal = Response::Incompatible {
+                oldest: PROTOCOL_OLDEST,
+                newest: PROTOCOL_NEWEST,
+                schema: message::SCHEMA,
+                firmware,
+            };
+            self.answer(header, &refusal, port);
+            return;
+        }
+        // A hello that comes again begins nothing.
+        if self.session.as_ref().is_none_or(|session| session.number != header.session) {
+            self.session = Some(Session::new(header.session, header.sequence));
+        }
+        let configured = self.configured.as_ref();
+        let identity = Identity {
+            protocol,
+            schema: message::SCHEMA,
+            firmware,
+            board: self.about.board,
+            rng_version: RNG_VERSION,
+            limits: self.front.limits(),
+            loaded: Loaded {
+                chip: self.front.chip(),
+                instance: self.front.instance(),
+                network: configured.map(|configured| configured.network),
+                codes: configured.map(|configured| configured.codes),
+                configuration: configured.map(|configured| configured.seed),
+                weights: self.weights.digest(),
+            },
+            failure: self.about.failure,
+        };
+        self.answer(header, &Response::Identity { identity }, port);
+    }
+
+    fn health(&mut self, port: &mut impl Port) -> Health {
+        Health {
+            uptime_ms: port.uptime_ms(),
+            overruns: port.overruns(),
+            free_bytes: self.front.free_bytes(),
+            ..self.health
+        }
+    }
+
+    fn section(&mut self, which: Which) -> &mut Section {
+        match which {
+            Which::Chip => &mut self.chip,
+            Which::Network => &mut self.network,
+            Which::Codes => &mut self.codes,
+            Which::Weights => &mut self.weights,
+            Which::Events => &mut self.events,
+        }
+    }
+
+    fn begin(&mut self, which: Which, bytes: usize, patch: bool) -> Result<(), Refusal> {
+        let limits = self.front.limits();
+        let geometry = self.front.geometry();
+        let at_most = |most: usize, what: &str| {
+            if bytes <= most {
+                return Ok(());
+            }
+            let text = format_args!("{what} of {bytes} bytes is more than the {most} that this board takes");
+            Err(Refusal::new(Reason::TooLarge, text))
+        };
+        match which {
+            Which::Chip => {
+                at_most(CHIP_BYTES, "a chip file")?;
+                if limits.is_virtual {
+                    self.deconfigure();
+                    self.front.unload();
+                }
+            }
+            Which::Network => {
+                // A circuit is named by at most three bytes.
+                at_most(1024 + 4 * limits.circuits as usize, "a network")?;
+                self.deconfigure();
+            }
+            Which::Codes => {
+                let geometry = geometry.ok_or_else(|| Refusal::not_yet("chip"))?;
+                let needed = geometry.circuits * CodeRows::layout(&geometry).bytes();
+                if bytes != needed {
+                    let text = format_args!("codes of {bytes} bytes, the chip's take {needed}");
+                    return Err(Refusal::new(Reason::Invalid, text));
+                }
+                self.deconfigure();
+            }
+            Which::Weights => {
+                let (needed, _) = self.image_size()?;
+                if bytes != needed {
+                    let text = format_args!("a weight image of {bytes} bytes, the network's takes {needed}");
+                    return Err(Refusal::new(Reason::Invalid, text));
+                }
+            }
+            Which::Events => at_most(limits.events as usize * events::LONGEST, "a list of events")?,
+        }
+        self.section(which).begin(bytes, patch)
+    }
+
+    fn commit(&mut self, which: Which, digest: Digest) -> Result<(), Refusal> {
+        let again = self.section(which).digest() == Some(digest);
+        self.section(which).commit(digest)?;
+        match which {
+            Which::Chip => {
+                let loaded = match self.chip.content("chip file") {
+                    Ok(file) => self.front.load_chip(file, digest),
+                    Err(refusal) => Err(refusal),
+                };
+                // The chip has taken what it needs.
+                self.chip.clear();
+                loaded
+            }
+            Which::Weights if !again => {
+                let programmed = self.program();
+                if programmed.is_err() {
+                    self.weights.invalidate();
+                }
+                programmed
+            }
+            Which::Weights | Which::Network | Which::Codes | Which::Events => Ok(()),
+        }
+    }
+
+    /// Bytes of the weight image, and bits of a weight.
+    fn image_size(&self) -> Result<(usize, u32), Refusal> {
+        let not_yet = || Refusal::not_yet("configuration");
+        let configured = self.configured.as_ref().ok_or_else(not_yet)?;
+        let geometry = self.front.geometry().ok_or_else(not_yet)?;
+        let size = Image::size(geometry.weight_bits, &configured.shapes).ok_or_else(not_yet)?;
+        Ok((size, geometry.weight_bits))
+    }
+
+    fn program(&mut self) -> Result<(), Refusal> {
+        let (_, weight_bits) = self.image_size()?;
+        let shapes = self.configured.as_ref().map_or(&[][..], |configured| &configured.shapes);
+        let image = Image::new(weight_bits, shapes, self.weights.content("weights")?);
+        self.front.program(image)
+    }
+
+    /// No configuration, and no weights of one.
+    fn deconfigure(&mut self) {
+        self.configured = None;
+        self.weights.clear();
+    }
+
+    fn configure(&mut self, seed: u64) -> Result<(), Refusal> {
+        self.deconfigure();
+        let geometry = self.front.geometry().ok_or_else(|| Refusal::not_yet("chip"))?;
+        if self.front.instance().is_none() {
+            return Err(Refusal::not_yet("instance"));
+        }
+        let [network, codes] = [&self.network, &self.codes].map(Section::digest);
+        let content = self.network.content("network")?;
+        let wiring = network::read(content).map_err(|error| Refusal::new(Reason::Invalid, error))?;
+        let rows = CodeRows::new(&geometry, self.codes.content("codes")?);
+        self.front.configure(&wiring, rows, seed)?;
+        let (Some(network), Some(codes)) = (network, codes) else {
+            return Err(Refusal::not_yet("network"));
+        };
+        let shapes: Vec<_> = wiring.projections.iter().map(|p| wiring.shape(p)).collect();
+        self.configured = Some(Configured {
+            seed,
+            network,
+            codes,
+            shapes,
+            neurons: wiring.neurons(),
+            inputs: wiring.inputs,
+        });
+        let (size, _) = self.image_size()?;
+        let reserved = self.weights.reserve(size);
+        if reserved.is_err() {
+            self.configured = None;
+        }
+        reserved
+    }
+
+    fn run(&mut self, header: Header, run: &RunRequest, port: &mut impl Port) -> Result<(), Refusal> {
+        let configured = self
+            .configured
+            .as_ref()
+            .ok_or_else(|| Refusal::not_yet("configuration"))?;
+        self.weights.content("weights")?;
+        let limits = self.front.limits();
+        let geometry = self.front.geometry().ok_or_else(|| Refusal::not_yet("chip"))?;
+        let packed = match run.events {
+            Events::Here { bytes } => bytes,
+            Events::Section { digest } if self.events.digest() == Some(digest) => self.events.content("events")?,
+            Events::Section { .. } => {
+                return Err(Refusal::new(
+                    Reason::EventsGone,
+                    "the board has other events; send these again",
+                ));
+            }
+        };
+        self.inputs.clear();
+        for event in events::unpack(packed) {
+            let (time_ns, unit) = event.map_err(|error| Refusal::new(Reason::Invalid, error))?;
+            if usize::from(unit) >= configured.inputs {
+                let text = format_args!(
+                    "an event on input {unit}, the network has {} inputs",
+                    configured.inputs
+                );
+                return Err(Refusal::new(Reason::Invalid, text));
+            }
+            if self.inputs.len() == self.inputs.capacity() {
+                let text = format_args!("more than the {} events that the board holds", limits.events);
+                return Err(Refusal::new(Reason::TooLarge, text));
+            }
+            self.inputs.push(InputEvent { time_ns, unit });
+        }
+        let request = RecordRequest {
+            duration_ns: run.duration_ns,
+            adc_interval_ns: run.adc_interval_ns,
+            spikes: run.spikes,
+        };
+
+        let (front, inputs, line) = (&mut self.front, &self.inputs, &mut self.line);
+        let mut said_ms = port.uptime_ms();
+        let mut alive = || {
+            let now_ms = port.uptime_ms();
+            if now_ms.wrapping_sub(said_ms) >= BUSY_EVERY_MS {
+                said_ms = now_ms;
+                send(header, &Response::Busy, line, port);
+            }
+        };
+        let (counters, bytes) = self.tape.record(
+            &request,
+            configured.neurons,
+            geometry.adc_bits,
+            &mut alive,
+            |recording| front.run(inputs, &request, run.trial, recording),
+        )?;
+        self.health.runs += 1;
+        let ran = Ran {
+            bytes: bytes.len() as u32,
+            crc: frame::CRC.checksum(bytes),
+            counters: message::Counters {
+                spikes: counters.spikes,
+                synaptic_events: counters.synaptic_events,
+                row_events: counters.row_events,
+                adc_samples: counters.adc_samples,
+                adc_clipped: counters.adc_clipped,
+                input_events: counters.input_events,
+                output_events: counters.output_events,
+                lost_input_events: counters.lost_input_events,
+                lost_output_events: counters.lost_output_events,
+                saturated_membrane: counters.saturated_membrane,
+                saturated_current: counters.saturated_current,
+                ticks: counters.ticks,
+            },
+        };
+        send(header, &Response::Ran { run: ran }, line, port);
+        // A tag, an offset and a length beside the payload.
+        let piece = usize::from(limits.frame_bytes) - frame::OVERHEAD - 1 - 5 - 3;
+        for (k, bytes) in bytes.chunks(piece).enumerate() {
+            let offset = (k * piece) as u32;
+            send(header, &Response::Data { offset, bytes }, line, port);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, header: Header, response: &Response, port: &mut impl Port) {
+        send(header, response, &mut self.line, port);
+    }
+}
+
+fn header(session: u16, sequence: u16) -> Header {
+    Header { session, sequence }
+}
+
+fn send(header: Header, response: &Response, line: &mut [u8], port: &mut impl Port) {
+    // Every response fits the shortest frame, and data are cut to measure.
+    if let Ok(length) = frame::encode(header, response, line) {
+        port.send(&line[..length]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The network section, read into the chip's wiring.
+
+use alloc::vec::Vec;
+
+use spikeloop_chip::wiring::{Population, Projection, Source, Wiring};
+use spikeloop_wire::{
+    network::Unpacker,
+    pack::{Malformed, Reader},
+};
+
+/// Reads a network. What it reserves is bounded by the length of its input.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn read(bytes: &[u8]) -> Result<Wiring, Malformed> {
+    let mut unpacker = Unpacker(Reader(bytes));
+    let head = unpacker.head()?;
+    let (groups, connections) = (usize::from(head.populations), usize::from(head.projections));
+    if groups > bytes.len() || connections > bytes.len() {
+        return Err(Malformed);
+    }
+    let mut populations = Vec::with_capacity(groups);
+    for _ in 0..groups {
+        let (population, count) = unpacker.population()?;
+        let mut circuits = Vec::with_capacity(count);
+        for _ in 0..count {
+            circuits.push(unpacker.circuit()?);
+        }
+        populations.push(Population {
+            neurons: population.neurons as usize,
+            joined: population.joined.into(),
+            readout: population.readout,
+            circuits,
+        });
+    }
+    let mut projections = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        let projection = unpacker.projection()?;
+        projections.push(Projection {
+            source: projection
+                .source
+                .map_or(Source::Inputs, |population| Source::Population(population.into())),
+            target: projection.target.into(),
+            first_slot: projection.first_slot as usize,
+        });
+    }
+    unpacker.end()?;
+    Ok(Wiring {
+        inputs: head.inputs as usize,
+        populations,
+        projections,
+    })
+}
