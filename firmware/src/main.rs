@@ -1,0 +1,51 @@
+//! The board of an emulated spiking chip, on a microcontroller.
+//!
+//! What a board does is in `spikeloop-board`; here is what a processor needs around it: a serial line
+//! ([`uart`]), memory ([`heap`]), a clock ([`time`]), and what to do when all goes wrong ([`failure`]).
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod boards;
+mod failure;
+mod heap;
+mod mmio;
+mod time;
+mod uart;
+
+use boards::board;
+use spikeloop_board::{About, Board, Emulated};
+use spikeloop_wire::message::Reset;
+use uart::Uart;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    heap::start();
+    let failure = failure::of_last_time();
+    let mut uart = Uart::start();
+    let chip = Emulated::new(board::LIMITS).with_free_bytes(heap::free_bytes);
+    let about = About {
+        board: board::NAME,
+        firmware: env!("CARGO_PKG_VERSION"),
+        failure,
+    };
+    let mut board = Board::new(chip, about);
+    let mut bytes = [0; 64];
+    loop {
+        let length = uart.wait(&mut bytes);
+        if let Some(how) = board.receive(&bytes[..length], &mut uart) {
+            uart.flush();
+            restart(how);
+        }
+    }
+}
+
+/// Restarts, in good order or in one of the ways that a program may fail.
+fn restart(how: Reset) -> ! {
+    match how {
+        Reset::Restart => cortex_m::peripheral::SCB::sys_reset(),
+        Reset::Panic => panic!("asked to"),
+        Reset::Fault => cortex_m::asm::udf(),
+    }
+}
