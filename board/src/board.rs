@@ -186,10 +186,7 @@ impl<F: FrontEnd> Desk<F> {
             }
             Turn::Now => self.health.frames += 1,
         }
-        let unknown = Refusal::new(
-            Reason::Unknown,
-            "this firmware does not know such a request; update it",
-        );
+        let unknown = Refusal::new(Reason::Unknown, "this firmware does not know such a request; update it");
         let result = match request {
             Ok(request) => self.carry_out(header, request, port),
             Err(_) => Err(unknown),
@@ -211,7 +208,11 @@ impl<F: FrontEnd> Desk<F> {
     fn again(&mut self, header: Header, request: Result<Request, Damage>, outcome: Outcome, port: &mut impl Port) {
         let answer = match (outcome, request) {
             (Outcome::Refused(reason), _) => {
-                let refusal = self.session.as_ref().map(|s| s.words(header.sequence)).unwrap_or_default();
+                let refusal = self
+                    .session
+                    .as_ref()
+                    .map(|s| s.words(header.sequence))
+                    .unwrap_or_default();
                 // The words are the session's, which answering does not touch.
                 let text: heapless::String<{ Refusal::LONGEST }> = refusal.chars().collect();
                 self.answer(header, &Response::Refused { reason, text: &text }, port);
@@ -283,7 +284,11 @@ impl<F: FrontEnd> Desk<F> {
             return;
         }
         // A hello that comes again begins nothing.
-        if self.session.as_ref().is_none_or(|session| session.number != header.session) {
+        if self
+            .session
+            .as_ref()
+            .is_none_or(|session| session.number != header.session)
+        {
             self.session = Some(Session::new(header.session, header.sequence));
         }
         let configured = self.configured.as_ref();
@@ -405,7 +410,10 @@ impl<F: FrontEnd> Desk<F> {
 
     fn program(&mut self) -> Result<(), Refusal> {
         let (_, weight_bits) = self.image_size()?;
-        let shapes = self.configured.as_ref().map_or(&[][..], |configured| &configured.shapes);
+        let shapes = self
+            .configured
+            .as_ref()
+            .map_or(&[][..], |configured| &configured.shapes);
         let image = Image::new(weight_bits, shapes, self.weights.content("weights")?);
         self.front.program(image)
     }
@@ -469,10 +477,7 @@ impl<F: FrontEnd> Desk<F> {
         for event in events::unpack(packed) {
             let (time_ns, unit) = event.map_err(|error| Refusal::new(Reason::Invalid, error))?;
             if usize::from(unit) >= configured.inputs {
-                let text = format_args!(
-                    "an event on input {unit}, the network has {} inputs",
-                    configured.inputs
-                );
+                let text = format_args!("an event on input {unit}, the network has {} inputs", configured.inputs);
                 return Err(Refusal::new(Reason::Invalid, text));
             }
             if self.inputs.len() == self.inputs.capacity() {
@@ -523,11 +528,16 @@ impl<F: FrontEnd> Desk<F> {
             },
         };
         send(header, &Response::Ran { run: ran }, line, port);
-        // A tag, an offset and a length beside the payload.
-        let piece = usize::from(limits.frame_bytes) - frame::OVERHEAD - 1 - 5 - 3;
-        for (k, bytes) in bytes.chunks(piece).enumerate() {
-            let offset = (k * piece) as u32;
-            send(header, &Response::Data { offset, bytes }, line, port);
+        let longest = usize::from(limits.frame_bytes) - frame::OVERHEAD - frame::CHUNK_OVERHEAD;
+        let piece = usize::from(run.piece).clamp(1, longest);
+        let mut offset = (run.skip as usize).min(bytes.len());
+        for bytes in bytes[offset..].chunks(piece) {
+            let data = Response::Data {
+                offset: offset as u32,
+                bytes,
+            };
+            send(header, &data, line, port);
+            offset += bytes.len();
         }
         Ok(())
     }

@@ -183,7 +183,12 @@ impl FrontEnd for Emulated {
                 "this board has a chip of its own and cannot become another instance",
             ));
         }
-        let Some(Chip { digest, geometry, state }) = self.chip.take() else {
+        let Some(Chip {
+            digest,
+            geometry,
+            state,
+        }) = self.chip.take()
+        else {
             return Err(Refusal::not_yet("chip"));
         };
         let condition = if wanted.calibrated {
@@ -219,7 +224,9 @@ impl FrontEnd for Emulated {
             ));
         }
         let codes = Codes {
-            circuits: (0..instance.spec().circuits()).map(|circuit| rows.circuit(circuit)).collect(),
+            circuits: (0..instance.spec().circuits())
+                .map(|circuit| rows.circuit(circuit))
+                .collect(),
         };
         *configured = Some(build(instance, environment, wiring.clone(), codes, seed)?);
         Ok(())

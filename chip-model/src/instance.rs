@@ -172,7 +172,11 @@ impl Instance {
     /// # Panics
     /// Unless there are targets for every circuit.
     pub fn trimmed(&self, targets: &Targets) -> Codes {
-        assert_eq!(targets.circuits.len(), self.spec.circuits(), "targets for every circuit");
+        assert_eq!(
+            targets.circuits.len(),
+            self.spec.circuits(),
+            "targets for every circuit"
+        );
         let mut codes = Codes::zeros(self.spec.circuits());
         let swing = self.spec.swing_lsb();
         let circuits = codes.circuits.iter_mut().zip(&targets.circuits).enumerate();
@@ -427,7 +431,10 @@ mod tests {
                 .map(|seed| Instance::fabricate(&spec, seed, Condition::Uncalibrated))
                 .collect();
             let all = |of: &dyn Fn(&CircuitPattern) -> f64| -> Vec<f64> {
-                chips.iter().flat_map(|chip| patterns(chip).iter().map(of).collect::<Vec<_>>()).collect()
+                chips
+                    .iter()
+                    .flat_map(|chip| patterns(chip).iter().map(of).collect::<Vec<_>>())
+                    .collect()
             };
             for parameter in Parameter::ALL {
                 let range = spec.parameters.get(parameter);
@@ -623,7 +630,10 @@ mod tests {
             .collect();
         let mut quantities: Vec<Vec<f64>> = Vec::new();
         let mut add = |of: &dyn Fn(&CircuitPattern) -> f64| {
-            let values: Vec<f64> = chips.iter().flat_map(|chip| patterns(chip).iter().map(of).collect::<Vec<_>>()).collect();
+            let values: Vec<f64> = chips
+                .iter()
+                .flat_map(|chip| patterns(chip).iter().map(of).collect::<Vec<_>>())
+                .collect();
             let (mean, sigma) = relative_spread(&values);
             quantities.push(values.iter().map(|value| (value - mean) / sigma).collect());
         };

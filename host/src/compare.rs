@@ -122,7 +122,11 @@ pub fn engine_of(lab: &Lab, method: Method) -> Result<Box<dyn Engine>, LabError>
     Ok(match method {
         Method::Ideal => Box::new(lab.software(false)),
         Method::Quantised => Box::new(lab.software(true)),
-        Method::Transfer | Method::InTheLoop => Box::new(lab.chip()?),
+        Method::Transfer | Method::InTheLoop => match &lab.board {
+            Some(board) => Box::new(lab.chip_on(board)?),
+            None => Box::new(lab.chip()?),
+        },
+        // A board shows nobody its true parameters: the oracle looks at the chip in this process.
         Method::Oracle => Box::new(lab.chip()?.with_oracle()?),
     })
 }
@@ -163,7 +167,10 @@ pub fn compare(
     let open = |method: &&Method| !rows.iter().any(|row| row.method == **method);
     if methods.iter().filter(open).any(|method| method.runs_on_a_chip()) {
         // A chip that refuses should do so now, not after hours of training something else.
-        lab.chip()?;
+        match &lab.board {
+            Some(board) => drop(lab.chip_on(board)?),
+            None => drop(lab.chip()?),
+        }
     }
     for method in Method::ALL {
         let finished = rows.iter().any(|row| row.method == method);

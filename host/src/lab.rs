@@ -23,7 +23,7 @@ use crate::{
     placement::{Placement, PlacementError},
     run_dir::hex,
     seeds::Seeds,
-    substrate::{EmulatedChip, Substrate, SubstrateError},
+    substrate::{Board, BoardLink, EmulatedChip, Substrate, SubstrateError},
     train::{
         in_the_loop::{InTheLoop, LoopSettings},
         initialise::{InitialiseError, initialise, weight_range},
@@ -99,6 +99,8 @@ pub struct Lab {
     /// Weights, and parameters of learned time constants, before training: the same for every method;
     /// none where a run is only tested.
     pub initial: Vec<Matrix>,
+    /// The board to run on; without, chips are emulated in this process.
+    pub board: Option<BoardLink>,
 }
 
 /// A chip by its built-in name, or from a file, and the text that it was read from.
@@ -275,7 +277,15 @@ impl Lab {
             placement,
             codes,
             initial,
+            board: None,
         })
+    }
+
+    /// The same on a board: whatever runs on a chip runs there.
+    #[must_use]
+    pub fn on_board(mut self, board: Option<BoardLink>) -> Self {
+        self.board = board;
+        self
     }
 
     /// What a checkpoint holds, if it is one of this experiment's network.
@@ -323,12 +333,24 @@ impl Lab {
             .with_time_constants(training.time_constants)
     }
 
-    /// The configured chip in the loop.
+    /// The configured chip in the loop, emulated in this process.
     ///
     /// # Errors
     /// The chip refused the configuration.
     pub fn chip(&self) -> Result<InTheLoop<EmulatedChip>, SubstrateError> {
-        let mut chip = EmulatedChip::new(self.instance.clone());
+        self.around(EmulatedChip::new(self.instance.clone()))
+    }
+
+    /// The same chip on a board, which is made the same instance.
+    ///
+    /// # Errors
+    /// The port's, or the board refused the configuration.
+    pub fn chip_on(&self, board: &BoardLink) -> Result<InTheLoop<Board>, SubstrateError> {
+        self.around(Board::connect(board, &self.instance)?)
+    }
+
+    /// The loop around a chip, wherever it is.
+    fn around<S: Substrate>(&self, mut chip: S) -> Result<InTheLoop<S>, SubstrateError> {
         let mut environment = Environment::fresh(&self.spec);
         environment.age_hours = self.experiment.chip.age_hours;
         if let Some(degrees) = self.experiment.chip.temperature_c {
@@ -362,7 +384,8 @@ impl Lab {
         ))
     }
 
-    pub(crate) fn quantiser(&self) -> Quantiser {
+    /// From shadow weights to the codes of the chip.
+    pub fn quantiser(&self) -> Quantiser {
         Quantiser::new(&self.network, &self.placement.weight_range, self.placement.weight_max)
     }
 }

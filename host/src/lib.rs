@@ -30,6 +30,7 @@
 
 pub mod bench;
 pub mod blocks;
+pub mod board;
 pub mod checkpoint;
 pub mod compare;
 pub mod data;

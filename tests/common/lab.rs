@@ -18,6 +18,7 @@ pub fn lab(assignments: &[&str]) -> Lab {
 }
 
 /// Trained and tested.
+#[allow(dead_code, reason = "not every test trains")]
 pub fn run(assignments: &[&str]) -> Vec<Row> {
     compare(&lab(assignments), Earlier::default(), &AtomicBool::new(false), &mut ())
         .expect("the chip takes it")

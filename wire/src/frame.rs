@@ -17,6 +17,9 @@ pub const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 /// Bytes of header and checksum in a frame, at most; the message comes on top.
 pub const OVERHEAD: usize = 3 + 3 + 4;
 
+/// What a chunk or a piece of data has beside its bytes, at most: kind, section, offset, length.
+pub const CHUNK_OVERHEAD: usize = 1 + 1 + 5 + 3;
+
 /// Shortest buffer for frames that a host or a board may have: room for every message without a
 /// payload of its own length.
 pub const SMALLEST: usize = 512;
@@ -252,15 +255,9 @@ mod tests {
             body: &[1, 5, 9],
         };
         assert_eq!(frame.message::<Request>(), Err(Damage::Message));
-        let frame = Frame {
-            body: &[1, 5],
-            ..frame
-        };
+        let frame = Frame { body: &[1, 5], ..frame };
         assert_eq!(frame.message::<Request>(), Ok(Request::Ping { echo: 5 }));
-        let frame = Frame {
-            body: &[200],
-            ..frame
-        };
+        let frame = Frame { body: &[200], ..frame };
         assert_eq!(frame.message::<Request>(), Err(Damage::Message));
     }
 }

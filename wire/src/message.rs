@@ -96,6 +96,11 @@ table! {
         pub adc_interval_ns: u32,
         /// Whether spikes are recorded.
         pub spikes: bool,
+        /// Longest piece of recording in a frame, bytes; a bad line wants short ones. No board sends
+        /// longer ones than it can.
+        pub piece: u16,
+        /// What of the recording has arrived already: data begin here.
+        pub skip: u32,
         /// Input events, or the digest of the section that holds them.
         #[serde(borrow)]
         pub events: Events<'a>,

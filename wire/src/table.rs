@@ -71,7 +71,10 @@ mod tests {
     fn only_definitions_count() {
         let plain = hash(&["enum A { B, C(u8), }"]);
         assert_eq!(plain, hash(&["enum A {\n B,\n  C(u8), }"]));
-        assert_eq!(plain, hash(&["enum A { #[doc = \"So \\\"[so.\"] B, #[doc = \"x\"]\n C(u8), }"]));
+        assert_eq!(
+            plain,
+            hash(&["enum A { #[doc = \"So \\\"[so.\"] B, #[doc = \"x\"]\n C(u8), }"])
+        );
         assert_eq!(plain, hash(&["enum A {\n /// So's so.\n B, C(u8), }"]));
         assert_ne!(plain, hash(&["enum A { B, C(u16), }"]));
         assert_ne!(plain, hash(&["enum A { C(u8), B, }"]));

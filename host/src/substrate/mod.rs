@@ -1,4 +1,4 @@
-//! What training runs on: the emulated chip, the ideal software network, later a board.
+//! What training runs on: the emulated chip, a board on a serial line, the ideal software network.
 //!
 //! ```text
 //! configure(placement, codes, seed) ─► program(weights) ─► run(events, request, trials) ─► Recording
@@ -7,12 +7,14 @@
 //! Nothing reaches a substrate but these calls, and nothing comes back but spikes, samples and
 //! counters.
 
+mod board;
 mod emulated;
 mod ideal;
 
 use spikeloop_chip::{counters::Counters, dac::Codes, drift::Environment, event::InputEvent, weights::Weights};
 
 use crate::{data::SpikeDataset, placement::Placement};
+pub use board::{Board, BoardLink};
 pub use emulated::{EmulatedChip, Oracle};
 pub use ideal::IdealNetwork;
 pub use spikeloop_chip::recorder::RecordRequest;
@@ -44,6 +46,9 @@ pub enum SubstrateError {
     /// The weights do not fit.
     #[error(transparent)]
     Program(#[from] spikeloop_chip::array::ProgramError),
+    /// The board, or the line to it.
+    #[error(transparent)]
+    Board(#[from] crate::board::BoardError),
     /// A batch that contradicts itself.
     #[error("{0}")]
     Batch(String),

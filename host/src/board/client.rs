@@ -1,0 +1,917 @@
+//! Requests across a line that loses, repeats and invents bytes: each is carried out once, in order.
+//!
+//! Several requests are under way at a time (the window), answered in order. What is lost comes
+//! again: the board says which request it misses, an answer that overtakes another one shows that
+//! the other was lost, and where nothing comes at all there is a time-out with back-off. Frames
+//! become shorter on a bad line and longer on a good one.
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, RandomState},
+    io,
+    time::{Duration, Instant},
+};
+
+use serialport::SerialPort;
+use spikeloop_chip::{counters::Counters, random::RNG_VERSION};
+use spikeloop_wire::{
+    PROTOCOL_NEWEST, PROTOCOL_OLDEST,
+    frame::{self, Collector, Frame, Header},
+    message::{self, Health, Limits, Loaded, Ran, Reason, Request, Response, RunRequest},
+};
+
+use super::{Address, BoardError};
+
+/// Longest frame that a host takes: more than any board sends.
+const LONGEST_FRAME: usize = 1 << 16;
+
+/// Shortest piece that long things are cut into.
+const SHORTEST_PIECE: usize = 24;
+
+/// How long nothing may come before something is asked again, at least.
+const PATIENCE: Duration = Duration::from_millis(150);
+
+/// Longest such time.
+const PATIENCE_MAX: Duration = Duration::from_secs(2);
+
+/// A silent board is given up after this time.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Hellos that a port may leave unanswered, at least.
+const HELLOS: u32 = 5;
+
+/// Requests under way at a time, at most: boards remember the outcomes of twice as many.
+const UNDER_WAY: usize = 32;
+
+/// Tries of one request on a line on which something does come back.
+const TRIES: u32 = 200;
+
+/// Time after a repetition in which a hint to repeat the same is not heeded.
+const HOLD_OFF: Duration = Duration::from_millis(30);
+
+/// What went over the line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes to the board.
+    pub bytes_out: u64,
+    /// Bytes from the board.
+    pub bytes_in: u64,
+    /// Frames to the board.
+    pub frames_out: u64,
+    /// Frames of the board that were whole.
+    pub frames_in: u64,
+    /// Frames sent again.
+    pub repeated: u64,
+    /// Frames that arrived damaged.
+    pub damaged: u64,
+}
+
+impl std::ops::Add for Traffic {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            bytes_out: self.bytes_out + other.bytes_out,
+            bytes_in: self.bytes_in + other.bytes_in,
+            frames_out: self.frames_out + other.frames_out,
+            frames_in: self.frames_in + other.frames_in,
+            repeated: self.repeated + other.repeated,
+            damaged: self.damaged + other.damaged,
+        }
+    }
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoardIdentity {
+    /// Protocol chosen.
+    pub protocol: u16,
+    /// Schema hash of the firmware.
+    pub schema: u32,
+    /// Version of the firmware.
+    pub firmware: String,
+    /// Name of the board.
+    pub board: String,
+    /// What it can hold.
+    pub limits: Limits,
+    /// What it has.
+    pub loaded: Loaded,
+    /// What its last restart was for, if it failed; else empty.
+    pub failure: String,
+}
+
+/// What a board answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Carried out.
+    Done,
+    /// To a ping.
+    Pong(u32),
+    /// How it is.
+    Health(Health),
+    /// A run's counters and recording.
+    Recording(Counters, Vec<u8>),
+    /// Not carried out.
+    Refused(Reason, String),
+}
+
+/// A request under way.
+struct Pending {
+    /// For messages: "run", "take weights", …
+    name: &'static str,
+    sequence: u16,
+    /// As on the line.
+    bytes: Vec<u8>,
+    /// How long the board may be at it without a word.
+    patience: Duration,
+    tries: u32,
+    answer: Option<Answer>,
+    run: Option<PendingRun>,
+    repeated_at: Option<Instant>,
+}
+
+/// A run whose recording is arriving.
+struct PendingRun {
+    /// All of the request but what has arrived.
+    request: OwnedRun,
+    ran: Option<Ran>,
+    bytes: Vec<u8>,
+    /// `[byte]`
+    arrived: Vec<bool>,
+}
+
+/// A run whose events are owned.
+struct OwnedRun {
+    trial: u64,
+    duration_ns: u32,
+    adc_interval_ns: u32,
+    spikes: bool,
+    events: Result<Vec<u8>, spikeloop_wire::Digest>,
+}
+
+impl OwnedRun {
+    fn request(&self, piece: usize, skip: usize) -> Request<'_> {
+        Request::Run {
+            run: RunRequest {
+                trial: self.trial,
+                duration_ns: self.duration_ns,
+                adc_interval_ns: self.adc_interval_ns,
+                spikes: self.spikes,
+                piece: piece.min(usize::from(u16::MAX)) as u16,
+                skip: skip as u32,
+                events: match &self.events {
+                    Ok(bytes) => message::Events::Here { bytes },
+                    Err(digest) => message::Events::Section { digest: *digest },
+                },
+            },
+        }
+    }
+}
+
+/// A session with a board.
+pub struct Client {
+    address: Address,
+    port: Box<dyn SerialPort>,
+    identity: BoardIdentity,
+    session: u16,
+    next: u16,
+    pending: VecDeque<Pending>,
+    collector: Collector<Vec<u8>>,
+    /// When something made sense the last time.
+    heard: Instant,
+    /// When the oldest request became the oldest, or was repeated.
+    waiting_since: Instant,
+    /// Longest piece of something long.
+    piece: usize,
+    traffic: Traffic,
+}
+
+impl Client {
+    /// Opens the port and says hello.
+    ///
+    /// # Errors
+    /// The port's, or what is there is no board, or one of another version.
+    pub fn open(address: &Address) -> Result<Self, BoardError> {
+        let port = address.open()?;
+        let mut client = Self {
+            address: address.clone(),
+            port,
+            identity: BoardIdentity {
+                protocol: 0,
+                schema: 0,
+                firmware: String::new(),
+                board: String::new(),
+                limits: spikeloop_board::limits::STM32F405,
+                loaded: Loaded {
+                    chip: None,
+                    instance: None,
+                    network: None,
+                    codes: None,
+                    configuration: None,
+                    weights: None,
+                },
+                failure: String::new(),
+            },
+            // Any number will do that the last session did not have: it decides nothing.
+            session: RandomState::new().hash_one(0_u8) as u16,
+            next: 0,
+            pending: VecDeque::new(),
+            collector: Collector::new(vec![0; LONGEST_FRAME]),
+            heard: Instant::now(),
+            waiting_since: Instant::now(),
+            piece: 0,
+            traffic: Traffic::default(),
+        };
+        client.hello()?;
+        Ok(client)
+    }
+
+    /// Who answers.
+    pub fn identity(&self) -> &BoardIdentity {
+        &self.identity
+    }
+
+    /// Where the board is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What went over the line so far.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// Longest piece of something long that goes into a frame now.
+    pub fn piece(&self) -> usize {
+        self.piece
+    }
+
+    fn longest_piece(&self) -> usize {
+        usize::from(self.identity.limits.frame_bytes) - frame::OVERHEAD - frame::CHUNK_OVERHEAD
+    }
+
+    /// Requests that were sent and not yet taken back by [`Client::take`].
+    pub fn under_way(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Asks for something; waits only where the window is full. `name` completes "did not …",
+    /// `patience` is how long the board may be at it without a word.
+    ///
+    /// # Errors
+    /// The line's.
+    pub fn send(&mut self, name: &'static str, patience: Duration, request: &Request) -> Result<(), BoardError> {
+        let bytes = self.encode(name, self.next, request)?;
+        self.push(name, patience, bytes, None)
+    }
+
+    /// Asks for a run. Events that are too many for a frame are in a section of this digest.
+    ///
+    /// # Errors
+    /// The line's.
+    pub fn send_run(
+        &mut self,
+        trial: u64,
+        request: &crate::substrate::RecordRequest,
+        events: Result<Vec<u8>, spikeloop_wire::Digest>,
+    ) -> Result<(), BoardError> {
+        let run = OwnedRun {
+            trial,
+            duration_ns: request.duration_ns,
+            adc_interval_ns: request.adc_interval_ns,
+            spikes: request.spikes,
+            events,
+        };
+        let bytes = self.encode("run", self.next, &run.request(self.piece, 0))?;
+        let run = PendingRun {
+            request: run,
+            ran: None,
+            bytes: Vec::new(),
+            arrived: Vec::new(),
+        };
+        self.push("run", Duration::ZERO, bytes, Some(run))
+    }
+
+    fn push(
+        &mut self,
+        name: &'static str,
+        patience: Duration,
+        bytes: Vec<u8>,
+        run: Option<PendingRun>,
+    ) -> Result<(), BoardError> {
+        let window = self.identity.limits.window_bytes as usize;
+        let open = |pending: &VecDeque<Pending>| {
+            let unanswered = pending.iter().filter(|p| p.answer.is_none());
+            unanswered.fold((0, 0), |(count, sum), p| (count + 1, sum + p.bytes.len()))
+        };
+        loop {
+            let (count, taken) = open(&self.pending);
+            if count == 0 || (count < UNDER_WAY && taken + bytes.len() <= window) {
+                break;
+            }
+            self.pump()?;
+        }
+        if open(&self.pending).0 == 0 {
+            self.waiting_since = Instant::now();
+            self.heard = Instant::now();
+        }
+        let sequence = self.next;
+        self.next = self.next.wrapping_add(1);
+        self.write(&bytes)?;
+        self.traffic.frames_out += 1;
+        self.pending.push_back(Pending {
+            name,
+            sequence,
+            bytes,
+            patience,
+            tries: 1,
+            answer: None,
+            run,
+            repeated_at: None,
+        });
+        Ok(())
+    }
+
+    /// Whether the oldest request is answered, without waiting.
+    ///
+    /// # Errors
+    /// The line's.
+    pub fn is_ready(&mut self) -> Result<bool, BoardError> {
+        self.drain()?;
+        Ok(self.pending.front().is_some_and(|pending| pending.answer.is_some()))
+    }
+
+    /// The answer to the oldest request; waits for it.
+    ///
+    /// # Errors
+    /// The line's, and [`BoardError::Refused`].
+    pub fn take(&mut self) -> Result<Answer, BoardError> {
+        loop {
+            let oldest = self.pending.front_mut();
+            let Some(oldest) = oldest else {
+                return Err(self.nonsense("nothing", "an answer"));
+            };
+            if let Some(answer) = oldest.answer.take() {
+                let name = oldest.name;
+                self.pending.pop_front();
+                self.waiting_since = Instant::now();
+                return match answer {
+                    Answer::Refused(reason, text) => Err(BoardError::Refused {
+                        port: self.address.port.clone(),
+                        request: name,
+                        text: if text.is_empty() { format!("{reason:?}") } else { text },
+                        reason,
+                    }),
+                    answer => Ok(answer),
+                };
+            }
+            self.pump()?;
+        }
+    }
+
+    /// Takes all answers that are due, which must all be [`Answer::Done`].
+    ///
+    /// # Errors
+    /// As [`Client::take`].
+    pub fn settle(&mut self) -> Result<(), BoardError> {
+        while self.under_way() > 0 {
+            let name = self.pending[0].name;
+            match self.take()? {
+                Answer::Done => {}
+                other => return Err(self.nonsense(name, &format!("{other:?}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks and waits.
+    ///
+    /// # Errors
+    /// As [`Client::take`].
+    pub fn call(&mut self, name: &'static str, patience: Duration, request: &Request) -> Result<Answer, BoardError> {
+        self.settle()?;
+        self.send(name, patience, request)?;
+        self.take()
+    }
+
+    /// Streams something long: the ranges of `bytes` that the board does not have. `progress` gets
+    /// the number of bytes that are across.
+    ///
+    /// # Errors
+    /// As [`Client::take`].
+    pub fn stream(
+        &mut self,
+        name: &'static str,
+        section: message::Section,
+        long: &super::image::Long,
+        ranges: Option<&[std::ops::Range<usize>]>,
+        patience: Duration,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<(), BoardError> {
+        self.settle()?;
+        let whole = 0..long.bytes.len();
+        let patch = ranges.is_some();
+        let ranges = ranges.unwrap_or(std::slice::from_ref(&whole));
+        let begin = Request::Begin {
+            section,
+            bytes: long.bytes.len() as u32,
+            patch,
+        };
+        self.send(name, Duration::ZERO, &begin)?;
+        let mut under_way = VecDeque::from([0]);
+        let mut across = 0;
+        for range in ranges {
+            let mut offset = range.start;
+            while offset < range.end {
+                let end = range.end.min(offset + self.piece);
+                let chunk = Request::Chunk {
+                    section,
+                    offset: offset as u32,
+                    bytes: &long.bytes[offset..end],
+                };
+                self.send(name, Duration::ZERO, &chunk)?;
+                under_way.push_back(end - offset);
+                while self.is_ready()? {
+                    self.done(name)?;
+                    across += under_way.pop_front().unwrap_or(0);
+                    progress(across);
+                }
+                offset = end;
+            }
+        }
+        let commit = Request::Commit {
+            section,
+            digest: long.digest,
+        };
+        self.send(name, patience, &commit)?;
+        while self.under_way() > 0 {
+            self.done(name)?;
+            across += under_way.pop_front().unwrap_or(0);
+            progress(across);
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, name: &'static str) -> Result<(), BoardError> {
+        match self.take()? {
+            Answer::Done => Ok(()),
+            other => Err(self.nonsense(name, &format!("{other:?}"))),
+        }
+    }
+
+    fn nonsense(&self, request: &'static str, what: &str) -> BoardError {
+        BoardError::Nonsense {
+            port: self.address.port.clone(),
+            request,
+            what: what.to_owned(),
+        }
+    }
+
+    fn encode(&self, name: &'static str, sequence: u16, request: &Request) -> Result<Vec<u8>, BoardError> {
+        let header = Header {
+            session: self.session,
+            sequence,
+        };
+        // The board's buffer is of this length before COBS.
+        let mut bytes = vec![0; frame::on_the_line(usize::from(self.identity.limits.frame_bytes))];
+        match frame::encode(header, request, &mut bytes) {
+            Ok(length) => {
+                bytes.truncate(length);
+                Ok(bytes)
+            }
+            Err(error) => Err(self.nonsense(name, &error.to_string())),
+        }
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), BoardError> {
+        let begin = Instant::now();
+        while !bytes.is_empty() {
+            match self.port.write(bytes) {
+                Ok(0) => return Err(self.unplugged(&"it takes no more bytes")),
+                Ok(written) => {
+                    self.traffic.bytes_out += written as u64;
+                    bytes = &bytes[written..];
+                }
+                Err(error) if is_passing(&error) && begin.elapsed() < SILENCE => {
+                    // The other end is full: perhaps because it wants to be listened to.
+                    self.drain()?;
+                }
+                Err(error) => return Err(self.unplugged(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn unplugged(&self, reason: &dyn std::fmt::Display) -> BoardError {
+        BoardError::Unplugged {
+            port: self.address.port.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Reads what there is; true if there was something.
+    fn read(&mut self, wait: Duration) -> Result<bool, BoardError> {
+        let mut bytes = [0; 4096];
+        // Only a time that cannot be represented is refused.
+        let _ = self.port.set_timeout(wait);
+        let count = match self.port.read(&mut bytes) {
+            Ok(0) => return Err(self.unplugged(&"end of file")),
+            Ok(count) => count,
+            Err(error) if is_passing(&error) => return Ok(false),
+            Err(error) => return Err(self.unplugged(&error)),
+        };
+        self.traffic.bytes_in += count as u64;
+        for &byte in &bytes[..count] {
+            // The frame lies in the collector, which handling it does not touch.
+            let mut collector = std::mem::replace(&mut self.collector, Collector::new(Vec::new()));
+            let handled = match collector.push(byte) {
+                Some(Ok(frame)) => self.handle(frame),
+                Some(Err(_)) => {
+                    self.traffic.damaged += 1;
+                    self.shorten();
+                    Ok(())
+                }
+                None => Ok(()),
+            };
+            self.collector = collector;
+            handled?;
+        }
+        Ok(true)
+    }
+
+    /// Handles everything that has arrived.
+    fn drain(&mut self) -> Result<(), BoardError> {
+        while self.port.bytes_to_read().map_err(|error| self.unplugged(&error))? > 0 {
+            self.read(Duration::from_millis(1))?;
+        }
+        Ok(())
+    }
+
+    /// Waits for something to arrive, and asks again where it does not.
+    fn pump(&mut self) -> Result<(), BoardError> {
+        let oldest = self.pending.iter().position(|pending| pending.answer.is_none());
+        let Some(oldest) = oldest else {
+            return Ok(());
+        };
+        let due = self.waiting_since + self.wait_for(&self.pending[oldest]);
+        let now = Instant::now();
+        if now < due {
+            self.read((due - now).min(Duration::from_millis(100)))?;
+            return Ok(());
+        }
+        let pending = &self.pending[oldest];
+        let (name, tries) = (pending.name, pending.tries);
+        if tries > 1 && self.heard.elapsed() > SILENCE + pending.patience {
+            return Err(BoardError::Silent {
+                port: self.address.port.clone(),
+                baud: self.address.baud,
+            });
+        }
+        if tries >= TRIES {
+            return Err(BoardError::BadLine {
+                port: self.address.port.clone(),
+                damaged: self.traffic.damaged,
+                request: name,
+                tries,
+            });
+        }
+        self.shorten();
+        self.repeat(oldest)
+    }
+
+    /// How long to wait for the answer to a request.
+    fn wait_for(&self, pending: &Pending) -> Duration {
+        // Of a frame there and one back, with ten bits a byte.
+        let bits = 20.0 * (pending.bytes.len() + self.piece) as f64;
+        let line = Duration::from_secs_f64(bits / f64::from(self.address.baud.max(1)));
+        let back_off = PATIENCE * 2_u32.pow((pending.tries - 1).min(4));
+        line * 2 + pending.patience + back_off.min(PATIENCE_MAX)
+    }
+
+    /// Sends a request again.
+    fn repeat(&mut self, index: usize) -> Result<(), BoardError> {
+        let piece = self.piece;
+        let pending = &mut self.pending[index];
+        pending.tries += 1;
+        pending.repeated_at = Some(Instant::now());
+        let bytes = match &pending.run {
+            // Only what has not arrived.
+            Some(run) => {
+                let skip = run.arrived.iter().position(|&arrived| !arrived);
+                let skip = skip.unwrap_or(if run.ran.is_some() { 0 } else { run.arrived.len() });
+                let (name, sequence) = (pending.name, pending.sequence);
+                let run = self.pending[index]
+                    .run
+                    .as_ref()
+                    .map(|run| run.request.request(piece, skip));
+                match run {
+                    Some(request) => self.encode(name, sequence, &request)?,
+                    None => Vec::new(),
+                }
+            }
+            None => pending.bytes.clone(),
+        };
+        self.waiting_since = Instant::now();
+        self.traffic.frames_out += 1;
+        self.traffic.repeated += 1;
+        self.write(&bytes)
+    }
+
+    /// Shorter frames: the line is bad.
+    fn shorten(&mut self) {
+        self.piece = (self.piece * 3 / 4).max(SHORTEST_PIECE).min(self.longest_piece());
+    }
+
+    /// Longer ones: it is good.
+    fn lengthen(&mut self) {
+        self.piece = (self.piece + 1 + self.piece / 64).min(self.longest_piece());
+    }
+
+    fn handle(&mut self, frame: Frame<'_>) -> Result<(), BoardError> {
+        let response: Response = match frame.message() {
+            Ok(response) => response,
+            // A newer board's, or an echo; nobody waits for it.
+            Err(_) => return Ok(()),
+        };
+        if let Response::Failed { text } = response {
+            return Err(BoardError::Failed {
+                port: self.address.port.clone(),
+                text: text.to_owned(),
+            });
+        }
+        if frame.header.session != self.session {
+            return Ok(());
+        }
+        self.traffic.frames_in += 1;
+        self.heard = Instant::now();
+        match response {
+            Response::NoSession => {
+                return Err(BoardError::Restarted {
+                    port: self.address.port.clone(),
+                });
+            }
+            Response::Missing { expected } => return self.missing(expected),
+            _ => {}
+        }
+        let index = self.pending.iter().position(|p| p.sequence == frame.header.sequence);
+        let Some(index) = index else {
+            return Ok(());
+        };
+        if self.pending[index].answer.is_some() {
+            return Ok(());
+        }
+        self.waiting_since = Instant::now();
+        let answer = match response {
+            Response::Busy => {
+                self.pending[index].tries = 1;
+                None
+            }
+            Response::Done => Some(Answer::Done),
+            Response::Pong { echo } => Some(Answer::Pong(echo)),
+            Response::Health { health } => Some(Answer::Health(health)),
+            Response::Refused { reason, text } => Some(Answer::Refused(reason, text.to_owned())),
+            Response::Ran { run } => self.ran(index, run),
+            Response::Data { offset, bytes } => self.data(index, offset as usize, bytes),
+            Response::Identity { .. }
+            | Response::Incompatible { .. }
+            | Response::Missing { .. }
+            | Response::NoSession
+            | Response::Failed { .. } => None,
+        };
+        if answer.is_none() {
+            return Ok(());
+        }
+        self.pending[index].answer = answer;
+        self.lengthen();
+        // Answers come in order: one that is overtaken was lost.
+        match (0..index).find(|&k| self.pending[k].answer.is_none()) {
+            Some(earlier) if self.may_repeat(earlier) => {
+                self.shorten();
+                self.repeat(earlier)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn may_repeat(&self, index: usize) -> bool {
+        let at = self.pending[index].repeated_at;
+        at.is_none_or(|at| at.elapsed() > HOLD_OFF)
+    }
+
+    /// The board waits for another request: it and all after it were in vain.
+    fn missing(&mut self, expected: u16) -> Result<(), BoardError> {
+        let Some(first) = self.pending.iter().position(|p| p.sequence == expected) else {
+            return Ok(());
+        };
+        if !self.may_repeat(first) {
+            return Ok(());
+        }
+        self.shorten();
+        for index in first..self.pending.len() {
+            self.repeat(index)?;
+        }
+        Ok(())
+    }
+
+    /// A run is over; its recording follows.
+    fn ran(&mut self, index: usize, ran: Ran) -> Option<Answer> {
+        let most = self.identity.limits.recording_bytes as usize;
+        let run = self.pending[index].run.as_mut()?;
+        let length = ran.bytes as usize;
+        if length > most {
+            return None;
+        }
+        if run.ran != Some(ran) {
+            run.ran = Some(ran);
+            run.bytes.resize(length, 0);
+            run.arrived.resize(length, false);
+        }
+        complete(run)
+    }
+
+    /// A piece of a recording.
+    fn data(&mut self, index: usize, offset: usize, bytes: &[u8]) -> Option<Answer> {
+        let most = self.identity.limits.recording_bytes as usize;
+        let run = self.pending[index].run.as_mut()?;
+        let end = offset.checked_add(bytes.len()).filter(|&end| end <= most)?;
+        if end > run.bytes.len() {
+            // Its head was lost: how long the recording is will be known later.
+            if run.ran.is_some() {
+                return None;
+            }
+            run.bytes.resize(end, 0);
+            run.arrived.resize(end, false);
+        }
+        run.bytes[offset..end].copy_from_slice(bytes);
+        run.arrived[offset..end].fill(true);
+        complete(run)
+    }
+
+    /// Begins the session.
+    fn hello(&mut self) -> Result<(), BoardError> {
+        let hello = Request::Hello {
+            oldest: PROTOCOL_OLDEST,
+            newest: PROTOCOL_NEWEST,
+            schema: message::SCHEMA,
+        };
+        let begin = Instant::now();
+        let mut echoes = 0;
+        for attempt in 0_u32.. {
+            let bytes = self.encode("say who it is", self.next, &hello)?;
+            // What stands in the line before it is no frame of ours.
+            self.write(&[0])?;
+            self.write(&bytes)?;
+            self.traffic.frames_out += 1;
+            let wait = Duration::from_secs_f64(0.2 + 20.0 * 400.0 / f64::from(self.address.baud.max(1)));
+            let until = Instant::now() + wait;
+            while Instant::now() < until {
+                match self.listen(until - Instant::now(), &bytes)? {
+                    Heard::Identity => {
+                        self.next = self.next.wrapping_add(1);
+                        self.piece = self.longest_piece();
+                        self.heard = Instant::now();
+                        return Ok(());
+                    }
+                    Heard::Echo => echoes += 1,
+                    Heard::Nothing => {}
+                }
+            }
+            if echoes >= 2 {
+                return Err(BoardError::Echo {
+                    port: self.address.port.clone(),
+                });
+            }
+            // A line on which frames arrive damaged deserves more patience than a silent one.
+            let patience = if self.traffic.damaged > 0 {
+                4 * SILENCE
+            } else {
+                SILENCE / 2
+            };
+            if attempt >= HELLOS && begin.elapsed() > patience {
+                break;
+            }
+        }
+        let (port, baud) = (self.address.port.clone(), self.address.baud);
+        Err(match self.traffic.bytes_in {
+            0 => BoardError::Silent { port, baud },
+            bytes => BoardError::Noise { port, baud, bytes },
+        })
+    }
+
+    /// Reads for a while in the hope of an identity.
+    fn listen(&mut self, wait: Duration, sent: &[u8]) -> Result<Heard, BoardError> {
+        let mut bytes = [0; 1024];
+        let _ = self.port.set_timeout(wait.max(Duration::from_millis(1)));
+        let count = match self.port.read(&mut bytes) {
+            Ok(0) => return Err(self.unplugged(&"end of file")),
+            Ok(count) => count,
+            Err(error) if is_passing(&error) => return Ok(Heard::Nothing),
+            Err(error) => return Err(self.unplugged(&error)),
+        };
+        self.traffic.bytes_in += count as u64;
+        let mut heard = Heard::Nothing;
+        for &byte in &bytes[..count] {
+            let frame = match self.collector.push(byte) {
+                Some(Ok(frame)) => frame,
+                Some(Err(_)) => {
+                    self.traffic.damaged += 1;
+                    continue;
+                }
+                None => continue,
+            };
+            if frame.header.session != self.session {
+                continue;
+            }
+            match frame.message::<Response>() {
+                Ok(Response::Identity { identity }) => {
+                    let port = self.address.port.clone();
+                    if identity.rng_version != RNG_VERSION {
+                        return Err(BoardError::OtherRandom {
+                            port,
+                            board: identity.rng_version,
+                            ours: RNG_VERSION,
+                        });
+                    }
+                    if usize::from(identity.limits.frame_bytes) < frame::SMALLEST {
+                        return Err(self.nonsense("say who it is", "frames that are too short"));
+                    }
+                    self.identity = BoardIdentity {
+                        protocol: identity.protocol,
+                        schema: identity.schema,
+                        firmware: identity.firmware.to_owned(),
+                        board: identity.board.to_owned(),
+                        limits: identity.limits,
+                        loaded: identity.loaded,
+                        failure: identity.failure.to_owned(),
+                    };
+                    heard = Heard::Identity;
+                }
+                Ok(Response::Incompatible {
+                    oldest,
+                    newest,
+                    schema,
+                    firmware,
+                }) => {
+                    return Err(BoardError::Incompatible {
+                        port: self.address.port.clone(),
+                        firmware: firmware.to_owned(),
+                        oldest,
+                        newest,
+                        schema,
+                    });
+                }
+                _ if matches!(frame.message::<Request>(), Ok(Request::Hello { .. })) && !sent.is_empty() => {
+                    heard = Heard::Echo;
+                }
+                _ => {}
+            }
+        }
+        Ok(heard)
+    }
+}
+
+/// What came in answer to a hello.
+enum Heard {
+    Identity,
+    Echo,
+    Nothing,
+}
+
+/// The answer, if all of the recording has arrived and is what the board sent.
+fn complete(run: &mut PendingRun) -> Option<Answer> {
+    let ran = run.ran.filter(|_| run.arrived.iter().all(|&arrived| arrived))?;
+    if frame::CRC.checksum(&run.bytes) != ran.crc {
+        // A piece of another recording: from the beginning.
+        run.arrived.fill(false);
+        return None;
+    }
+    Some(Answer::Recording(
+        counters(&ran.counters),
+        std::mem::take(&mut run.bytes),
+    ))
+}
+
+fn counters(board: &message::Counters) -> Counters {
+    Counters {
+        spikes: board.spikes,
+        synaptic_events: board.synaptic_events,
+        row_events: board.row_events,
+        adc_samples: board.adc_samples,
+        adc_clipped: board.adc_clipped,
+        input_events: board.input_events,
+        output_events: board.output_events,
+        lost_input_events: board.lost_input_events,
+        lost_output_events: board.lost_output_events,
+        saturated_membrane: board.saturated_membrane,
+        saturated_current: board.saturated_current,
+        weight_writes: 0,
+        ticks: board.ticks,
+    }
+}
+
+/// Whether a read or write should simply be tried again.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,8 @@
+//! Boards: the same bits as the chip in this process, over good lines and bad ones.
+
+#[path = "common/lab.rs"]
+mod experiments;
+#[path = "board/parity.rs"]
+mod parity;
+#[path = "board/rig.rs"]
+mod rig;

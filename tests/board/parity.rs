@@ -1,0 +1,181 @@
+//! The same chip, the same seeds: the same bits, wherever it runs.
+
+use std::sync::atomic::AtomicBool;
+
+use spikeloop::{
+    board::emulate::{Emulation, Line},
+    compare::{Earlier, Spectator, compare},
+    experiment::Method,
+    lab::Lab,
+    matrix::Matrix,
+    seeds::Occasion,
+    substrate::{Board, EmulatedChip, EventBatch, RecordRequest, Recording, Substrate, SubstrateError},
+    train::{engine::Evaluation, run::Learner},
+};
+use spikeloop_chip::drift::Environment;
+
+use crate::{
+    experiments::lab,
+    rig::{link, process, qemu},
+};
+
+/// Runs samples `range` of the test set, freshly configured.
+fn record(lab: &Lab, chip: &mut dyn Substrate, samples: std::ops::Range<usize>) -> Vec<Recording> {
+    let request = RecordRequest {
+        duration_ns: 38_000,
+        adc_interval_ns: lab.spec.adc_interval_ns(),
+        spikes: true,
+    };
+    let mut recordings = Vec::new();
+    let mut run = |chip: &mut dyn Substrate, samples: std::ops::Range<usize>| {
+        let indices: Vec<_> = samples.collect();
+        let events = EventBatch::gather(&lab.data.test, &indices);
+        let trials: Vec<_> = indices.iter().map(|&k| lab.seeds.trial(Occasion::Test, k)).collect();
+        let mut recording = Recording::default();
+        chip.run(&events, &request, &trials, &mut recording).unwrap();
+        recordings.push(recording);
+    };
+    let codes = |weights: &[Matrix]| lab.quantiser().codes(weights);
+    chip.configure(&lab.placement, &lab.codes, lab.seeds.configuration())
+        .unwrap();
+    chip.program(&codes(&lab.initial)).unwrap();
+    let half = samples.start + samples.len() / 2;
+    run(chip, samples.start..half);
+
+    // Other weights in a few rows, another age, and neurons that are off.
+    let mut weights = lab.initial.clone();
+    for (matrix, pre, post) in [(0, 1, 7), (1, 3, 1)] {
+        let other = 0.3 - weights[matrix].get(pre, post);
+        weights[matrix].set(pre, post, other);
+    }
+    chip.program(&codes(&weights)).unwrap();
+    let mut environment = Environment::fresh(&lab.spec);
+    environment.age_hours = 100.0;
+    environment.temperature_c += 3.0;
+    chip.set_environment(&environment).unwrap();
+    let off = &lab.placement.wiring.populations[0].circuits[..3];
+    environment.masked_circuits = off.to_vec();
+    chip.set_environment(&environment).unwrap();
+    run(chip, half..samples.end);
+    recordings
+}
+
+fn same_bits(lab: &Lab, emulation: &Emulation, samples: std::ops::Range<usize>) {
+    let mut here = EmulatedChip::new(lab.instance.clone());
+    let mut there = Board::connect(&link(emulation), &lab.instance).unwrap();
+    let (expected, found) = (
+        record(lab, &mut here, samples.clone()),
+        record(lab, &mut there, samples),
+    );
+    assert!(expected.iter().all(|recording| recording.counters.spikes > 0));
+    assert_eq!(expected, found);
+}
+
+/// ≥ 200 samples of the firmware in QEMU, on three instances, every imperfection and noise on.
+#[test]
+fn the_firmware_gives_the_same_bits() {
+    let emulation = qemu(Line::default());
+    for (seed, samples) in [(1, 0..70), (2, 70..140), (3, 140..210)] {
+        let seed = format!("seed={seed}");
+        let lab = lab(&[&seed, "network.hidden=[40]"]);
+        same_bits(&lab, &emulation, samples);
+    }
+}
+
+#[test]
+fn the_request_handler_gives_the_same_bits() {
+    let emulation = process(Line::default());
+    let networks: [&[&str]; 4] = [
+        &[],
+        &["network.recurrent=true", "network.hidden=[50]"],
+        &["network.hidden=[60, 40]", "chip.uncalibrated=true"],
+        &["chip.file=ideal", "network.hidden=[30]"],
+    ];
+    for network in networks {
+        let lab = lab(network);
+        same_bits(&lab, &emulation, 0..40);
+    }
+}
+
+#[derive(Default)]
+struct Last(Option<Learner>, Option<Vec<u16>>);
+
+impl Spectator for Last {
+    fn end(&mut self, _: Method, _: &spikeloop::compare::Row, learner: &Learner, test: &Evaluation) {
+        *self = Self(Some(learner.clone()), Some(test.predictions.clone()));
+    }
+}
+
+fn trained(lab: &Lab) -> (Learner, Vec<u16>, spikeloop::compare::Row) {
+    let mut last = Last::default();
+    let comparison = compare(lab, Earlier::default(), &AtomicBool::new(false), &mut last).unwrap();
+    let [row] = &comparison.rows[..] else {
+        panic!("one method was trained")
+    };
+    (last.0.unwrap(), last.1.unwrap(), row.clone())
+}
+
+fn same_training(assignments: &[&str], emulation: &Emulation) {
+    let assignments: Vec<_> = assignments
+        .iter()
+        .copied()
+        .chain(["training.methods=[\"in-the-loop\"]", "training.epochs=1"])
+        .collect();
+    let here = trained(&lab(&assignments));
+    let there = trained(&lab(&assignments).on_board(Some(link(emulation))));
+    assert_eq!(here, there);
+}
+
+/// Forward on the board, backward here, weights streamed for every batch.
+#[test]
+fn training_on_the_firmware_learns_the_same_weights() {
+    let emulation = qemu(Line::default());
+    let quick = [
+        "network.hidden=[30]",
+        "data.train_samples=150",
+        "data.test_samples=50",
+        "training.batch=25",
+        "training.dropout=0.1",
+    ];
+    same_training(&quick, &emulation);
+}
+
+#[test]
+fn training_on_the_request_handler_learns_the_same_weights() {
+    let emulation = process(Line::default());
+    same_training(&["data.train_samples=1000", "data.test_samples=300"], &emulation);
+}
+
+#[test]
+fn a_board_refuses_what_a_chip_refuses() {
+    let emulation = process(Line::default());
+    let lab = lab(&[]);
+    let mut board = Board::connect(&link(&emulation), &lab.instance).unwrap();
+    let mut recording = Recording::default();
+    let request = RecordRequest::spikes_only(1000);
+    let events = EventBatch::gather(&lab.data.test, &[0]);
+    let trials = [lab.seeds.trial(Occasion::Test, 0)];
+    let weights = lab.quantiser().codes(&lab.initial);
+    assert!(matches!(board.program(&weights), Err(SubstrateError::NotConfigured(_))));
+    let run = board.run(&events, &request, &trials, &mut recording);
+    assert!(matches!(run, Err(SubstrateError::NotConfigured(_))));
+    board
+        .configure(&lab.placement, &lab.codes, lab.seeds.configuration())
+        .unwrap();
+    let run = board.run(&events, &request, &trials, &mut recording);
+    assert!(matches!(run, Err(SubstrateError::NotProgrammed)));
+    board.program(&weights).unwrap();
+    board.run(&events, &request, &trials, &mut recording).unwrap();
+    let fast = RecordRequest {
+        adc_interval_ns: 1,
+        ..request
+    };
+    let refused = board.run(&events, &fast, &trials, &mut recording).unwrap_err();
+    assert!(refused.to_string().contains("the chip's ADC takes one"), "{refused}");
+    let floats = lab.quantiser().without_rounding().codes(&lab.initial);
+    let refused = board.program(&floats).unwrap_err().to_string();
+    assert!(refused.contains("whole weight codes"), "{refused}");
+    // It goes on working.
+    board.program(&weights).unwrap();
+    board.run(&events, &request, &trials, &mut recording).unwrap();
+}
