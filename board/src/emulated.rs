@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use spikeloop_chip::{
     array::{Array, Configuration, State},
     counters::Counters,
-    dac::Codes,
+    dac::{Codes, PerParameter},
     drift::Environment,
     event::InputEvent,
     instance::{Condition, Instance},
@@ -18,7 +18,11 @@ use spikeloop_wire::{
     message::{self, Limits, Reason},
 };
 
-use crate::{CodeRows, FrontEnd, Geometry, Image, Refusal};
+use crate::{CodeRows, FrontEnd, Geometry, Image, Refusal, chip_file};
+
+/// Memory that is left over in pieces: what allocators add to some hundred allocations, and holes
+/// between them.
+const MARGIN: usize = 3 * 1024;
 
 /// An emulated chip: any chip file, any instance.
 #[derive(Debug)]
@@ -59,7 +63,7 @@ impl Emulated {
             limits,
             chip: None,
             fixed: false,
-            free_bytes: || 0,
+            free_bytes: || u32::MAX,
         }
     }
 
@@ -90,6 +94,16 @@ impl Emulated {
             Some(_) => Err(Refusal::not_yet("instance")),
             None => Err(Refusal::not_yet("chip")),
         }
+    }
+
+    /// Whether there is memory for the content of a chip file, which is its text once more.
+    fn room_for(&self, file: &[u8]) -> Result<(), Refusal> {
+        let (needed, free) = (file.len() + 2 * size_of::<ChipSpec>() + MARGIN, self.free_bytes());
+        if needed <= free as usize {
+            return Ok(());
+        }
+        let text = format_args!("the chip file needs {needed} bytes of memory, this board has {free}");
+        Err(Refusal::new(Reason::TooLarge, text))
     }
 
     fn configured(&mut self) -> Result<&mut Configured, Refusal> {
@@ -145,11 +159,9 @@ impl FrontEnd for Emulated {
             };
         }
         self.chip = None;
-        let spec: ChipSpec = match postcard::take_from_bytes(file) {
-            Ok((spec, [])) => spec,
-            _ => return Err(invalid("this is not the encoding of a chip file")),
-        };
-        let spec = spec.validated().map_err(invalid)?;
+        self.room_for(file)?;
+        let no_chip = || invalid("this is not the encoding of a chip file");
+        let spec = chip_file::check(chip_file::read(file).ok_or_else(no_chip)?).map_err(invalid)?;
         let (circuits, most) = (spec.circuits(), self.limits.circuits);
         if circuits > most as usize {
             return Err(Refusal::new(
@@ -165,7 +177,7 @@ impl FrontEnd for Emulated {
                 dac_bits: spec.array.dac_bits.value as u32,
                 adc_bits: spec.adc.bits.value as u32,
             },
-            state: Fabricated::Not(Box::new(spec)),
+            state: Fabricated::Not(spec),
         });
         Ok(())
     }
@@ -196,27 +208,26 @@ impl FrontEnd for Emulated {
         } else {
             Condition::Uncalibrated
         };
-        let spec = match state {
-            Fabricated::Not(spec) => *spec,
-            Fabricated::Chip(instance, ..) => instance.into_spec(),
-        };
-        let environment = Environment::fresh(&spec);
-        let instance = Instance::of(spec, wanted.seed, condition);
         self.chip = Some(Chip {
             digest,
             geometry,
-            state: Fabricated::Chip(Box::new(instance), environment, None),
+            state: fabricated(state, wanted.seed, condition),
         });
         Ok(())
     }
 
     fn configure(&mut self, wiring: &Wiring, rows: CodeRows<'_>, seed: u64) -> Result<(), Refusal> {
         let memory = self.limits.memory_bytes as usize;
+        let free_bytes = self.free_bytes;
         let (instance, environment, configured) = self.fabricated()?;
         *configured = None;
+        let free = free_bytes() as usize;
         environment.masked_circuits.clear();
         wiring.check(instance.spec()).map_err(invalid)?;
-        let needed = Array::bytes(instance.spec(), wiring).unwrap_or(usize::MAX);
+        // Beside the array: codes and place of each circuit, and what an allocator needs for itself.
+        let beside = instance.spec().circuits() * (size_of::<PerParameter<u16>>() + size_of::<u16>()) + MARGIN;
+        let needed = Array::bytes(instance.spec(), wiring).map_or(usize::MAX, |bytes| bytes.saturating_add(beside));
+        let memory = memory.min(free);
         if needed > memory {
             return Err(Refusal::new(
                 Reason::TooLarge,
@@ -251,10 +262,15 @@ impl FrontEnd for Emulated {
         changed.check(instance.spec()).map_err(invalid)?;
         *environment = changed;
         // Drift moves analog values: the array is built anew, after the old one has made room.
-        if let Some(Configured {
-            wiring, codes, seed, ..
-        }) = configuration.take()
-        {
+        if let Some(before) = configuration.take() {
+            let Configured {
+                wiring,
+                codes,
+                seed,
+                array,
+                state,
+            } = before;
+            drop((array, state));
             *configuration = Some(build(instance, environment, wiring, codes, seed)?);
         }
         Ok(true)
@@ -289,6 +305,17 @@ impl FrontEnd for Emulated {
         ran.map_err(invalid)?;
         Ok(counters)
     }
+}
+
+/// Apart from what calls it, whose stack would hold two whole instances all the time.
+#[inline(never)]
+fn fabricated(state: Fabricated, seed: u64, condition: Condition) -> Fabricated {
+    let spec = match state {
+        Fabricated::Not(spec) => *spec,
+        Fabricated::Chip(instance, ..) => instance.into_spec(),
+    };
+    let environment = Environment::fresh(&spec);
+    Fabricated::Chip(Box::new(Instance::of(spec, seed, condition)), environment, None)
 }
 
 fn build(

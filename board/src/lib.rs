@@ -45,6 +45,7 @@ extern crate alloc;
 extern crate std;
 
 mod board;
+mod chip_file;
 mod emulated;
 mod front_end;
 pub mod limits;

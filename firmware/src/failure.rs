@@ -111,22 +111,49 @@ fn panic(info: &PanicInfo) -> ! {
     fail(&words)
 }
 
-#[cortex_m_rt::exception]
-unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
+/// All faults. A stack that grows too long leaves the memory, which is one; nothing can be called then
+/// before there is a stack again, hence the few instructions. The processor has tried to save its
+/// state on the lost one, and goes on without.
+///
+/// # Safety
+/// It is for the processor alone.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn HardFault() {
+    core::arch::naked_asm!(
+        "mov r0, sp",
+        "ldr r1, =_stack_end",
+        "cmp r0, r1",
+        "bhs 1f",
+        "mov r0, #0",
+        "ldr r1, =_stack_start",
+        "mov sp, r1",
+        "1: b {handler}",
+        handler = sym hard_fault,
+    )
+}
+
+extern "C" fn hard_fault(frame: *const ExceptionFrame) -> ! {
+    // SAFETY: null, or the state that the processor has just saved.
+    fault(unsafe { frame.as_ref() })
+}
+
+/// Tells of a fault. Without a frame, there was no room for one.
+fn fault(frame: Option<&ExceptionFrame>) -> ! {
     // SAFETY: every Cortex-M4 has these registers of the system control block.
-    let (cfsr, hfsr, bfar) = unsafe {
-        (
-            Register::at(0xE000_ED28).read(),
-            Register::at(0xE000_ED2C).read(),
-            Register::at(0xE000_ED38).read(),
-        )
-    };
+    let [cfsr, hfsr, bfar] =
+        unsafe { [0xE000_ED28, 0xE000_ED2C, 0xE000_ED38].map(|address| Register::at(address).read()) };
     let mut words = Words::new();
-    let (pc, lr) = (frame.pc(), frame.lr());
-    let _ = write!(
-        words,
-        "hard fault at {pc:#010x}, called from {lr:#010x}: CFSR {cfsr:#010x}, HFSR {hfsr:#010x}"
-    );
+    let _ = match frame {
+        Some(frame) => write!(
+            words,
+            "fault at {:#010x}, called from {:#010x}: ",
+            frame.pc(),
+            frame.lr()
+        ),
+        None => write!(words, "stack overflow: "),
+    };
+    let _ = write!(words, "CFSR {cfsr:#010x}, HFSR {hfsr:#010x}");
     // Only then does the register hold the address.
     if cfsr >> 15 & 1 == 1 {
         let _ = write!(words, ", address {bfar:#010x}");

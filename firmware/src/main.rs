@@ -14,6 +14,8 @@ mod mmio;
 mod time;
 mod uart;
 
+use alloc::boxed::Box;
+
 use boards::board;
 use spikeloop_board::{About, Board, Emulated};
 use spikeloop_wire::message::Reset;
@@ -24,13 +26,7 @@ fn main() -> ! {
     heap::start();
     let failure = failure::of_last_time();
     let mut uart = Uart::start();
-    let chip = Emulated::new(board::LIMITS).with_free_bytes(heap::free_bytes);
-    let about = About {
-        board: board::NAME,
-        firmware: env!("CARGO_PKG_VERSION"),
-        failure,
-    };
-    let mut board = Board::new(chip, about);
+    let mut board = new_board(failure);
     let mut bytes = [0; 64];
     loop {
         let length = uart.wait(&mut bytes);
@@ -39,6 +35,18 @@ fn main() -> ! {
             restart(how);
         }
     }
+}
+
+/// The board, on the heap, and made apart: the stack would hold it twice all the time.
+#[inline(never)]
+fn new_board(failure: &'static str) -> Box<Board<Emulated>> {
+    let chip = Emulated::new(board::LIMITS).with_free_bytes(heap::free_bytes);
+    let about = About {
+        board: board::NAME,
+        firmware: env!("CARGO_PKG_VERSION"),
+        failure,
+    };
+    Box::new(Board::new(chip, about))
 }
 
 /// Restarts, in good order or in one of the ways that a program may fail.

@@ -28,11 +28,13 @@ impl Register {
     }
 
     /// Replaces the bits under a mask.
+    #[cfg(feature = "stm32f405")]
     pub fn replace(self, mask: u32, bits: u32) {
         self.write(self.read() & !mask | bits);
     }
 
     /// Sets bits.
+    #[cfg(feature = "stm32f405")]
     pub fn set(self, bits: u32) {
         self.replace(0, bits);
     }

@@ -11,7 +11,7 @@ use crate::{boards::board, time};
 /// What the host may have under way to us fits; the rest is for what it says out of turn.
 const RECEIVED: usize = board::LIMITS.window_bytes as usize + 256;
 /// A few answers.
-const TO_SEND: usize = 2048;
+const TO_SEND: usize = 2 * board::LIMITS.frame_bytes as usize;
 
 static INCOMING: Mutex<RefCell<Incoming>> = Mutex::new(RefCell::new(Incoming {
     ring: Ring::new(),

@@ -1,13 +1,9 @@
 //! `cargo xtask lint`: everything that is checked without running the program.
 
-use std::path::PathBuf;
-use std::process::Command;
-
+use crate::firmware;
 use crate::needs::{self, C_COMPILER, CARGO, CLIPPY, RUSTFMT};
-use crate::step::{cargo, run as step, works};
-
-/// A microcontroller's target: where it is installed, the chip model is built for it too.
-const BARE_TARGET: &str = "thumbv7em-none-eabihf";
+use crate::step::{cargo, root, run as step, works};
+use crate::toolchain::{TARGET, Toolchain};
 
 /// Runs all checks, and lists those that failed at the end.
 pub fn run() -> Result<String, String> {
@@ -22,12 +18,28 @@ pub fn run() -> Result<String, String> {
         cargo(words("check --locked -p spikeloop-chip --no-default-features")),
     ];
     let mut skipped = Vec::new();
-    if has_target(BARE_TARGET) {
-        let build = "build --locked -p spikeloop-chip --no-default-features --target";
-        steps.push(cargo(words(build).chain([BARE_TARGET])));
+    if let Some(toolchain) = Toolchain::find() {
+        let mut build = toolchain.cargo("build");
+        build.args(words(
+            "-p spikeloop-chip -p spikeloop-wire -p spikeloop-board --no-default-features",
+        ));
+        build.args(["--target", TARGET]);
+        steps.push(build);
+        let mut format = cargo(["fmt", "--check"]);
+        format.current_dir(root().join("firmware"));
+        steps.push(format);
+        for board in &firmware::BOARDS {
+            let mut clippy = firmware::cargo(&toolchain, "clippy", board);
+            clippy.args(["--", "-D", "warnings"]);
+            // Debian's compiler has its clippy in a package of its own.
+            match toolchain {
+                Toolchain::Whole => steps.push(clippy),
+                Toolchain::FromSource { .. } => skipped.push(format!("clippy on the firmware for {}", board.name)),
+            }
+        }
     } else {
         skipped.push(format!(
-            "the chip model on a bare target (rustup target add {BARE_TARGET})"
+            "the firmware, and what it is made of, on a bare target (rustup target add {TARGET})"
         ));
     }
     let mut doc = cargo(words("doc --locked --workspace --no-deps"));
@@ -53,16 +65,4 @@ pub fn run() -> Result<String, String> {
 
 fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split_whitespace()
-}
-
-/// Whether the compiler has a library for a target, whoever installed it.
-fn has_target(target: &str) -> bool {
-    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    Command::new(compiler)
-        .args(["--print", "target-libdir", "--target", target])
-        .output()
-        .ok()
-        .filter(|answer| answer.status.success())
-        .and_then(|answer| String::from_utf8(answer.stdout).ok())
-        .is_some_and(|folder| PathBuf::from(folder.trim()).is_dir())
 }

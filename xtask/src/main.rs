@@ -1,12 +1,16 @@
-//! House-keeping of the workspace: `cargo xtask test` and `cargo xtask lint`.
+//! House-keeping of the workspace: `cargo xtask test`, `lint` and `firmware`.
 //!
 //! Nothing beyond std, so that it builds in a second and on a bare machine.
 
+mod elf;
+mod firmware;
 mod lint;
 mod needs;
+mod packages;
 mod step;
 mod task;
 mod test;
+mod toolchain;
 
 use std::{
     io::{Write, stdout},
@@ -23,6 +27,7 @@ Usage: cargo xtask <TASK>
 Tasks:
   test [-- OPTIONS]  all tests of the workspace; OPTIONS go to `cargo test`
   lint               formatting, clippy, documentation, the no_std build, licences
+  firmware [BOARD…]  the firmware of these boards, of all if none is named, and its sizes
   help               this text
 
 Examples:
@@ -30,9 +35,11 @@ Examples:
   cargo xtask test -- golden_                # only tests with this in their name
   cargo xtask test -- -p spikeloop-chip      # only one package
   cargo xtask test -- golden_ -- --nocapture # a second `--`: for the tests themselves
+  cargo xtask firmware stm32f405             # target/firmware/stm32f405.elf
 
 The tests look for data sets in SPIKELOOP_DATA and for references in SPIKELOOP_GOLDEN;
-those that lack data are reported as ignored.";
+those that lack data are reported as ignored. Before them, what the tests of boards need is
+provided: firmware, and QEMU to run it.";
 
 fn main() -> ExitCode {
     let done = match Task::parse(std::env::args_os().skip(1).collect()) {
@@ -43,6 +50,7 @@ fn main() -> ExitCode {
         }
         Ok(Task::Test(options)) => test::run(options),
         Ok(Task::Lint) => lint::run(),
+        Ok(Task::Firmware(boards)) => firmware::run(&boards),
         Err(mistake) => {
             eprintln!("error: {mistake}\nSee `cargo xtask help`.");
             return ExitCode::from(2);

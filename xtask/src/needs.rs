@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use crate::step::{cargo, works};
+use crate::{
+    packages,
+    step::{cargo, works},
+};
 
 /// One thing that must be installed.
 pub struct Need {
@@ -34,6 +37,15 @@ pub const C_COMPILER: Need = Need {
     present: c_compiler,
 };
 
+/// Runs the firmware.
+pub const QEMU: Need = Need {
+    name: "qemu-system-arm",
+    why: "the tests of boards run the firmware in it",
+    remedy: "install it (Debian: apt install qemu-system-arm; Fedora: dnf install qemu-system-arm-core; \
+             macOS: brew install qemu), or choose other tests: cargo xtask test -- --test data",
+    present: || works(Command::new("qemu-system-arm").arg("--version")),
+};
+
 /// Formats.
 pub const RUSTFMT: Need = Need {
     name: "rustfmt",
@@ -49,6 +61,15 @@ pub const CLIPPY: Need = Need {
     remedy: "rustup component add clippy",
     present: || works(&mut cargo(["clippy", "--version"])),
 };
+
+/// Installs a package where what it brings is missing.
+pub fn provide(need: &Need, package: &str) -> Result<(), String> {
+    if (need.present)() {
+        return Ok(());
+    }
+    packages::install(&[package], need.remedy)
+        .map_err(|failure| format!("{} is missing ({}): {failure}", need.name, need.why))
+}
 
 /// Checks all needs at once; the error lists every one that is missing.
 pub fn check(needs: &[Need]) -> Result<(), String> {

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::firmware::{BOARDS, Board};
+
 /// One run of xtask.
 #[derive(Debug, PartialEq)]
 pub enum Task {
@@ -11,6 +13,8 @@ pub enum Task {
     Test(TestOptions),
     /// Run the static checks.
     Lint,
+    /// Build the firmware of these boards.
+    Firmware(Vec<&'static Board>),
 }
 
 /// What follows `--`.
@@ -25,7 +29,7 @@ impl Task {
     pub fn parse(words: Vec<OsString>) -> Result<Self, String> {
         let mut words = words.into_iter();
         let Some(name) = words.next() else {
-            return Err("which task? test or lint".into());
+            return Err("which task? test, lint or firmware".into());
         };
         let mut rest = words.peekable();
         let help = |word: &OsString| word == "-h" || word == "--help";
@@ -41,7 +45,15 @@ impl Task {
                 Task::Test(TestOptions { words })
             }
             Some("lint") => Task::Lint,
-            _ => return Err(format!("no task is called {name:?}; there are test and lint")),
+            Some("firmware") => {
+                let named = rest
+                    .by_ref()
+                    .map(|name| Board::named(&name))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let all = || BOARDS.iter().collect();
+                Task::Firmware(if named.is_empty() { all() } else { named })
+            }
+            _ => return Err(format!("no task is called {name:?}; there are test, lint and firmware")),
         };
         match rest.next() {
             Some(word) if matches!(task, Task::Test(_)) => Err(format!(
@@ -84,6 +96,35 @@ impl TestOptions {
             "--doc",
         ];
         self.for_cargo().any(|word| is_option(word, &TARGETS))
+    }
+
+    /// Whether the tests of boards are among the chosen, which take firmware and an emulator.
+    pub fn include_boards(&self) -> bool {
+        // They are tests of the package `spikeloop`.
+        let packages = self.values(&["-p", "--package"]);
+        if !packages.is_empty() && !packages.contains(&"spikeloop") {
+            return false;
+        }
+        let all = |word| is_option(word, &["--tests", "--all-targets"]);
+        // What has a star is a pattern to cargo, which may mean them.
+        let meant = |name: &&str| *name == "board" || name.contains('*');
+        !self.choose_targets() || self.for_cargo().any(all) || self.values(&["--test"]).iter().any(meant)
+    }
+
+    /// The values of an option, in whatever way they were given.
+    fn values(&self, options: &[&str]) -> Vec<&str> {
+        let mut values = Vec::new();
+        let mut words = self.for_cargo();
+        while let Some(word) = words.next() {
+            if options.contains(&word) {
+                values.extend(words.next());
+            } else if let Some((_, value)) = word.split_once('=').filter(|(name, _)| options.contains(name)) {
+                values.push(value);
+            } else if let Some(value) = word.strip_prefix("-p").filter(|_| options.contains(&"-p")) {
+                values.push(value);
+            }
+        }
+        values
     }
 }
 
@@ -140,8 +181,40 @@ mod tests {
     }
 
     #[test]
+    fn boards_are_all_or_those_that_are_named() {
+        assert_eq!(parse("firmware"), Ok(Task::Firmware(BOARDS.iter().collect())));
+        assert_eq!(parse("firmware stm32f405"), Ok(Task::Firmware(vec![&BOARDS[1]])));
+        assert!(parse("firmware arduino").unwrap_err().contains("arduino"));
+    }
+
+    #[test]
+    fn firmware_is_built_for_the_tests_that_run_it() {
+        for line in [
+            "test",
+            "test -- golden_",
+            "test -- --test board",
+            "test -- --test=board --test data",
+            "test -- --tests",
+            "test -- -p spikeloop",
+            "test -- -p spikeloop-chip -p spikeloop --test board",
+        ] {
+            assert!(options(line).include_boards(), "{line}");
+        }
+        for line in [
+            "test -- -p spikeloop-chip",
+            "test -- -pxtask",
+            "test -- --package=spikeloop-wire",
+            "test -- --test data -- board",
+            "test -- --doc",
+            "test -- -p spikeloop --lib",
+        ] {
+            assert!(!options(line).include_boards(), "{line}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_explained() {
-        assert!(parse("").unwrap_err().contains("test or lint"));
+        assert!(parse("").unwrap_err().contains("test, lint or firmware"));
         assert!(parse("tset").unwrap_err().contains("\"tset\""));
         assert!(parse("lint all").unwrap_err().contains("\"all\""));
         assert!(

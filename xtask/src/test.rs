@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::needs::{self, C_COMPILER, CARGO};
+use crate::firmware;
+use crate::needs::{self, C_COMPILER, CARGO, QEMU};
 use crate::step::{cargo, run as step};
 use crate::task::TestOptions;
 
@@ -10,6 +11,11 @@ use crate::task::TestOptions;
 pub fn run(options: TestOptions) -> Result<String, String> {
     needs::check(&[CARGO, C_COMPILER])?;
     let start = Instant::now();
+    if options.include_boards() {
+        needs::provide(&QEMU, "qemu-system-arm")?;
+        let sizes = firmware::run(&firmware::BOARDS.each_ref())?;
+        eprintln!("\n{sizes}");
+    }
     let test = |own: &[&str]| step(cargo(["test", "--locked"]).args(own).args(&options.words));
     if options.choose_packages() {
         test(&[])?;
