@@ -23,9 +23,10 @@ use uart::Uart;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
+    // First of all, since whatever fails is said on it.
+    let mut uart = Uart::start();
     heap::start();
     let failure = failure::of_last_time();
-    let mut uart = Uart::start();
     let mut board = new_board(failure);
     let mut bytes = [0; 64];
     loop {

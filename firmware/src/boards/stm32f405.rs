@@ -113,16 +113,22 @@ const fn divider(clock_hz: u32, baud: u32) -> Option<u32> {
 const _: () = assert!(divider(PLL_HZ / 2, BAUD).is_some());
 const _: () = assert!(divider(HSI_HZ, SLOW_BAUD).is_some());
 
-/// Runs the core from the PLL, 168 MHz; whether it does. Where it does not, nothing has changed.
+/// Runs the core from the PLL, 168 MHz; whether it does. Where it does not, the internal oscillator
+/// does alone.
 fn use_pll() -> bool {
     RCC_APB1ENR.set(1 << 28);
     RCC_APB1ENR.read();
     // Full voltage.
     PWR_CR.set(1 << 14);
+    let locked = || RCC_CR.read() >> 25 & 1 == 1;
+    // A boot loader may have left it on, and then it takes no new factors.
+    RCC_CR.set(1);
+    RCC_CFGR.write(0);
+    RCC_CR.replace(1 << 24, 0);
+    in_time(|| !locked());
     // 16 MHz / 8 × 168 / 2, and / 7 for USB, which nobody uses but which must not be too fast.
     RCC_PLLCFGR.write(7 << 24 | 168 << 6 | 8);
     RCC_CR.set(1 << 24);
-    let locked = || RCC_CR.read() >> 25 & 1 == 1;
     // The flash needs five wait states then; its caches hide most of them.
     FLASH_ACR.write(0b111 << 8 | 5);
     // AHB undivided, APB1 / 4, APB2 / 2.
