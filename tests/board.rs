@@ -2,6 +2,8 @@
 
 #[path = "common/lab.rs"]
 mod experiments;
+#[path = "board/faults.rs"]
+mod faults;
 #[path = "board/parity.rs"]
 mod parity;
 #[path = "board/rig.rs"]

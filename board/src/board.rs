@@ -404,8 +404,8 @@ impl<F: FrontEnd> Desk<F> {
         let not_yet = || Refusal::not_yet("configuration");
         let configured = self.configured.as_ref().ok_or_else(not_yet)?;
         let geometry = self.front.geometry().ok_or_else(not_yet)?;
-        let size = Image::size(geometry.weight_bits, &configured.shapes).ok_or_else(not_yet)?;
-        Ok((size, geometry.weight_bits))
+        let layout = Image::layout(geometry.weight_bits, &configured.shapes).ok_or_else(not_yet)?;
+        Ok((layout.bytes(), geometry.weight_bits))
     }
 
     fn program(&mut self) -> Result<(), Refusal> {

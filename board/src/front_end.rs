@@ -100,7 +100,7 @@ impl<'a> CodeRows<'a> {
     }
 }
 
-/// The weight image: every weight of the network, packed.
+/// The weight image: every weight of the network, matrix after matrix, row after row, without a gap.
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     bytes: &'a [u8],
@@ -109,20 +109,15 @@ pub struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// The rows of a matrix of so many columns.
-    pub fn layout(weight_bits: u32, columns: usize) -> Rows {
-        Rows {
-            width: weight_bits + 1,
-            columns,
-        }
-    }
-
-    /// Bytes of the image of matrices of these shapes (`[pre, post]`), if anybody could hold it.
-    pub fn size(weight_bits: u32, shapes: &[[usize; 2]]) -> Option<usize> {
-        let size = |&[pre, post]: &[usize; 2]| pre.checked_mul(Self::layout(weight_bits, post).bytes());
-        shapes
+    /// How matrices of these shapes (`[pre, post]`) are packed, if anybody could hold them.
+    pub fn layout(weight_bits: u32, shapes: &[[usize; 2]]) -> Option<Rows> {
+        let weights = |&[pre, post]: &[usize; 2]| pre.checked_mul(post);
+        let all = shapes
             .iter()
-            .try_fold(0_usize, |sum, shape| sum.checked_add(size(shape)?))
+            .try_fold(0_usize, |sum, shape| sum.checked_add(weights(shape)?));
+        let width = weight_bits + 1;
+        let columns = all.filter(|all| all.checked_mul(width as usize).is_some())?;
+        Some(Rows { width, columns })
     }
 
     pub(crate) fn new(weight_bits: u32, shapes: &'a [[usize; 2]], bytes: &'a [u8]) -> Self {
@@ -136,14 +131,19 @@ impl<'a> Image<'a> {
     /// Rows of all matrices in their order: matrix, presynaptic unit, and its weights.
     pub fn rows(&self) -> impl Iterator<Item = (usize, usize, impl Fn(usize) -> i8 + use<'a>)> + use<'a> {
         let (bytes, bits) = (self.bytes, self.weight_bits);
+        let rows = Rows {
+            width: bits + 1,
+            columns: 0,
+        };
         let mut at = 0;
         self.shapes.iter().enumerate().flat_map(move |(matrix, &[pre, post])| {
-            let (rows, first) = (Self::layout(bits, post), at);
-            at += pre * rows.bytes();
+            let first = at;
+            at += pre * post;
             (0..pre).map(move |unit| {
-                let begin = first + unit * rows.bytes();
-                let row = bytes.get(begin..begin + rows.bytes()).unwrap_or(&[]);
-                (matrix, unit, move |column| to_weight(rows.get(row, column), bits))
+                let begin = first + unit * post;
+                (matrix, unit, move |column| {
+                    to_weight(rows.get(bytes, begin + column), bits)
+                })
             })
         })
     }

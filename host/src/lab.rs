@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use spikeloop_chip::{
     dac::Codes,
     drift::Environment,
@@ -11,6 +10,7 @@ use spikeloop_chip::{
 };
 
 use crate::{
+    board::image,
     checkpoint::{Checkpoint, Fault},
     data::{
         DataError, DataSplits, SpikeDataset, mnist16,
@@ -125,9 +125,7 @@ pub fn load_chip(file: &str) -> Result<(ChipSpec, String), LabError> {
 
 /// SHA-256 of the canonical encoding of a chip, in hexadecimal.
 pub fn chip_digest(spec: &ChipSpec) -> String {
-    // Encoding plain numbers and strings into memory cannot fail.
-    let bytes = postcard::to_allocvec(spec).unwrap_or_default();
-    hex(&Sha256::digest(&bytes))
+    hex(&image::chip(spec).digest)
 }
 
 /// The data of an experiment, encoded as spikes.
@@ -349,13 +347,19 @@ impl Lab {
         self.around(Board::connect(board, &self.instance)?)
     }
 
-    /// The loop around a chip, wherever it is.
-    fn around<S: Substrate>(&self, mut chip: S) -> Result<InTheLoop<S>, SubstrateError> {
+    /// Age and temperature of the chip; everything on.
+    pub fn environment(&self) -> Environment {
         let mut environment = Environment::fresh(&self.spec);
         environment.age_hours = self.experiment.chip.age_hours;
         if let Some(degrees) = self.experiment.chip.temperature_c {
             environment.temperature_c = degrees;
         }
+        environment
+    }
+
+    /// The loop around a chip, wherever it is.
+    fn around<S: Substrate>(&self, mut chip: S) -> Result<InTheLoop<S>, SubstrateError> {
+        let environment = self.environment();
         chip.configure(&self.placement, &self.codes, self.seeds.configuration())?;
         chip.set_environment(&environment)?;
         let training = &self.experiment.training;

@@ -11,8 +11,20 @@ use crate::{
     table::{hash, table},
 };
 
-/// Hash of the definition of all messages: two ends with the same one understand each other.
-pub const SCHEMA: u32 = hash(TABLE);
+/// Hash of the definition of all messages and formats: two ends with the same one understand each
+/// other.
+pub const SCHEMA: u32 = hash(TABLE) ^ hash(FORMATS).rotate_left(1);
+
+/// The formats of what is streamed, in words: whoever changes one changes its words, and with them
+/// the schema hash.
+const FORMATS: &[&str] = &[
+    "chip: postcard of ChipSpec, schema 1",
+    "network: head, populations with their circuits, projections, in varints",
+    "codes: a row of dac bits for each circuit, from a byte on, lowest bits first",
+    "weights: sign and magnitude, without gaps, matrix, pre, post, lowest bits first",
+    "events: time since the last in ns, unit, in varints",
+    "recording: head, adc codes in little-endian bytes, spikes as time since the last and neuron",
+];
 
 table! {
     /// What a host asks. Every request may be sent again: asked twice, it has happened once.

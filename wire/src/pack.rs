@@ -9,8 +9,8 @@ pub struct Malformed;
 
 /// Rows of numbers of a few bits: each row begins with a byte, lowest bits first.
 ///
-/// Weights are one row for each presynaptic unit, the matrices one after another; codes one row for
-/// each circuit, with its parameters in their order.
+/// Codes are one row for each circuit, with its parameters in their order; weights are a single
+/// one, matrix after matrix, each `[pre][post]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rows {
     /// Bits of a number, 1…16.

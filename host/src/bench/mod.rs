@@ -11,6 +11,7 @@
 //! `train` is forward, backward and Adam of one batch, `infer` is forward and the decision; on the
 //! chip `infer` is the emulation alone, and `train` one update in the loop, of 100 samples.
 
+pub mod board;
 mod chip;
 mod draw;
 mod recurrence;

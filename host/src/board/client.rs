@@ -28,11 +28,17 @@ const LONGEST_FRAME: usize = 1 << 16;
 /// Shortest piece that long things are cut into.
 const SHORTEST_PIECE: usize = 24;
 
-/// How long nothing may come before something is asked again, at least.
-const PATIENCE: Duration = Duration::from_millis(150);
+/// The first one: what a frame holds that gets across even on a bad line sooner or later.
+const FIRST_PIECE: usize = 128;
 
-/// Longest such time.
+/// How long nothing may come before something is asked again, at least; and at most, as often as
+/// it was asked in vain.
+const PATIENCE: Duration = Duration::from_millis(10);
 const PATIENCE_MAX: Duration = Duration::from_secs(2);
+
+/// Time of an answer, and of a run, before any was measured.
+const FIRST_ANSWER: Duration = Duration::from_millis(30);
+const FIRST_RUN: Duration = Duration::from_millis(250);
 
 /// A silent board is given up after this time.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -124,6 +130,8 @@ struct Pending {
     /// How long the board may be at it without a word.
     patience: Duration,
     tries: u32,
+    /// Those since something came of it.
+    in_vain: u32,
     answer: Option<Answer>,
     run: Option<PendingRun>,
     repeated_at: Option<Instant>,
@@ -137,6 +145,13 @@ struct PendingRun {
     bytes: Vec<u8>,
     /// `[byte]`
     arrived: Vec<bool>,
+}
+
+impl PendingRun {
+    /// Whether anything of its recording has come.
+    fn has_begun(&self) -> bool {
+        self.ran.is_some() || !self.bytes.is_empty()
+    }
 }
 
 /// A run whose events are owned.
@@ -182,6 +197,11 @@ pub struct Client {
     waiting_since: Instant,
     /// Longest piece of something long.
     piece: usize,
+    /// How long the next answer takes to come, on average; and how long a run takes to begin answering.
+    answer_time: Duration,
+    run_time: Duration,
+    /// Whether something damaged came since the last good frame.
+    damage: bool,
     traffic: Traffic,
 }
 
@@ -219,6 +239,9 @@ impl Client {
             heard: Instant::now(),
             waiting_since: Instant::now(),
             piece: 0,
+            answer_time: FIRST_ANSWER,
+            run_time: FIRST_RUN,
+            damage: false,
             traffic: Traffic::default(),
         };
         client.hello()?;
@@ -243,6 +266,11 @@ impl Client {
     /// Longest piece of something long that goes into a frame now.
     pub fn piece(&self) -> usize {
         self.piece
+    }
+
+    /// On a bad line few requests at a time: with one lost, all after it were in vain.
+    fn most_under_way(&self) -> usize {
+        (self.piece / 12).clamp(4, UNDER_WAY)
     }
 
     fn longest_piece(&self) -> usize {
@@ -305,7 +333,7 @@ impl Client {
         };
         loop {
             let (count, taken) = open(&self.pending);
-            if count == 0 || (count < UNDER_WAY && taken + bytes.len() <= window) {
+            if count == 0 || (count < self.most_under_way() && taken + bytes.len() <= window) {
                 break;
             }
             self.pump()?;
@@ -324,6 +352,7 @@ impl Client {
             bytes,
             patience,
             tries: 1,
+            in_vain: 0,
             answer: None,
             run,
             repeated_at: None,
@@ -527,6 +556,7 @@ impl Client {
                 Some(Ok(frame)) => self.handle(frame),
                 Some(Err(_)) => {
                     self.traffic.damaged += 1;
+                    self.damage = true;
                     self.shorten();
                     Ok(())
                 }
@@ -583,8 +613,29 @@ impl Client {
         // Of a frame there and one back, with ten bits a byte.
         let bits = 20.0 * (pending.bytes.len() + self.piece) as f64;
         let line = Duration::from_secs_f64(bits / f64::from(self.address.baud.max(1)));
-        let back_off = PATIENCE * 2_u32.pow((pending.tries - 1).min(4));
-        line * 2 + pending.patience + back_off.min(PATIENCE_MAX)
+        let expected = match &pending.run {
+            Some(run) if !run.has_begun() => self.run_time,
+            _ => self.answer_time,
+        };
+        // Something damaged came instead: it is probably what is waited for.
+        let doubts = if self.damage { 1 } else { 4 };
+        let again = (doubts * expected).max(PATIENCE) * 2_u32.pow(pending.in_vain.min(5));
+        line * 2 + pending.patience + again.min(PATIENCE_MAX.max(4 * expected))
+    }
+
+    /// Learns from the time that an answer took to come.
+    fn measure(&mut self, index: usize) {
+        let pending = &self.pending[index];
+        // Of an answer to something asked twice nobody knows which question it is to, and what the
+        // board was given time for says nothing about the line.
+        if pending.tries > 1 || !pending.patience.is_zero() {
+            return;
+        }
+        let time = match &pending.run {
+            Some(run) if !run.has_begun() => &mut self.run_time,
+            _ => &mut self.answer_time,
+        };
+        *time = (*time * 7 + self.waiting_since.elapsed()) / 8;
     }
 
     /// Sends a request again.
@@ -592,6 +643,7 @@ impl Client {
         let piece = self.piece;
         let pending = &mut self.pending[index];
         pending.tries += 1;
+        pending.in_vain += 1;
         pending.repeated_at = Some(Instant::now());
         let bytes = match &pending.run {
             // Only what has not arrived.
@@ -611,6 +663,7 @@ impl Client {
             None => pending.bytes.clone(),
         };
         self.waiting_since = Instant::now();
+        self.damage = false;
         self.traffic.frames_out += 1;
         self.traffic.repeated += 1;
         self.write(&bytes)
@@ -623,7 +676,7 @@ impl Client {
 
     /// Longer ones: it is good.
     fn lengthen(&mut self) {
-        self.piece = (self.piece + 1 + self.piece / 64).min(self.longest_piece());
+        self.piece = (self.piece + 1 + self.piece / 8).min(self.longest_piece());
     }
 
     fn handle(&mut self, frame: Frame<'_>) -> Result<(), BoardError> {
@@ -659,12 +712,12 @@ impl Client {
         if self.pending[index].answer.is_some() {
             return Ok(());
         }
+        self.measure(index);
         self.waiting_since = Instant::now();
+        self.damage = false;
+        self.pending[index].in_vain = 0;
         let answer = match response {
-            Response::Busy => {
-                self.pending[index].tries = 1;
-                None
-            }
+            Response::Busy => None,
             Response::Done => Some(Answer::Done),
             Response::Pong { echo } => Some(Answer::Pong(echo)),
             Response::Health { health } => Some(Answer::Health(health)),
@@ -767,7 +820,7 @@ impl Client {
                 match self.listen(until - Instant::now(), &bytes)? {
                     Heard::Identity => {
                         self.next = self.next.wrapping_add(1);
-                        self.piece = self.longest_piece();
+                        self.piece = FIRST_PIECE;
                         self.heard = Instant::now();
                         return Ok(());
                     }

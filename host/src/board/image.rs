@@ -121,46 +121,41 @@ impl WeightLayout {
         self.shapes.iter().map(|[pre, post]| pre * post)
     }
 
-    /// Bytes of the image.
-    pub fn bytes(&self) -> usize {
-        // What is in memory as weights is in memory as an image.
-        Image::size(self.weight_bits, &self.shapes).unwrap_or(usize::MAX)
-    }
-
-    fn rows(&self) -> impl Iterator<Item = (usize, usize, Rows)> {
-        self.shapes.iter().enumerate().flat_map(|(matrix, &[pre, post])| {
-            let rows = Image::layout(self.weight_bits, post);
-            (0..pre).map(move |unit| (matrix, unit, rows))
-        })
+    fn rows(&self) -> Rows {
+        // What is in memory as weights can be counted.
+        Image::layout(self.weight_bits, &self.shapes).unwrap_or(Rows { width: 8, columns: 0 })
     }
 
     /// Packs matrices `[matrix][pre · post]` of signed codes.
     pub fn pack(&self, matrices: &[Vec<i8>]) -> Vec<u8> {
-        let mut image = vec![0; self.bytes()];
-        let mut at = 0;
-        for (matrix, unit, rows) in self.rows() {
-            let codes = &matrices[matrix][unit * rows.columns..(unit + 1) * rows.columns];
-            let numbers = codes.iter().map(|&code| of_weight(code, self.weight_bits));
-            rows.pack(numbers, &mut image[at..at + rows.bytes()]);
-            at += rows.bytes();
-        }
+        let rows = self.rows();
+        let mut image = vec![0; rows.bytes()];
+        let codes = matrices.iter().flatten();
+        rows.pack(codes.map(|&code| of_weight(code, self.weight_bits)), &mut image);
         image
     }
 
-    /// Where `new` differs from `old`: ranges of whole rows, in order. Ranges closer to each other
-    /// than `gap` bytes are one, since a frame of its own costs more.
+    /// Where `new` differs from `old`: the bytes of whole rows of presynaptic units, in order.
+    /// Ranges closer to each other than `gap` bytes are one, since a frame of its own costs more.
     pub fn changed(&self, old: &[u8], new: &[u8], gap: usize) -> Vec<std::ops::Range<usize>> {
+        let rows = self.rows();
+        let width = rows.width as usize;
         let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
         let mut at = 0;
-        for (_, _, rows) in self.rows() {
-            let row = at..at + rows.bytes();
-            at = row.end;
-            if old.get(row.clone()) == new.get(row.clone()) {
-                continue;
-            }
-            match ranges.last_mut() {
-                Some(last) if row.start - last.end <= gap => last.end = row.end,
-                _ => ranges.push(row),
+        for &[pre, post] in &self.shapes {
+            for _ in 0..pre {
+                // Bits of neighbours in the first and last byte come along.
+                let row = at * width / 8..((at + post) * width).div_ceil(8);
+                let mut weights = at..at + post;
+                at += post;
+                let same_bytes = old.get(row.clone()) == new.get(row.clone());
+                if same_bytes || !weights.any(|k| rows.get(old, k) != rows.get(new, k)) {
+                    continue;
+                }
+                match ranges.last_mut() {
+                    Some(last) if row.start <= last.end + gap => last.end = row.end,
+                    _ => ranges.push(row),
+                }
             }
         }
         ranges
@@ -210,11 +205,12 @@ mod tests {
         let layout = layout(&[[3, 120], [120, 3]]);
         let mut matrices = vec![vec![0; 360], vec![0; 360]];
         let old = layout.pack(&matrices);
-        assert_eq!(old.len(), 3 * 105 + 120 * 3);
+        // Seven bits a weight, and no more.
+        assert_eq!(old.len(), (3 * 120 + 120 * 3) * 7 / 8);
         assert_eq!(layout.changed(&old, &old, 0), []);
         matrices[0][130] = 5;
         matrices[1][9] = -5;
         let new = layout.pack(&matrices);
-        assert_eq!(layout.changed(&old, &new, 0), [105..210, 324..327]);
+        assert_eq!(layout.changed(&old, &new, 0), [105..210, 322..326]);
     }
 }

@@ -16,6 +16,7 @@ pub mod emulate;
 mod error;
 pub mod image;
 pub mod port;
+pub mod selftest;
 
 pub use client::{Answer, Client, Traffic};
 pub use error::BoardError;

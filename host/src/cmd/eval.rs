@@ -18,6 +18,7 @@ use spikeloop::{
 };
 
 use super::{
+    board::MaybeTarget,
     prepare, print, say,
     shared::{Changes, Machine},
     train::{notes, result, table},
@@ -38,6 +39,8 @@ pub struct Arguments {
     changes: Changes,
     #[command(flatten)]
     machine: Machine,
+    #[command(flatten)]
+    target: MaybeTarget,
     /// Write the predictions to this file: sample, label, and what each method predicts
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
@@ -90,6 +93,7 @@ impl Arguments {
                 Some(lab) if lab.placement.weight_range == range => lab,
                 other => {
                     let fresh = Lab::for_test(experiment.clone(), spec.clone(), data.clone(), &range)?;
+                    let fresh = fresh.on_board(self.target.link());
                     if !self.json && !self.quiet && other.is_none() {
                         say(&comparison::header(&fresh));
                     }

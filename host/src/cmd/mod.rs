@@ -1,6 +1,7 @@
 //! One module a subcommand: its arguments and what it does.
 
 pub mod bench;
+pub mod board;
 pub mod chip;
 pub mod data;
 pub mod eval;
@@ -40,6 +41,9 @@ pub enum Command {
     /// Look at chips
     #[command(subcommand)]
     Chip(chip::Command),
+    /// Boards on serial lines: find, program, run, check, or start one without hardware
+    #[command(subcommand)]
+    Board(board::Command),
     /// Measure how fast training and emulation are on this machine
     Bench(bench::Arguments),
     /// Print a script that lets a shell complete commands
@@ -61,6 +65,7 @@ impl Command {
             Self::Show(arguments) => arguments.run(),
             Self::Plot(arguments) => arguments.run(),
             Self::Chip(command) => command.run(),
+            Self::Board(command) => command.run(),
             Self::Bench(arguments) => arguments.run(),
         }
     }

@@ -3,12 +3,17 @@
 use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use anyhow::Context;
 use clap::Args;
 use spikeloop::data::data_dir;
 
-use super::parse_threads;
+use super::{INTERRUPTED, parse_threads, say};
 
 /// Where data are, and how many threads work.
 #[derive(Args)]
@@ -57,6 +62,31 @@ pub struct Changes {
     /// Change a key of the experiment, such as training.epochs=20; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// A flag that the first Ctrl-C, or SIGTERM, sets; a second one ends the program at once. `word` is
+/// said at the first, if it says anything.
+pub fn stop_on_ctrl_c(word: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    #[cfg(unix)]
+    {
+        use signal_hook::{consts::SIGTERM, flag};
+        // In this order: the second one finds what the first one set.
+        flag::register_conditional_shutdown(SIGTERM, INTERRUPTED.into(), Arc::clone(&stop))
+            .and_then(|_| flag::register(SIGTERM, Arc::clone(&stop)))
+            .context("cannot watch for SIGTERM")?;
+    }
+    let set = Arc::clone(&stop);
+    let handler = move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        if !word.is_empty() {
+            say(word);
+        }
+    };
+    ctrlc::set_handler(handler).context("cannot watch for Ctrl-C")?;
+    Ok(stop)
 }
 
 /// A path as a shell takes it.

@@ -6,10 +6,6 @@ mod watcher;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 use anyhow::Context;
@@ -24,8 +20,10 @@ use spikeloop::{
 };
 
 use super::{
-    INTERRUPTED, prepare, print, say,
-    shared::{Changes, Machine},
+    INTERRUPTED,
+    board::MaybeTarget,
+    prepare, print, say,
+    shared::{Changes, Machine, stop_on_ctrl_c},
 };
 use session::Session;
 use watcher::Watcher;
@@ -43,6 +41,8 @@ pub struct Arguments {
     resume: Option<PathBuf>,
     #[command(flatten)]
     machine: Machine,
+    #[command(flatten)]
+    target: MaybeTarget,
     /// Master seed: initial weights, order of samples, noise, and the chip unless --chip-seed says otherwise
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
@@ -76,6 +76,12 @@ impl Arguments {
             run,
             earlier,
         } = session;
+        let lab = lab.on_board(self.target.link());
+        if lab.board.is_some() && lab.experiment.training.methods.contains(&Method::Oracle) && !self.quiet {
+            say(
+                "note: the oracle needs a chip's true parameters, which no board shows: it runs on the chip in this process",
+            );
+        }
         if !self.quiet {
             say(&comparison::header(&lab));
             let done = |method: &Method| earlier.rows.iter().any(|row| row.method == *method);
@@ -83,12 +89,22 @@ impl Arguments {
                 say("note: this run was finished; there is nothing left to train\n");
             }
         }
-        let stop = Arc::new(AtomicBool::new(false));
-        stop_on_ctrl_c(&stop, self.quiet)?;
+        let stop = stop_on_ctrl_c(if self.quiet {
+            ""
+        } else {
+            "\nstopping after this batch; once more to stop at once"
+        })?;
         let mut watcher = Watcher::new(&lab, &record, run, earlier.rows.clone(), &stop, self.quiet);
         let result = compare(&lab, earlier, &stop, &mut watcher);
         let (run, rows) = watcher.finish()?;
-        let ending = result?.ending;
+        let ending = result
+            .with_context(|| {
+                format!(
+                    "training stopped; what was learned so far is kept: go on with {}",
+                    self.resume(&run)
+                )
+            })?
+            .ending;
         self.report(&lab, &run, &rows, ending)
     }
 
@@ -120,6 +136,11 @@ impl Arguments {
         })
     }
 
+    /// The command that goes on with this run.
+    fn resume(&self, run: &RunDir) -> String {
+        format!("{}{}", self.machine.resume_command(run.path()), self.target.words())
+    }
+
     fn report(&self, lab: &Lab, run: &RunDir, rows: &[Row], ending: Ending) -> anyhow::Result<ExitCode> {
         if ending == Ending::Interrupted {
             let dir = run.path().display();
@@ -128,7 +149,7 @@ impl Arguments {
                 "interrupted: {} of {methods} methods are finished, and {dir} holds what was learned so far.\n\
                  Go on with:  {}",
                 rows.len(),
-                self.machine.resume_command(run.path())
+                self.resume(&run)
             ));
             return Ok(ExitCode::from(INTERRUPTED));
         }
@@ -164,26 +185,4 @@ pub fn result(lab: &Lab, rows: &[Row]) -> String {
     }
     text.push_str(&notes(rows));
     text
-}
-
-/// The first Ctrl-C, or SIGTERM, asks training to stop, a second one ends the program at once.
-fn stop_on_ctrl_c(stop: &Arc<AtomicBool>, quiet: bool) -> anyhow::Result<()> {
-    #[cfg(unix)]
-    {
-        use signal_hook::{consts::SIGTERM, flag};
-        // In this order: the second one finds what the first one set.
-        flag::register_conditional_shutdown(SIGTERM, INTERRUPTED.into(), Arc::clone(stop))
-            .and_then(|_| flag::register(SIGTERM, Arc::clone(stop)))
-            .context("cannot watch for SIGTERM")?;
-    }
-    let stop = Arc::clone(stop);
-    ctrlc::set_handler(move || {
-        if stop.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        if !quiet {
-            say("\nstopping after this batch; once more to stop at once");
-        }
-    })
-    .context("cannot watch for Ctrl-C")
 }

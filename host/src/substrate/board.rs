@@ -148,6 +148,35 @@ impl Board {
         line.traffic()
     }
 
+    /// Restarts the board; the next request brings it back to where it was.
+    ///
+    /// # Errors
+    /// The line's.
+    pub fn reset(&mut self, how: message::Reset) -> Result<(), SubstrateError> {
+        let (line, _) = self.parts();
+        let (client, _) = line.client()?;
+        client.call("restart", Duration::ZERO, &Request::Reset { how })?;
+        Ok(())
+    }
+
+    /// How the board is.
+    ///
+    /// # Errors
+    /// The line's.
+    pub fn health(&mut self) -> Result<message::Health, SubstrateError> {
+        self.insist(|line, _| {
+            let (client, _) = line.client()?;
+            match client.call("say how it is", Duration::ZERO, &Request::Health)? {
+                Answer::Health(health) => Ok(health),
+                other => Err(BoardError::Nonsense {
+                    port: client.address().port.clone(),
+                    request: "say how it is",
+                    what: format!("{other:?}"),
+                }),
+            }
+        })
+    }
+
     /// Does something that a restart of the board may interrupt: then the board is brought back to
     /// where it was, and it is done again.
     fn insist<T>(
