@@ -6,5 +6,9 @@ mod experiments;
 mod faults;
 #[path = "board/parity.rs"]
 mod parity;
+#[path = "common/program.rs"]
+mod program;
 #[path = "board/rig.rs"]
 mod rig;
+#[path = "board/program.rs"]
+mod with_the_program;

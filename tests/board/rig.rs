@@ -50,11 +50,9 @@ pub fn start(options: Options) -> Emulation {
 
 /// How to get to it.
 pub fn link(emulation: &Emulation) -> BoardLink {
-    BoardLink {
-        address: Address {
-            port: emulation.port().display().to_string(),
-            baud: 921_600,
-        },
-        notify: |event| eprintln!("note: {event}"),
-    }
+    let address = Address {
+        port: emulation.port().display().to_string(),
+        baud: 921_600,
+    };
+    BoardLink::new(address, |event| eprintln!("note: {event}"))
 }

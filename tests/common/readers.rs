@@ -1,6 +1,9 @@
 //! What is asked of every reader, whatever bytes it is given: an answer, never a panic; and what it
 //! accepts can be used. Fuzzing and the replay of its corpus call these.
 
+#[path = "wire.rs"]
+pub mod wire;
+
 use std::path::Path;
 
 use spikeloop::{
@@ -20,11 +23,14 @@ pub type Reader = fn(&[u8]);
 
 /// All, by the names of their corpora.
 #[allow(dead_code, reason = "a fuzz target takes one of them")]
-pub const ALL: [(&str, Reader); 4] = [
+pub const ALL: [(&str, Reader); 7] = [
     ("idx", idx_file),
     ("checkpoint", checkpoint),
     ("experiment", experiment),
     ("chip", chip),
+    ("frame", wire::frame),
+    ("board", wire::board),
+    ("client", wire::client),
 ];
 
 /// The first byte is the number of dimensions that is asked for, the rest the file.

@@ -51,17 +51,9 @@ pub fn measure(link: &BoardLink, budget: Duration) -> Result<BoardFigures, Bench
 
     // Every weight changes every time.
     let images = [1.0_f32, -1.0].map(|sign| {
-        let flipped = lab.initial.iter().cloned().map(|mut matrix| {
-            let [pre, post] = matrix.shape();
-            for j in 0..pre {
-                for i in 0..post {
-                    let weight = matrix.get(j, i);
-                    matrix.set(j, i, sign * if weight.abs() < 0.05 { 0.05 } else { weight });
-                }
-            }
-            matrix
-        });
-        lab.quantiser().codes(&flipped.collect::<Vec<_>>())
+        let strong = |weight: f32| sign * if weight.abs() < 0.05 { 0.05 } else { weight };
+        let weights: Vec<_> = lab.initial.iter().map(|matrix| matrix.map(strong)).collect();
+        lab.quantiser().codes(&weights)
     });
     board.program(&images[1])?;
     let (before, begin) = (board.traffic(), Instant::now());

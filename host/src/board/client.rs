@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serialport::SerialPort;
 use spikeloop_chip::{counters::Counters, random::RNG_VERSION};
 use spikeloop_wire::{
     PROTOCOL_NEWEST, PROTOCOL_OLDEST,
@@ -20,7 +19,7 @@ use spikeloop_wire::{
     message::{self, Health, Limits, Loaded, Ran, Reason, Request, Response, RunRequest},
 };
 
-use super::{Address, BoardError};
+use super::{Address, BoardError, port::Line};
 
 /// Longest frame that a host takes: more than any board sends.
 const LONGEST_FRAME: usize = 1 << 16;
@@ -70,6 +69,10 @@ pub struct Traffic {
     pub repeated: u64,
     /// Frames that arrived damaged.
     pub damaged: u64,
+    /// Bytes of weight images that were sent: rows that changed.
+    pub image_sent: u64,
+    /// Bytes that the whole images have.
+    pub image_whole: u64,
 }
 
 impl std::ops::Add for Traffic {
@@ -82,6 +85,8 @@ impl std::ops::Add for Traffic {
             frames_in: self.frames_in + other.frames_in,
             repeated: self.repeated + other.repeated,
             damaged: self.damaged + other.damaged,
+            image_sent: self.image_sent + other.image_sent,
+            image_whole: self.image_whole + other.image_whole,
         }
     }
 }
@@ -185,7 +190,7 @@ impl OwnedRun {
 /// A session with a board.
 pub struct Client {
     address: Address,
-    port: Box<dyn SerialPort>,
+    port: Box<dyn Line>,
     identity: BoardIdentity,
     session: u16,
     next: u16,
@@ -211,7 +216,14 @@ impl Client {
     /// # Errors
     /// The port's, or what is there is no board, or one of another version.
     pub fn open(address: &Address) -> Result<Self, BoardError> {
-        let port = address.open()?;
+        Self::over(address.open()?, address)
+    }
+
+    /// Says hello over a line that is open; the address is for messages.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub fn over(port: Box<dyn Line>, address: &Address) -> Result<Self, BoardError> {
         let mut client = Self {
             address: address.clone(),
             port,
@@ -540,9 +552,7 @@ impl Client {
     /// Reads what there is; true if there was something.
     fn read(&mut self, wait: Duration) -> Result<bool, BoardError> {
         let mut bytes = [0; 4096];
-        // Only a time that cannot be represented is refused.
-        let _ = self.port.set_timeout(wait);
-        let count = match self.port.read(&mut bytes) {
+        let count = match self.port.read(&mut bytes, wait) {
             Ok(0) => return Err(self.unplugged(&"end of file")),
             Ok(count) => count,
             Err(error) if is_passing(&error) => return Ok(false),
@@ -570,7 +580,7 @@ impl Client {
 
     /// Handles everything that has arrived.
     fn drain(&mut self) -> Result<(), BoardError> {
-        while self.port.bytes_to_read().map_err(|error| self.unplugged(&error))? > 0 {
+        while self.port.waiting().map_err(|error| self.unplugged(&error))? > 0 {
             self.read(Duration::from_millis(1))?;
         }
         Ok(())
@@ -853,8 +863,7 @@ impl Client {
     /// Reads for a while in the hope of an identity.
     fn listen(&mut self, wait: Duration, sent: &[u8]) -> Result<Heard, BoardError> {
         let mut bytes = [0; 1024];
-        let _ = self.port.set_timeout(wait.max(Duration::from_millis(1)));
-        let count = match self.port.read(&mut bytes) {
+        let count = match self.port.read(&mut bytes, wait.max(Duration::from_millis(1))) {
             Ok(0) => return Err(self.unplugged(&"end of file")),
             Ok(count) => count,
             Err(error) if is_passing(&error) => return Ok(Heard::Nothing),

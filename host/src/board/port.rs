@@ -1,6 +1,11 @@
 //! Serial ports: finding and opening them.
 
-use std::{fmt, io, path::Path, time::Duration};
+use std::{
+    fmt,
+    io::{self, Read, Write},
+    path::Path,
+    time::Duration,
+};
 
 use serialport::{ErrorKind, SerialPort, SerialPortType};
 
@@ -21,6 +26,42 @@ pub const DEFAULT_BAUD: u32 = 921_600;
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {} baud", self.port, self.baud)
+    }
+}
+
+/// A line that bytes go over, both ways.
+pub trait Line: Send {
+    /// Reads what there is, or waits for it so long.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] where nothing came; anything else means that the line is gone.
+    fn read(&mut self, bytes: &mut [u8], wait: Duration) -> io::Result<usize>;
+
+    /// Writes as much as there is room for.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] where there is none; anything else means that the line is gone.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Bytes that can be read without waiting.
+    ///
+    /// # Errors
+    /// The line is gone.
+    fn waiting(&self) -> io::Result<usize>;
+}
+
+impl Line for Box<dyn SerialPort> {
+    fn read(&mut self, bytes: &mut [u8], wait: Duration) -> io::Result<usize> {
+        self.set_timeout(wait)?;
+        Read::read(self, bytes)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(self, bytes)
+    }
+
+    fn waiting(&self) -> io::Result<usize> {
+        Ok(self.bytes_to_read()? as usize)
     }
 }
 
@@ -62,9 +103,12 @@ impl Address {
     ///
     /// # Errors
     /// Missing, busy, not permitted, or not a serial port.
-    pub fn open(&self) -> Result<Box<dyn SerialPort>, BoardError> {
+    pub fn open(&self) -> Result<Box<dyn Line>, BoardError> {
         let builder = serialport::new(&self.port, self.baud).timeout(Duration::from_millis(10));
-        builder.open().map_err(|error| self.why(&error))
+        match builder.open() {
+            Ok(port) => Ok(Box::new(port)),
+            Err(error) => Err(self.why(&error)),
+        }
     }
 
     fn why(&self, error: &serialport::Error) -> BoardError {

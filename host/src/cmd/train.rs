@@ -21,7 +21,7 @@ use spikeloop::{
 
 use super::{
     INTERRUPTED,
-    board::MaybeTarget,
+    board::{MaybeTarget, traffic},
     prepare, print, say,
     shared::{Changes, Machine, stop_on_ctrl_c},
 };
@@ -158,6 +158,9 @@ impl Arguments {
             return Ok(ExitCode::SUCCESS);
         }
         let mut text = result(lab, rows);
+        if let Some(link) = &lab.board {
+            text.push_str(&format!("{}\n", traffic(link)));
+        }
         text.push_str(&format!("Results are in {}.\n", run.path().display()));
         print(&text)?;
         Ok(ExitCode::SUCCESS)

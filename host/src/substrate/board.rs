@@ -5,7 +5,7 @@
 //! after a plug was pulled, it does so again and goes on where it was.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -60,6 +60,24 @@ pub struct BoardLink {
     pub address: Address,
     /// Gets a sentence.
     pub notify: fn(&str),
+    /// What all boards that were reached by it have sent and received.
+    pub meter: Arc<Mutex<Traffic>>,
+}
+
+impl BoardLink {
+    /// To this address.
+    pub fn new(address: Address, notify: fn(&str)) -> Self {
+        Self {
+            address,
+            notify,
+            meter: Arc::default(),
+        }
+    }
+
+    /// What went over the line.
+    pub fn traffic(&self) -> Traffic {
+        *self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A chip behind a serial line.
@@ -155,8 +173,11 @@ impl Board {
     pub fn reset(&mut self, how: message::Reset) -> Result<(), SubstrateError> {
         let (line, _) = self.parts();
         let (client, _) = line.client()?;
-        client.call("restart", Duration::ZERO, &Request::Reset { how })?;
-        Ok(())
+        match client.call("restart", Duration::ZERO, &Request::Reset { how }) {
+            // What it was asked for may be heard of together with its answer.
+            Ok(_) | Err(BoardError::Failed { .. } | BoardError::Restarted { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// How the board is.
@@ -251,6 +272,15 @@ impl Board {
             configured.writes += configured.layout.weights() as u64;
         }
         Ok(())
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        let (line, _) = self.parts();
+        let traffic = line.traffic();
+        let mut meter = self.link.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        *meter = *meter + traffic;
     }
 }
 
@@ -432,6 +462,8 @@ impl Line {
             Some(ranges) => ranges.iter().map(|range| range.len()).sum(),
             None => image.bytes.len(),
         };
+        self.traffic.image_sent += total as u64;
+        self.traffic.image_whole += image.bytes.len() as u64;
         let (client, loaded) = self.client()?;
         loaded.weights = None;
         let patience = Duration::from_millis(50 + configured.layout.weights() as u64 / 20);

@@ -41,6 +41,14 @@ impl Arguments {
     }
 }
 
+/// Memory that is free, where anybody knows.
+pub fn free(health: &Health) -> String {
+    match health.free_bytes {
+        u32::MAX => "unknown".into(),
+        bytes => format!("{bytes} bytes"),
+    }
+}
+
 fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -81,7 +89,7 @@ fn table(identity: &BoardIdentity, health: &Health) -> String {
     row("network", digest(loaded.network));
     row("weights", digest(loaded.weights));
     row("up for", format!("{:.1} s", f64::from(health.uptime_ms) / 1000.0));
-    row("free memory", format!("{} bytes", health.free_bytes));
+    row("free memory", free(health));
     row(
         "frames received",
         format!(

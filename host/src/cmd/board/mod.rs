@@ -88,13 +88,31 @@ struct Baud {
 }
 
 fn link(port: &str, baud: u32) -> BoardLink {
-    BoardLink {
-        address: Address {
-            port: port.to_owned(),
-            baud,
-        },
-        notify: |event| say(&format!("\nnote: {event}")),
+    let address = Address {
+        port: port.to_owned(),
+        baud,
+    };
+    BoardLink::new(address, |event| say(&format!("\nnote: {event}")))
+}
+
+/// What went over the line, in a sentence.
+pub fn traffic(link: &BoardLink) -> String {
+    let traffic = link.traffic();
+    let mut text = format!(
+        "Over the line to {} went {:.2} MB and came {:.2} MB, in {} frames, {} of them again.",
+        link.address.port,
+        traffic.bytes_out as f64 / 1e6,
+        traffic.bytes_in as f64 / 1e6,
+        traffic.frames_out + traffic.frames_in,
+        traffic.repeated
+    );
+    if traffic.image_whole > 0 {
+        text.push_str(&format!(
+            " Rows that changed were {:.1} % of all weights programmed.",
+            100.0 * traffic.image_sent as f64 / traffic.image_whole as f64
+        ));
     }
+    text
 }
 
 impl Target {

@@ -14,7 +14,7 @@ use spikeloop::{
 };
 use spikeloop_wire::message::Request;
 
-use super::Target;
+use super::{Target, info::free};
 use crate::cmd::{print, say, shared::stop_on_ctrl_c};
 
 /// Show how a board is, until Ctrl-C
@@ -38,7 +38,7 @@ impl Arguments {
         // A port that is wrong from the beginning is an error, one that is lost later is news.
         let mut client = Some(Client::open(&link.address)?);
         let mut lines = 0;
-        print("up, s      frames  damaged  again  early  lost  runs      free bytes\n")?;
+        print("up, s      frames  damaged  again  early  lost  runs      free memory\n")?;
         while !stop.load(Ordering::Relaxed) && self.count.is_none_or(|count| lines < count) {
             match ask(&mut client, &link) {
                 Ok(line) => print(&line)?,
@@ -81,7 +81,7 @@ fn ask(client: &mut Option<Client>, link: &BoardLink) -> Result<String, BoardErr
             health.early,
             health.overruns,
             health.runs,
-            health.free_bytes
+            free(&health)
         ),
         other => format!("{other:?}\n"),
     })
