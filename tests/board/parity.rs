@@ -16,7 +16,7 @@ use spikeloop_chip::drift::Environment;
 
 use crate::{
     experiments::lab,
-    rig::{link, process, qemu},
+    rig::{link, process, qemu, qemu_of},
 };
 
 /// Runs samples `range` of the test set, freshly configured.
@@ -80,6 +80,26 @@ fn the_firmware_gives_the_same_bits() {
         let lab = lab(&[&format!("seed={seed}")]);
         same_bits(&lab, &emulation, samples);
     }
+}
+
+/// The same network in the 128 KiB of an STM32F405, as far as QEMU knows that one.
+#[test]
+fn a_small_microcontroller_gives_the_same_bits() {
+    let emulation = qemu_of("stm32f405", Line::default());
+    let lab = lab(&[]);
+    same_bits(&lab, &emulation, 0..20);
+    // What does not fit is refused, and the board stays in its senses.
+    let large = lab_of_mnist_size();
+    let mut board = Board::connect(&link(&emulation), &large.instance).unwrap();
+    let refused = board.configure(&large.placement, &large.codes, large.seeds.configuration());
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("bytes of memory, this board has"), "{refused}");
+    drop(board);
+    same_bits(&lab, &emulation, 20..24);
+}
+
+fn lab_of_mnist_size() -> Lab {
+    lab(&["network.hidden=[200, 40]"])
 }
 
 /// Weights are streamed at no more than eight bits each, framing and digest included, and then only

@@ -27,7 +27,7 @@ impl Emulate {
         command
             .args(["board", "emulate"])
             .args(arguments)
-            .env("SPIKELOOP_FIRMWARE", rig::firmware())
+            .env("SPIKELOOP_FIRMWARE", rig::firmware("mps2-an386"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut child = command.spawn().expect("the program starts");

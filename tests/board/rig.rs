@@ -10,14 +10,13 @@ use spikeloop::{
     substrate::BoardLink,
 };
 
-/// The firmware for QEMU, which the test command builds.
+/// The firmware of a board, which the test command builds.
 ///
 /// # Panics
 /// It is missing: a board that nobody tests is no board.
-pub fn firmware() -> PathBuf {
+pub fn firmware(board: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let given = std::env::var_os("SPIKELOOP_FIRMWARE").map(PathBuf::from);
-    let firmware = given.unwrap_or_else(|| root.join("target/firmware/mps2-an386.elf"));
+    let firmware = root.join("target/firmware").join(format!("{board}.elf"));
     assert!(
         firmware.is_file() && find_qemu().is_some(),
         "tests of boards need the firmware ({}) and qemu-system-arm; `cargo xtask test` provides both",
@@ -28,8 +27,13 @@ pub fn firmware() -> PathBuf {
 
 /// The firmware in QEMU.
 pub fn qemu(line: Line) -> Emulation {
+    qemu_of("mps2-an386", line)
+}
+
+/// That of a board in QEMU.
+pub fn qemu_of(board: &str, line: Line) -> Emulation {
     start(Options {
-        firmware: Some(firmware()),
+        firmware: Some(firmware(board)),
         line,
         ..Options::default()
     })

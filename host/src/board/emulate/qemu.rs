@@ -11,8 +11,17 @@ use super::{BoardError, In, Out, failed};
 /// The program.
 const QEMU: &str = "qemu-system-arm";
 
-/// The machine that the firmware of this name is for.
+/// The machine that boards are tested on.
 const MACHINE: &str = "mps2-an386";
+
+/// QEMU's machine for a firmware, and how many of its serial lines come before ours.
+fn machine(firmware: &Path) -> (&'static str, usize) {
+    match firmware.file_stem().and_then(|name| name.to_str()) {
+        // Its line is USART6.
+        Some("stm32f405") => ("netduinoplus2", 5),
+        _ => (MACHINE, 0),
+    }
+}
 
 /// A running machine; it is killed when dropped.
 pub struct Qemu {
@@ -54,12 +63,12 @@ impl Qemu {
             let way_out = "there is no such file; build it with: cargo xtask firmware";
             return Err(failed(&format!("start {}", firmware.display()), &way_out));
         }
+        let (machine, lines_before) = machine(firmware);
         let mut command = Command::new(qemu);
         command
-            .args([
-                "-M", MACHINE, "-display", "none", "-monitor", "none", "-serial", "stdio",
-            ])
-            .arg("-kernel")
+            .args(["-M", machine, "-display", "none", "-monitor", "none"])
+            .args(["-serial", "null"].repeat(lines_before))
+            .args(["-serial", "stdio", "-kernel"])
             .arg(firmware)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
