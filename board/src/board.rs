@@ -257,11 +257,18 @@ impl<F: FrontEnd> Desk<F> {
             } => {
                 self.masked.clear();
                 let bits = |&circuit: &usize| masked[circuit / 8] >> (circuit % 8) & 1 == 1;
-                let circuits = 0..(masked.len() * 8).min(1 << 16);
+                let all = self.front.geometry().map_or(0, |geometry| geometry.circuits);
+                let circuits = 0..(masked.len() * 8).min(all);
                 self.masked.extend(circuits.filter(bits).map(|circuit| circuit as u16));
-                let rewrite = self.front.set_environment(age_hours, temperature_c, &self.masked)?;
-                if rewrite && self.weights.digest().is_some() {
-                    self.program()?;
+                let changed = self.front.set_environment(age_hours, temperature_c, &self.masked);
+                match changed {
+                    Ok(true) if self.weights.digest().is_some() => self.program()?,
+                    Ok(_) => {}
+                    Err(refusal) => {
+                        // Nobody knows what is left of the configuration.
+                        self.deconfigure();
+                        return Err(refusal);
+                    }
                 }
             }
             Request::Run { run } => return self.run(header, &run, port),
@@ -283,12 +290,9 @@ impl<F: FrontEnd> Desk<F> {
             self.answer(header, &refusal, port);
             return;
         }
-        // A hello that comes again begins nothing.
-        if self
-            .session
-            .as_ref()
-            .is_none_or(|session| session.number != header.session)
-        {
+        // A hello that comes again begins nothing; another one under the same number does.
+        let again = |session: &Session| session.number == header.session && session.first == header.sequence;
+        if !self.session.as_ref().is_some_and(again) {
             self.session = Some(Session::new(header.session, header.sequence));
         }
         let configured = self.configured.as_ref();
@@ -347,6 +351,9 @@ impl<F: FrontEnd> Desk<F> {
                 if limits.is_virtual {
                     self.deconfigure();
                     self.front.unload();
+                    // Of another chip.
+                    self.network.clear();
+                    self.codes.clear();
                 }
             }
             Which::Network => {
@@ -388,13 +395,7 @@ impl<F: FrontEnd> Desk<F> {
                 self.chip.clear();
                 loaded
             }
-            Which::Weights if !again => {
-                let programmed = self.program();
-                if programmed.is_err() {
-                    self.weights.invalidate();
-                }
-                programmed
-            }
+            Which::Weights if !again => self.program(),
             Which::Weights | Which::Network | Which::Codes | Which::Events => Ok(()),
         }
     }
@@ -408,7 +409,16 @@ impl<F: FrontEnd> Desk<F> {
         Ok((layout.bytes(), geometry.weight_bits))
     }
 
+    /// Writes the committed weights; where that fails, none are valid.
     fn program(&mut self) -> Result<(), Refusal> {
+        let programmed = self.write_weights();
+        if programmed.is_err() {
+            self.weights.invalidate();
+        }
+        programmed
+    }
+
+    fn write_weights(&mut self) -> Result<(), Refusal> {
         let (_, weight_bits) = self.image_size()?;
         let shapes = self
             .configured
@@ -555,5 +565,75 @@ fn send(header: Header, response: &Response, line: &mut [u8], port: &mut impl Po
     // Every response fits the shortest frame, and data are cut to measure.
     if let Ok(length) = frame::encode(header, response, line) {
         port.send(&line[..length]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Emulated, limits};
+
+    struct Ear(Vec<u8>);
+
+    impl Port for Ear {
+        fn send(&mut self, bytes: &[u8]) {
+            self.0.extend(bytes);
+        }
+
+        fn uptime_ms(&mut self) -> u32 {
+            0
+        }
+    }
+
+    fn ask(board: &mut Board<Emulated>, header: Header, request: &Request, check: impl Fn(&Response)) {
+        let mut line = [0; 200];
+        let length = frame::encode(header, request, &mut line).unwrap();
+        let mut ear = Ear(Vec::new());
+        board.receive(&line[..length], &mut ear);
+        let mut collector = Collector::new([0; 2048]);
+        let mut answers = 0;
+        for byte in ear.0 {
+            if let Some(frame) = collector.push(byte) {
+                let frame = frame.unwrap();
+                assert_eq!(frame.header, header);
+                check(&frame.message().unwrap());
+                answers += 1;
+            }
+        }
+        assert_eq!(answers, 1);
+    }
+
+    /// A host that happens upon the number of the session before must not get the answers of that
+    /// one for requests of its own.
+    #[test]
+    fn a_session_is_its_number_and_its_first_request() {
+        let about = About {
+            board: "tested",
+            firmware: "0",
+            failure: "",
+        };
+        let mut board = Board::new(Emulated::new(limits::HOST), about);
+        let hello = Request::Hello {
+            oldest: 1,
+            newest: 1,
+            schema: message::SCHEMA,
+        };
+        let at = |sequence| header(9, sequence);
+        let greets = |answer: &Response| assert!(matches!(answer, Response::Identity { .. }));
+        ask(&mut board, at(100), &hello, greets);
+        ask(&mut board, at(101), &Request::Ping { echo: 1 }, |answer| {
+            assert_eq!(*answer, Response::Pong { echo: 1 });
+        });
+        // Again: the session goes on.
+        ask(&mut board, at(100), &hello, greets);
+        ask(&mut board, at(102), &Request::Ping { echo: 2 }, |answer| {
+            assert_eq!(*answer, Response::Pong { echo: 2 });
+        });
+        // Another beginning under the same number: a request that the old session had carried out
+        // has not been carried out in this one.
+        ask(&mut board, at(98), &hello, greets);
+        ask(&mut board, at(101), &Request::Ping { echo: 3 }, |answer| {
+            assert_eq!(*answer, Response::Missing { expected: 99 });
+        });
     }
 }

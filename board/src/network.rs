@@ -16,13 +16,10 @@ pub fn read(bytes: &[u8]) -> Result<Wiring, Malformed> {
     let mut unpacker = Unpacker(Reader(bytes));
     let head = unpacker.head()?;
     let (groups, connections) = (usize::from(head.populations), usize::from(head.projections));
-    if groups > bytes.len() || connections > bytes.len() {
-        return Err(Malformed);
-    }
-    let mut populations = Vec::with_capacity(groups);
+    let mut populations = reserve(groups, bytes)?;
     for _ in 0..groups {
         let (population, count) = unpacker.population()?;
-        let mut circuits = Vec::with_capacity(count);
+        let mut circuits = reserve(count, bytes)?;
         for _ in 0..count {
             circuits.push(unpacker.circuit()?);
         }
@@ -33,7 +30,7 @@ pub fn read(bytes: &[u8]) -> Result<Wiring, Malformed> {
             circuits,
         });
     }
-    let mut projections = Vec::with_capacity(connections);
+    let mut projections = reserve(connections, bytes)?;
     for _ in 0..connections {
         let projection = unpacker.projection()?;
         projections.push(Projection {
@@ -50,4 +47,13 @@ pub fn read(bytes: &[u8]) -> Result<Wiring, Malformed> {
         populations,
         projections,
     })
+}
+
+/// Room for so many items of the input, each of which takes at least a byte of it.
+fn reserve<T>(items: usize, bytes: &[u8]) -> Result<Vec<T>, Malformed> {
+    let mut all = Vec::new();
+    if items > bytes.len() || all.try_reserve_exact(items).is_err() {
+        return Err(Malformed);
+    }
+    Ok(all)
 }

@@ -35,6 +35,8 @@ pub enum Turn {
 pub struct Session {
     /// Its number.
     pub number: u16,
+    /// Sequence number of its hello.
+    pub first: u16,
     /// Sequence number that comes next.
     pub next: u16,
     outcomes: [Option<Outcome>; REMEMBERED],
@@ -47,6 +49,7 @@ impl Session {
     pub fn new(number: u16, first: u16) -> Self {
         Self {
             number,
+            first,
             next: first.wrapping_add(1),
             outcomes: [None; REMEMBERED],
             last_words: None,

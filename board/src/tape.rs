@@ -11,11 +11,13 @@ use spikeloop_wire::{
 
 use crate::Refusal;
 
+/// Integration steps between two signs of life: asking for the time costs something too.
+const ALIVE_EVERY: u32 = 16;
+
 /// Memory for one recording.
 #[derive(Debug)]
 pub struct Tape {
     bytes: Vec<u8>,
-    capacity: usize,
     spikes: Vec<(u32, u16)>,
 }
 
@@ -24,7 +26,6 @@ impl Tape {
     pub fn new(capacity: usize) -> Self {
         Self {
             bytes: alloc::vec![0; capacity],
-            capacity,
             spikes: Vec::with_capacity(capacity / 8),
         }
     }
@@ -43,7 +44,7 @@ impl Tape {
             columns: columns as u32,
             sample_bytes: if adc_bits > 8 { 2 } else { 1 },
         };
-        let capacity = self.capacity;
+        let capacity = self.bytes.len();
         let too_long = move |needed: usize| {
             Refusal::new(
                 Reason::TooLarge,
@@ -55,7 +56,7 @@ impl Tape {
         };
         let samples = head.adc_bytes().ok_or_else(|| too_long(usize::MAX))?;
         let needed = samples.saturating_add(Head::LONGEST);
-        if needed > self.capacity {
+        if needed > capacity {
             return Err(too_long(needed));
         }
         let mut writer = Writer::new(&mut self.bytes);
@@ -71,6 +72,7 @@ impl Tape {
             columns,
             width: head.sample_bytes.into(),
             alive,
+            steps: 0,
         };
         let result = run(&mut recording)?;
         let lost = recording.lost;
@@ -93,6 +95,7 @@ pub struct Recording<'a> {
     /// Bytes of a sample.
     width: usize,
     alive: &'a mut dyn FnMut(),
+    steps: u32,
 }
 
 impl Recorder for Recording<'_> {
@@ -110,6 +113,12 @@ impl Recorder for Recording<'_> {
         for (place, code) in places.zip(codes) {
             place.copy_from_slice(&code.to_le_bytes()[..self.width]);
         }
-        (self.alive)();
+    }
+
+    fn step(&mut self) {
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps.is_multiple_of(ALIVE_EVERY) {
+            (self.alive)();
+        }
     }
 }

@@ -518,6 +518,7 @@ impl Array {
             sum = sum.checked_add(Synapses::bytes(wiring.shape(projection))?)?;
             sum = sum.checked_add(wiring.units(projection.source).checked_mul(size_of::<u32>())?)?;
         }
+        sum = sum.checked_add(wiring.inputs.checked_mul(size_of::<u32>())?)?;
         let neurons = wiring.neurons();
         sum.checked_add(neurons.checked_mul(State::neuron_bytes(Clock::new(spec).reach_steps))?)
     }

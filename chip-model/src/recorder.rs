@@ -47,6 +47,9 @@ pub trait Recorder {
     fn spike(&mut self, neuron: u16, time_ns: u32);
     /// The ADC codes of sample `k`, of neurons `first..first + codes.len()`.
     fn samples(&mut self, k: usize, first: usize, codes: &[u16]);
+    /// An integration step is over: for whoever has to do something now and then.
+    #[inline(always)]
+    fn step(&mut self) {}
 }
 
 /// A recorder for tests and examples.

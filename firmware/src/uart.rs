@@ -10,6 +10,8 @@ use crate::{boards::board, time};
 
 /// What the host may have under way to us fits; the rest is for what it says out of turn.
 const RECEIVED: usize = board::LIMITS.window_bytes as usize + 256;
+/// Bytes that are moved while interrupts are off: about a byte's time on the line.
+const AT_A_TIME: usize = 32;
 /// A few answers.
 const TO_SEND: usize = 2 * board::LIMITS.frame_bytes as usize;
 
@@ -75,7 +77,8 @@ impl Port for Uart {
         while !rest.is_empty() {
             critical_section::with(|section| {
                 let mut outgoing = OUTGOING.borrow_ref_mut(section);
-                rest = &rest[outgoing.give(rest)..];
+                // A little at a time: a byte that arrives meanwhile must not wait for long.
+                rest = &rest[outgoing.give(&rest[..rest.len().min(AT_A_TIME)])..];
                 board::transmit(|| outgoing.pop());
                 if outgoing.is_full() {
                     wfi();

@@ -18,7 +18,10 @@ use spikeloop::{
     seeds::Occasion,
     substrate::{Board, EmulatedChip, EventBatch, RecordRequest, Recording, Substrate},
 };
-use spikeloop_wire::message::{Reason, Request, Reset, Section};
+use spikeloop_wire::{
+    frame::{self, Collector, Header},
+    message::{Identity, Loaded, Reason, Request, Reset, Response, Section},
+};
 
 use crate::{
     experiments::lab,
@@ -193,16 +196,49 @@ fn work_goes_on_after_a_restart() {
         thread::sleep(Duration::from_millis(300));
         start(options)
     });
-    let found = record(&lab, &mut there, 0..200);
-    assert_eq!(record(&lab, &mut here, 0..200), found);
+    let found = record(&lab, &mut there, 0..2000);
+    assert_eq!(record(&lab, &mut here, 0..2000), found);
     let second = restart.join().unwrap();
-    // And while weights are on their way.
+    // Restarted before it gets weights, with all that it had.
     there.reset(Reset::Restart).unwrap();
     let weights = lab.quantiser().codes(&lab.initial);
     here.program(&weights).unwrap();
     there.program(&weights).unwrap();
     assert_eq!(record(&lab, &mut here, 0..10), record(&lab, &mut there, 0..10));
     drop(second);
+}
+
+/// Gone while weights are on their way over a slow line: no half of them is ever run.
+#[test]
+fn programming_goes_on_after_a_restart() {
+    let lab = lab(&["network.hidden=[100]", "network.recurrent=true"]);
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        link: Some(dir.path().join("board")),
+        line: Line {
+            baud: Some(57_600),
+            faults: None,
+        },
+        ..Options::default()
+    };
+    let first = start(options.clone());
+    let mut there = Board::connect(&link(&first), &lab.instance).unwrap();
+    prepare(&lab, &mut there);
+    let weights: Vec<_> = lab.initial.iter().map(|matrix| matrix.map(|w| 0.2 - w)).collect();
+    let weights = lab.quantiser().codes(&weights);
+    let (mut first, mut second) = (Some(first), None);
+    there
+        .program_with(&weights, &mut |across, total| {
+            if across > 0 && across < total && first.take().is_some() {
+                second = Some(start(options.clone()));
+            }
+        })
+        .unwrap();
+    assert!(second.is_some(), "it was restarted on the way");
+    let mut here = EmulatedChip::new(lab.instance.clone());
+    prepare(&lab, &mut here);
+    here.program(&weights).unwrap();
+    assert_eq!(record(&lab, &mut here, 0..3), record(&lab, &mut there, 0..3));
 }
 
 /// The firmware's own panic and fault, in the middle of work.
@@ -277,6 +313,75 @@ fn what_is_no_board_is_called_by_its_name() {
     assert!(matches!(missing, BoardError::NoPort { .. }), "{missing}");
     let regular = open(&file.path().to_owned());
     assert!(matches!(regular, BoardError::NotAPort { .. }), "{regular}");
+}
+
+/// Answers every hello with these bytes in a frame.
+fn greeter(answer: impl Fn(Header) -> Vec<u8> + Send + 'static) -> PathBuf {
+    impostor(move |master| {
+        let mut collector = Collector::new(vec![0; 4096]);
+        forever(master, move |master, bytes| {
+            for &byte in bytes {
+                if let Some(Ok(frame)) = collector.push(byte) {
+                    let _ = master.write_all(&answer(frame.header));
+                }
+            }
+        });
+    })
+}
+
+fn encoded<T: serde::Serialize>(header: Header, message: &T) -> Vec<u8> {
+    let mut line = vec![0; 4096];
+    let length = frame::encode(header, message, &mut line).unwrap();
+    line.truncate(length);
+    line
+}
+
+#[test]
+fn firmware_of_another_age_is_told_apart() {
+    let newer = greeter(|header| {
+        encoded(
+            header,
+            &Response::Incompatible {
+                oldest: 7,
+                newest: 9,
+                schema: 1,
+                firmware: "9.0.0",
+            },
+        )
+    });
+    let error = open(&newer).to_string();
+    for word in ["9.0.0", "7…9", "cargo xtask firmware"] {
+        assert!(error.contains(word), "{error}");
+    }
+    // An identity of which only the first words are ours.
+    let longer = greeter(|header| encoded(header, &(0_u8, 1_u16, 77_u32, "0.9.9", "a board", [200_u8; 20])));
+    let error = open(&longer);
+    assert!(
+        matches!(&error, BoardError::Incompatible { firmware, schema: 77, .. } if firmware == "0.9.9"),
+        "{error}"
+    );
+    let random = greeter(|header| {
+        let identity = Identity {
+            protocol: 1,
+            schema: spikeloop_wire::message::SCHEMA,
+            firmware: "0.1.0",
+            board: "a board",
+            rng_version: 1234,
+            limits: spikeloop_board::limits::HOST,
+            loaded: Loaded {
+                chip: None,
+                instance: None,
+                network: None,
+                codes: None,
+                configuration: None,
+                weights: None,
+            },
+            failure: "",
+        };
+        encoded(header, &Response::Identity { identity })
+    });
+    let error = open(&random);
+    assert!(matches!(error, BoardError::OtherRandom { board: 1234, .. }), "{error}");
 }
 
 #[test]

@@ -57,6 +57,12 @@ fn record(lab: &Lab, chip: &mut dyn Substrate, samples: std::ops::Range<usize>) 
     environment.masked_circuits = off.to_vec();
     chip.set_environment(&environment).unwrap();
     run(chip, half..samples.end);
+
+    // An age is a new array, whose weights are written anew: that counts.
+    chip.program(&codes(&weights)).unwrap();
+    environment.age_hours = 200.0;
+    chip.set_environment(&environment).unwrap();
+    run(chip, samples.start..samples.start + 2);
     recordings
 }
 
@@ -227,7 +233,25 @@ fn a_board_refuses_what_a_chip_refuses() {
     let floats = lab.quantiser().without_rounding().codes(&lab.initial);
     let refused = board.program(&floats).unwrap_err().to_string();
     assert!(refused.contains("whole weight codes"), "{refused}");
-    // It goes on working.
+    // It goes on working, and what was under way when it refused is not taken for what comes next.
     board.program(&weights).unwrap();
+    let several = EventBatch::gather(&lab.data.test, &[5, 6, 7, 8]);
+    let trials_of_several = [5, 6, 7, 8].map(|k| lab.seeds.trial(Occasion::Test, k));
+    assert!(board.run(&several, &fast, &trials_of_several, &mut recording).is_err());
+    let mut here = EmulatedChip::new(lab.instance.clone());
+    here.configure(&lab.placement, &lab.codes, lab.seeds.configuration())
+        .unwrap();
+    here.program(&weights).unwrap();
+    let mut expected = Recording::default();
+    here.run(&events, &request, &trials, &mut expected).unwrap();
+    board.run(&events, &request, &trials, &mut recording).unwrap();
+    recording.counters.weight_writes = expected.counters.weight_writes;
+    assert_eq!(recording, expected);
+    let old = Environment {
+        age_hours: -1.0,
+        ..Environment::fresh(&lab.spec)
+    };
+    let refused = board.set_environment(&old).unwrap_err().to_string();
+    assert!(refused.contains("age"), "{refused}");
     board.run(&events, &request, &trials, &mut recording).unwrap();
 }

@@ -25,9 +25,13 @@
 //! let length = frame::encode(header, &Request::Ping { echo: 42 }, &mut line).unwrap();
 //!
 //! let mut collector = Collector::new([0; 64]);
-//! let frame = line[..length].iter().find_map(|&byte| collector.push(byte)).unwrap().unwrap();
-//! assert_eq!(frame.header, header);
-//! assert_eq!(frame.message::<Request>().unwrap(), Request::Ping { echo: 42 });
+//! for &byte in &line[..length] {
+//!     if let Some(frame) = collector.push(byte) {
+//!         let frame = frame.unwrap();
+//!         assert_eq!(frame.header, header);
+//!         assert_eq!(frame.message::<Request>().unwrap(), Request::Ping { echo: 42 });
+//!     }
+//! }
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]

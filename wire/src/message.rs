@@ -266,11 +266,6 @@ table! {
     }
 }
 
-impl Reset {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Restart, Self::Panic, Self::Fault];
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

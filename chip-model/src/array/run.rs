@@ -157,6 +157,7 @@ impl Array {
                 self.sample(state, next_sample, &trial, recorder, counters);
                 next_sample += 1;
             }
+            recorder.step();
         }
         // What arrives after the end was sent in vain.
         counters.lost_input_events += u64::from(arriving.is_some()) + waiting.len() as u64;

@@ -24,6 +24,9 @@ use super::{Address, BoardError, port::Line};
 /// Longest frame that a host takes: more than any board sends.
 const LONGEST_FRAME: usize = 1 << 16;
 
+/// Longest recording that is believed.
+const LONGEST_RECORDING: usize = 1 << 26;
+
 /// Shortest piece that long things are cut into.
 const SHORTEST_PIECE: usize = 24;
 
@@ -195,6 +198,8 @@ pub struct Client {
     session: u16,
     next: u16,
     pending: VecDeque<Pending>,
+    /// Sequence numbers of what is to be sent again.
+    due: Vec<u16>,
     collector: Collector<Vec<u8>>,
     /// When something made sense the last time.
     heard: Instant,
@@ -243,10 +248,10 @@ impl Client {
                 },
                 failure: String::new(),
             },
-            // Any number will do that the last session did not have: it decides nothing.
-            session: RandomState::new().hash_one(0_u8) as u16,
+            session: 0,
             next: 0,
             pending: VecDeque::new(),
+            due: Vec::new(),
             collector: Collector::new(vec![0; LONGEST_FRAME]),
             heard: Instant::now(),
             waiting_since: Instant::now(),
@@ -258,6 +263,16 @@ impl Client {
         };
         client.hello()?;
         Ok(client)
+    }
+
+    /// Begins a new session with the same board: what was under way in the old one is forgotten.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub fn renew(&mut self) -> Result<(), BoardError> {
+        self.pending.clear();
+        self.due.clear();
+        self.hello()
     }
 
     /// Who answers.
@@ -345,7 +360,10 @@ impl Client {
         };
         loop {
             let (count, taken) = open(&self.pending);
-            if count == 0 || (count < self.most_under_way() && taken + bytes.len() <= window) {
+            // The board remembers so many outcomes for whoever missed their answers.
+            let first = self.pending.iter().position(|p| p.answer.is_none());
+            let ahead = first.map_or(0, |first| self.pending.len() - first);
+            if count == 0 || (ahead < self.most_under_way() && taken + bytes.len() <= window) {
                 break;
             }
             self.pump()?;
@@ -378,6 +396,7 @@ impl Client {
     /// The line's.
     pub fn is_ready(&mut self) -> Result<bool, BoardError> {
         self.drain()?;
+        self.repeat_due()?;
         Ok(self.pending.front().is_some_and(|pending| pending.answer.is_some()))
     }
 
@@ -560,7 +579,7 @@ impl Client {
         };
         self.traffic.bytes_in += count as u64;
         for &byte in &bytes[..count] {
-            // The frame lies in the collector, which handling it does not touch.
+            // The frame lies in the collector, which handling it does not touch: it neither reads nor writes.
             let mut collector = std::mem::replace(&mut self.collector, Collector::new(Vec::new()));
             let handled = match collector.push(byte) {
                 Some(Ok(frame)) => self.handle(frame),
@@ -596,26 +615,29 @@ impl Client {
         let now = Instant::now();
         if now < due {
             self.read((due - now).min(Duration::from_millis(100)))?;
-            return Ok(());
+            return self.repeat_due();
         }
         let pending = &self.pending[oldest];
-        let (name, tries) = (pending.name, pending.tries);
-        if tries > 1 && self.heard.elapsed() > SILENCE + pending.patience {
+        if pending.tries > 1 && self.heard.elapsed() > SILENCE + pending.patience {
             return Err(BoardError::Silent {
                 port: self.address.port.clone(),
                 baud: self.address.baud,
             });
         }
-        if tries >= TRIES {
-            return Err(BoardError::BadLine {
-                port: self.address.port.clone(),
-                damaged: self.traffic.damaged,
-                request: name,
-                tries,
-            });
-        }
         self.shorten();
         self.repeat(oldest)
+    }
+
+    /// Sends again what answers have shown to be lost.
+    fn repeat_due(&mut self) -> Result<(), BoardError> {
+        for sequence in std::mem::take(&mut self.due) {
+            let index = self.pending.iter().position(|p| p.sequence == sequence);
+            match index {
+                Some(index) if self.may_repeat(index) => self.repeat(index)?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// How long to wait for the answer to a request.
@@ -652,6 +674,14 @@ impl Client {
     fn repeat(&mut self, index: usize) -> Result<(), BoardError> {
         let piece = self.piece;
         let pending = &mut self.pending[index];
+        if pending.tries >= TRIES {
+            return Err(BoardError::BadLine {
+                port: self.address.port.clone(),
+                damaged: self.traffic.damaged,
+                request: pending.name,
+                tries: pending.tries,
+            });
+        }
         pending.tries += 1;
         pending.in_vain += 1;
         pending.repeated_at = Some(Instant::now());
@@ -712,7 +742,10 @@ impl Client {
                     port: self.address.port.clone(),
                 });
             }
-            Response::Missing { expected } => return self.missing(expected),
+            Response::Missing { expected } => {
+                self.missing(expected);
+                return Ok(());
+            }
             _ => {}
         }
         let index = self.pending.iter().position(|p| p.sequence == frame.header.sequence);
@@ -749,35 +782,32 @@ impl Client {
         match (0..index).find(|&k| self.pending[k].answer.is_none()) {
             Some(earlier) if self.may_repeat(earlier) => {
                 self.shorten();
-                self.repeat(earlier)
+                self.due.push(self.pending[earlier].sequence);
             }
-            _ => Ok(()),
-        }
-    }
-
-    fn may_repeat(&self, index: usize) -> bool {
-        let at = self.pending[index].repeated_at;
-        at.is_none_or(|at| at.elapsed() > HOLD_OFF)
-    }
-
-    /// The board waits for another request: it and all after it were in vain.
-    fn missing(&mut self, expected: u16) -> Result<(), BoardError> {
-        let Some(first) = self.pending.iter().position(|p| p.sequence == expected) else {
-            return Ok(());
-        };
-        if !self.may_repeat(first) {
-            return Ok(());
-        }
-        self.shorten();
-        for index in first..self.pending.len() {
-            self.repeat(index)?;
+            _ => {}
         }
         Ok(())
     }
 
+    /// Whether it is unanswered and was not repeated just now.
+    fn may_repeat(&self, index: usize) -> bool {
+        let pending = &self.pending[index];
+        pending.answer.is_none() && pending.repeated_at.is_none_or(|at| at.elapsed() > HOLD_OFF)
+    }
+
+    /// The board waits for another request: it and all after it were in vain.
+    fn missing(&mut self, expected: u16) {
+        let first = self.pending.iter().position(|p| p.sequence == expected);
+        if let Some(first) = first.filter(|&first| self.may_repeat(first)) {
+            self.shorten();
+            let all = self.pending.iter().skip(first).map(|p| p.sequence);
+            self.due.extend(all);
+        }
+    }
+
     /// A run is over; its recording follows.
     fn ran(&mut self, index: usize, ran: Ran) -> Option<Answer> {
-        let most = self.identity.limits.recording_bytes as usize;
+        let most = self.longest_recording();
         let run = self.pending[index].run.as_mut()?;
         let length = ran.bytes as usize;
         if length > most {
@@ -793,7 +823,7 @@ impl Client {
 
     /// A piece of a recording.
     fn data(&mut self, index: usize, offset: usize, bytes: &[u8]) -> Option<Answer> {
-        let most = self.identity.limits.recording_bytes as usize;
+        let most = self.longest_recording();
         let run = self.pending[index].run.as_mut()?;
         let end = offset.checked_add(bytes.len()).filter(|&end| end <= most)?;
         if end > run.bytes.len() {
@@ -809,13 +839,21 @@ impl Client {
         complete(run)
     }
 
-    /// Begins the session.
+    /// What a board may say that its recordings have.
+    fn longest_recording(&self) -> usize {
+        (self.identity.limits.recording_bytes as usize).min(LONGEST_RECORDING)
+    }
+
+    /// Begins a session.
     fn hello(&mut self) -> Result<(), BoardError> {
         let hello = Request::Hello {
             oldest: PROTOCOL_OLDEST,
             newest: PROTOCOL_NEWEST,
             schema: message::SCHEMA,
         };
+        // Of two sessions under the same number, requests of the old one would be taken for the new one's.
+        let random = RandomState::new().hash_one(self.session);
+        (self.session, self.next) = (random as u16, (random >> 16) as u16);
         let begin = Instant::now();
         let mut echoes = 0;
         for attempt in 0_u32.. {
@@ -920,6 +958,24 @@ impl Client {
                         newest,
                         schema,
                     });
+                }
+                // One that speaks of itself in words that came later: its first ones never change.
+                Err(_) if frame.body.first() == Some(&0) => {
+                    let first: Result<((u8, u16, u32, &str, &str), _), _> = postcard::take_from_bytes(frame.body);
+                    if let Ok(((_, protocol, schema, firmware, _), _)) = first
+                        && schema != message::SCHEMA
+                    {
+                        return Err(BoardError::Incompatible {
+                            port: self.address.port.clone(),
+                            firmware: firmware.to_owned(),
+                            oldest: protocol,
+                            newest: protocol,
+                            schema,
+                        });
+                    }
+                    if matches!(frame.message::<Request>(), Ok(Request::Hello { .. })) && !sent.is_empty() {
+                        heard = Heard::Echo;
+                    }
                 }
                 _ if matches!(frame.message::<Request>(), Ok(Request::Hello { .. })) && !sent.is_empty() => {
                     heard = Heard::Echo;

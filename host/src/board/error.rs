@@ -138,16 +138,18 @@ pub enum BoardError {
     },
     /// It is another instance of the chip, and cannot become this one.
     #[error(
-        "the board on {port} is instance {board} of its chip and cannot become instance {wanted}: use \
-         --chip-seed {board}"
+        "the board on {port} is instance {board} of its chip and cannot become instance {wanted}: train or test \
+         with --chip-seed {seed}, and with chip.uncalibrated as it is"
     )]
     WrongInstance {
         /// Path or name.
         port: String,
-        /// Seed of the board's instance.
-        board: u64,
-        /// Seed wanted.
-        wanted: u64,
+        /// The board's instance.
+        board: String,
+        /// Its seed.
+        seed: u64,
+        /// The one wanted.
+        wanted: String,
     },
     /// The board said no.
     #[error("the board on {port} did not {request}: {text}")]

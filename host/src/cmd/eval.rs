@@ -102,6 +102,11 @@ impl Arguments {
             };
             let learner = learner(lab, &run, checkpoint, method, &self.machine)?;
             let learned = learner.chosen();
+            if method == Method::Oracle && lab.board.is_some() {
+                say(
+                    "note: the oracle needs a chip's true parameters, which no board shows: it runs on the chip in this process",
+                );
+            }
             let mut engine = engine_of(lab, method)?;
             let evaluation = test(&mut *engine, learned, lab)?;
             rows.push(Row::new(method, &evaluation).with_time_constants(lab, learned));

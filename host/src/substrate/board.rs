@@ -113,6 +113,9 @@ struct Configured {
 #[derive(Default)]
 struct Line {
     client: Option<Client>,
+    /// Something was refused: what the board has of what it should have has to be looked at.
+    unsure: bool,
+    port: String,
     /// Of earlier connections.
     traffic: Traffic,
     loaded: Option<Loaded>,
@@ -173,7 +176,9 @@ impl Board {
     pub fn reset(&mut self, how: message::Reset) -> Result<(), SubstrateError> {
         let (line, _) = self.parts();
         let (client, _) = line.client()?;
-        match client.call("restart", Duration::ZERO, &Request::Reset { how }) {
+        let answer = client.call("restart", Duration::ZERO, &Request::Reset { how });
+        line.close();
+        match answer {
             // What it was asked for may be heard of together with its answer.
             Ok(_) | Err(BoardError::Failed { .. } | BoardError::Restarted { .. }) => Ok(()),
             Err(error) => Err(error.into()),
@@ -207,14 +212,20 @@ impl Board {
         let mut setbacks = 0;
         loop {
             let (line, wanted) = self.parts();
-            match attempt(line, wanted) {
+            let sure = if line.unsure { line.bring(wanted) } else { Ok(()) };
+            match sure.and_then(|()| attempt(line, wanted)) {
                 Err(error) if error.may_pass() && setbacks < SETBACKS => {
                     setbacks += 1;
                     (self.link.notify)(&format!("{error}; connecting again"));
                     self.come_back()?;
                     (self.link.notify)("connected again");
                 }
-                result => return Ok(result?),
+                Ok(done) => return Ok(done),
+                Err(error) => {
+                    // What is still under way must not be taken for an answer to what comes next.
+                    line.renew();
+                    return Err(error.into());
+                }
             }
         }
     }
@@ -232,7 +243,10 @@ impl Board {
             // Its port may take a while to appear, and to be ours.
             let port = matches!(
                 error,
-                BoardError::NoPort { .. } | BoardError::Busy { .. } | BoardError::NotAPort { .. }
+                BoardError::NoPort { .. }
+                    | BoardError::Busy { .. }
+                    | BoardError::NotAPort { .. }
+                    | BoardError::Permission { .. }
             );
             if !port && !error.may_pass() {
                 return Err(error);
@@ -266,8 +280,14 @@ impl Board {
         };
         check_weights(&configured.layout, &self.wanted.geometry, matrices)?;
         let image = Long::new(configured.layout.pack(matrices));
-        configured.image = Some(image);
-        self.insist(|line, wanted| line.program(wanted, progress))?;
+        let before = configured.image.replace(image);
+        if let Err(error) = self.insist(|line, wanted| line.program(wanted, progress)) {
+            // What was refused is not what the board should be.
+            if let Some(configured) = &mut self.wanted.configured {
+                configured.image = before;
+            }
+            return Err(error);
+        }
         if let Some(configured) = &mut self.wanted.configured {
             configured.writes += configured.layout.weights() as u64;
         }
@@ -304,15 +324,35 @@ fn check_weights(layout: &WeightLayout, geometry: &Geometry, matrices: &[Vec<i8>
 
 impl Line {
     fn open(&mut self, address: &Address) -> Result<(), BoardError> {
-        self.traffic = self.traffic();
         // A port is opened once at a time.
-        self.client = None;
+        self.close();
+        self.port.clone_from(&address.port);
         let client = Client::open(address)?;
         self.loaded = Some(client.identity().loaded);
         self.environment = None;
         self.image = None;
         self.client = Some(client);
         Ok(())
+    }
+
+    /// Forgets what is under way, and asks the board what it has.
+    fn renew(&mut self) {
+        self.environment = None;
+        self.image = None;
+        self.unsure = true;
+        if let Some(client) = &mut self.client {
+            match client.renew() {
+                Ok(()) => self.loaded = Some(client.identity().loaded),
+                // The next request opens the port again.
+                Err(_) => self.close(),
+            }
+        }
+    }
+
+    /// Lets the port go.
+    fn close(&mut self) {
+        self.traffic = self.traffic();
+        self.client = None;
     }
 
     fn traffic(&self) -> Traffic {
@@ -323,13 +363,21 @@ impl Line {
     fn client(&mut self) -> Result<(&mut Client, &mut Loaded), BoardError> {
         match (&mut self.client, &mut self.loaded) {
             (Some(client), Some(loaded)) => Ok((client, loaded)),
-            _ => Err(BoardError::Restarted { port: String::new() }),
+            _ => Err(BoardError::Restarted {
+                port: self.port.clone(),
+            }),
         }
     }
 
     /// Brings the board to where it should be.
     fn bring(&mut self, wanted: &Wanted) -> Result<(), BoardError> {
         self.bring_chip(wanted)?;
+        self.bring_configuration(wanted)?;
+        self.unsure = false;
+        Ok(())
+    }
+
+    fn bring_configuration(&mut self, wanted: &Wanted) -> Result<(), BoardError> {
         let Some(configured) = &wanted.configured else {
             return Ok(());
         };
@@ -399,8 +447,9 @@ impl Line {
             if let (false, Some(instance)) = (is_virtual, loaded.instance) {
                 return Err(BoardError::WrongInstance {
                     port,
-                    board: instance.seed,
-                    wanted: wanted.instance.seed,
+                    board: describe(instance),
+                    seed: instance.seed,
+                    wanted: describe(wanted.instance),
                 });
             }
             let message::Instance { seed, calibrated } = wanted.instance;
@@ -485,7 +534,7 @@ impl Line {
     fn run(
         &mut self,
         batch: (&EventBatch, &RecordRequest, &[TrialSeed]),
-        columns: usize,
+        [columns, sample_bytes]: [usize; 2],
         recording: &mut Recording,
         done: &mut usize,
     ) -> Result<(), BoardError> {
@@ -519,10 +568,12 @@ impl Line {
             }
             match client.take()? {
                 Answer::Recording(counters, bytes) => {
-                    append(recording, &bytes, columns, &counters).map_err(|error| BoardError::Nonsense {
-                        port: client.address().port.clone(),
-                        request: "run",
-                        what: error.to_string(),
+                    append(recording, &bytes, [columns, sample_bytes], &counters).map_err(|error| {
+                        BoardError::Nonsense {
+                            port: client.address().port.clone(),
+                            request: "run",
+                            what: error.to_string(),
+                        }
                     })?;
                     *done += 1;
                 }
@@ -539,6 +590,15 @@ impl Line {
     }
 }
 
+fn describe(instance: message::Instance) -> String {
+    let condition = if instance.calibrated {
+        "calibrated"
+    } else {
+        "uncalibrated"
+    };
+    format!("{} ({condition})", instance.seed)
+}
+
 const NOTHING: Loaded = Loaded {
     chip: None,
     instance: None,
@@ -552,22 +612,30 @@ const NOTHING: Loaded = Loaded {
 fn append(
     recording: &mut Recording,
     bytes: &[u8],
-    columns: usize,
+    [columns, sample_bytes]: [usize; 2],
     counters: &Counters,
 ) -> Result<(), spikeloop_wire::pack::Malformed> {
     let sample = recording::Recording::open(bytes)?;
-    if (sample.head.points as usize, sample.head.columns as usize) != (recording.points, columns) {
+    let head = &sample.head;
+    let shape = (
+        head.points as usize,
+        head.columns as usize,
+        usize::from(head.sample_bytes),
+    );
+    if shape != (recording.points, columns, sample_bytes) {
         return Err(spikeloop_wire::pack::Malformed);
     }
     let before = recording.spike_times_ns.len();
+    let mut known = true;
     let spikes = sample.for_each_spike(|time_ns, neuron| {
+        known &= usize::from(neuron) < columns;
         recording.spike_times_ns.push(time_ns);
         recording.spike_neurons.push(neuron);
     });
-    if spikes.is_err() {
+    if spikes.is_err() || !known {
         recording.spike_times_ns.truncate(before);
         recording.spike_neurons.truncate(before);
-        return spikes;
+        return Err(spikeloop_wire::pack::Malformed);
     }
     recording.spike_offsets.push(recording.spike_times_ns.len());
     recording.adc.extend(sample.codes());
@@ -607,8 +675,18 @@ impl Substrate for Board {
         if self.wanted.configured.is_none() {
             return Err(SubstrateError::NotConfigured("change its environment"));
         }
-        self.wanted.environment = environment.clone();
-        self.insist(|line, wanted| line.bring_environment(wanted))
+        let before = std::mem::replace(&mut self.wanted.environment, environment.clone());
+        if let Err(error) = self.insist(|line, wanted| line.bring(wanted)) {
+            self.wanted.environment = before;
+            return Err(error);
+        }
+        let drifted = before.age_hours != environment.age_hours || before.temperature_c != environment.temperature_c;
+        if let Some(configured) = self.wanted.configured.as_mut().filter(|_| drifted) {
+            // The array was built anew, and the weights written into it once.
+            let weights = configured.image.as_ref().map_or(0, |_| configured.layout.weights());
+            configured.writes = weights as u64;
+        }
+        Ok(())
     }
 
     fn run(
@@ -625,6 +703,7 @@ impl Substrate for Board {
         }
         check_batch(events, trials, configured.inputs)?;
         let columns = configured.neurons;
+        let sample_bytes = if self.wanted.geometry.adc_bits > 8 { 2 } else { 1 };
         *recording = Recording {
             points: request.samples(),
             columns,
@@ -636,6 +715,6 @@ impl Substrate for Board {
             ..Recording::default()
         };
         let mut done = 0;
-        self.insist(|line, _| line.run((events, request, trials), columns, recording, &mut done))
+        self.insist(|line, _| line.run((events, request, trials), [columns, sample_bytes], recording, &mut done))
     }
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use spikeloop::{
     board::{Answer, Client, client::BoardIdentity},
     report::Table,
+    run_dir::hex,
 };
 use spikeloop_wire::message::{Health, Request};
 
@@ -47,10 +48,6 @@ pub fn free(health: &Health) -> String {
         u32::MAX => "unknown".into(),
         bytes => format!("{bytes} bytes"),
     }
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn table(identity: &BoardIdentity, health: &Health) -> String {

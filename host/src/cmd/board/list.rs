@@ -4,13 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use spikeloop::{
-    board::{
-        Address, Client,
-        port::{DEFAULT_BAUD, list},
-    },
+    board::{Address, Client, port::list},
     report::Table,
 };
 
+use super::Baud;
 use crate::cmd::print;
 
 /// List serial ports, and say which of them have a board
@@ -19,6 +17,8 @@ pub struct Arguments {
     /// Say hello on each port to see whether a board answers; whatever else is there gets a few bytes
     #[arg(long)]
     probe: bool,
+    #[command(flatten)]
+    baud: Baud,
 }
 
 impl Arguments {
@@ -39,7 +39,7 @@ impl Arguments {
             if self.probe {
                 let address = Address {
                     port: port.name,
-                    baud: DEFAULT_BAUD,
+                    baud: self.baud.baud,
                 };
                 row.push(match Client::open(&address) {
                     Ok(client) => format!("{}, firmware {}", client.identity().board, client.identity().firmware),

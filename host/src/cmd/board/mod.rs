@@ -11,7 +11,7 @@ mod run;
 mod selftest;
 mod trained;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use spikeloop::{
@@ -19,7 +19,7 @@ use spikeloop::{
     substrate::BoardLink,
 };
 
-use super::say;
+use super::{say, shared::quoted};
 
 /// Boards on serial lines
 #[derive(Subcommand)]
@@ -131,7 +131,7 @@ impl MaybeTarget {
     /// What a command needs to have the same target.
     pub fn words(&self) -> String {
         let baud = self.baud.baud;
-        match &self.board {
+        match self.board.as_ref().map(|port| quoted(Path::new(port))) {
             None => String::new(),
             Some(port) if baud == DEFAULT_BAUD => format!(" --board {port}"),
             Some(port) => format!(" --board {port} --baud {baud}"),
