@@ -14,6 +14,10 @@ train *options:
 test *options:
     cargo xtask test -- "$@"
 
+# The firmware of all boards, or of those named: `just firmware stm32f405`
+firmware *boards:
+    cargo xtask firmware "$@"
+
 # Formatting, clippy, documentation, the no_std build, licences
 lint:
     cargo xtask lint

@@ -1,4 +1,5 @@
 //! Boards: the same bits as the chip in this process, over good lines and bad ones.
+#![cfg(unix)]
 
 #[path = "common/lab.rs"]
 mod experiments;

@@ -221,7 +221,10 @@ impl<F: FrontEnd> Desk<F> {
             (Outcome::Done, Ok(request @ (Request::Run { .. } | Request::Ping { .. } | Request::Health))) => {
                 self.carry_out(header, request, port)
             }
-            (Outcome::Done, _) => Ok(self.answer(header, &Response::Done, port)),
+            (Outcome::Done, _) => {
+                self.answer(header, &Response::Done, port);
+                Ok(())
+            }
         };
         if let Err(refusal) = answer {
             let (reason, text) = (refusal.reason, refusal.text.as_str());

@@ -44,7 +44,7 @@ struct Chip {
 #[derive(Debug)]
 enum Fabricated {
     Not(Box<ChipSpec>),
-    Chip(Box<Instance>, Environment, Option<Configured>),
+    Chip(Box<Instance>, Environment, Option<Box<Configured>>),
 }
 
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Emulated {
         Ok(self)
     }
 
-    fn fabricated(&mut self) -> Result<(&mut Instance, &mut Environment, &mut Option<Configured>), Refusal> {
+    fn fabricated(&mut self) -> Result<(&mut Instance, &mut Environment, &mut Option<Box<Configured>>), Refusal> {
         match &mut self.chip {
             Some(Chip {
                 state: Fabricated::Chip(instance, environment, configured),
@@ -108,7 +108,9 @@ impl Emulated {
 
     fn configured(&mut self) -> Result<&mut Configured, Refusal> {
         let (_, _, configured) = self.fabricated()?;
-        configured.as_mut().ok_or_else(|| Refusal::not_yet("configuration"))
+        configured
+            .as_deref_mut()
+            .ok_or_else(|| Refusal::not_yet("configuration"))
     }
 }
 
@@ -269,7 +271,7 @@ impl FrontEnd for Emulated {
                 seed,
                 array,
                 state,
-            } = before;
+            } = *before;
             drop((array, state));
             *configuration = Some(build(instance, environment, wiring, codes, seed)?);
         }
@@ -324,18 +326,18 @@ fn build(
     wiring: Wiring,
     codes: Codes,
     seed: u64,
-) -> Result<Configured, Refusal> {
+) -> Result<Box<Configured>, Refusal> {
     let configuration = Configuration {
         wiring: &wiring,
         codes: &codes,
         seed,
     };
     let array = Array::configure_in(instance, &configuration, environment).map_err(invalid)?;
-    Ok(Configured {
+    Ok(Box::new(Configured {
         state: State::new(&array),
         wiring,
         codes,
         seed,
         array,
-    })
+    }))
 }

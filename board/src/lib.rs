@@ -39,6 +39,10 @@
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::result_large_err,
+    reason = "a refusal carries its words, and takes no memory when memory is what is short"
+)]
 
 extern crate alloc;
 #[cfg(test)]

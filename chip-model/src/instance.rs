@@ -540,7 +540,7 @@ mod tests {
             change(&mut spec.synapse);
             Instance::fabricate(&spec, 3, Condition::Calibrated)
         };
-        let of = |chip: &Instance, row: u32, circuit: u16| f64::from(synapse_factor(&chip, row, circuit));
+        let of = |chip: &Instance, row: u32, circuit: u16| f64::from(synapse_factor(chip, row, circuit));
         let row = chip_with(&|synapse| synapse.row.sigma = 0.1);
         let rows: Vec<_> = (0..256).map(|j| of(&row, j, 0)).collect();
         assert_statistics("row", &rows, 1.0, 0.1);

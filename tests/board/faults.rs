@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -266,7 +266,7 @@ fn impostor(serve: impl FnOnce(TTYPort) + Send + 'static) -> PathBuf {
     name
 }
 
-fn open(port: &PathBuf) -> BoardError {
+fn open(port: &Path) -> BoardError {
     let address = spikeloop::board::Address {
         port: port.display().to_string(),
         baud: 921_600,
@@ -309,9 +309,9 @@ fn what_is_no_board_is_called_by_its_name() {
     assert!(matches!(open(&silent), BoardError::Silent { .. }));
     assert!(matches!(open(&echo), BoardError::Echo { .. }));
     assert!(matches!(open(&noise), BoardError::Noise { .. }));
-    let missing = open(&PathBuf::from("/dev/no-such-port"));
+    let missing = open(Path::new("/dev/no-such-port"));
     assert!(matches!(missing, BoardError::NoPort { .. }), "{missing}");
-    let regular = open(&file.path().to_owned());
+    let regular = open(file.path());
     assert!(matches!(regular, BoardError::NotAPort { .. }), "{regular}");
 }
 
@@ -368,14 +368,7 @@ fn firmware_of_another_age_is_told_apart() {
             board: "a board",
             rng_version: 1234,
             limits: spikeloop_board::limits::HOST,
-            loaded: Loaded {
-                chip: None,
-                instance: None,
-                network: None,
-                codes: None,
-                configuration: None,
-                weights: None,
-            },
+            loaded: Loaded::NOTHING,
             failure: "",
         };
         encoded(header, &Response::Identity { identity })
@@ -389,7 +382,7 @@ fn a_port_in_use_is_busy() {
     let emulation = process(Line::default());
     let link = link(&emulation);
     let _first = Client::open(&link.address).unwrap();
-    let second = open(&PathBuf::from(&link.address.port));
+    let second = open(Path::new(&link.address.port));
     assert!(matches!(second, BoardError::Busy { .. }), "{second}");
 }
 

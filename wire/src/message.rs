@@ -266,6 +266,18 @@ table! {
     }
 }
 
+impl Loaded {
+    /// Nothing at all.
+    pub const NOTHING: Self = Self {
+        chip: None,
+        instance: None,
+        network: None,
+        codes: None,
+        configuration: None,
+        weights: None,
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -149,7 +149,7 @@ impl Arguments {
                 "interrupted: {} of {methods} methods are finished, and {dir} holds what was learned so far.\n\
                  Go on with:  {}",
                 rows.len(),
-                self.resume(&run)
+                self.resume(run)
             ));
             return Ok(ExitCode::from(INTERRUPTED));
         }

@@ -48,19 +48,19 @@ impl Process {
         let fixed = fixed.map(|(spec, seed)| (image::chip(spec).bytes, *seed));
         let fresh = move || {
             let front = Emulated::new(limits::HOST);
-            match &fixed {
-                None => Ok(front),
-                Some((chip, seed)) => front.fixed(
-                    chip,
-                    Instance {
-                        seed: *seed,
-                        calibrated: true,
-                    },
-                ),
-            }
+            let Some((chip, seed)) = &fixed else {
+                return Ok(front);
+            };
+            let instance = Instance {
+                seed: *seed,
+                calibrated: true,
+            };
+            front
+                .fixed(chip, instance)
+                .map_err(|refusal| refusal.text.as_str().to_owned())
         };
         // What can go wrong should do so here.
-        fresh().map_err(|refusal| cannot(&refusal.text))?;
+        fresh().map_err(|reason| cannot(&reason))?;
         let mut port = Pipe {
             pipe: to_host,
             start: Instant::now(),

@@ -38,7 +38,13 @@ impl Arguments {
             format!("{:.0}", figures.weight_bytes_per_s),
         );
         let share = 100.0 * figures.weight_bytes_per_s / figures.line_bytes_per_s;
-        row("… of what the baud rate allows", format!("{share:.1} %"));
+        // A pseudo-terminal has no rate of its own.
+        let share = if share > 120.0 {
+            "any".into()
+        } else {
+            format!("{share:.1} %")
+        };
+        row("… of what the baud rate allows", share);
         row(
             "bits on the line for a signed weight",
             format!("{:.2}", figures.bits_per_weight),

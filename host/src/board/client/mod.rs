@@ -5,21 +5,26 @@
 //! the other was lost, and where nothing comes at all there is a time-out with back-off. Frames
 //! become shorter on a bad line and longer on a good one.
 
+mod hello;
+mod pending;
+mod traffic;
+
 use std::{
     collections::VecDeque,
-    hash::{BuildHasher, RandomState},
     io,
     time::{Duration, Instant},
 };
 
-use spikeloop_chip::{counters::Counters, random::RNG_VERSION};
 use spikeloop_wire::{
-    PROTOCOL_NEWEST, PROTOCOL_OLDEST,
     frame::{self, Collector, Frame, Header},
-    message::{self, Health, Limits, Loaded, Ran, Reason, Request, Response, RunRequest},
+    message::{self, Loaded, Ran, Request, Response},
 };
 
 use super::{Address, BoardError, port::Line};
+pub use hello::BoardIdentity;
+pub use pending::Answer;
+use pending::{OwnedRun, Pending, PendingRun, complete};
+pub use traffic::Traffic;
 
 /// Longest frame that a host takes: more than any board sends.
 const LONGEST_FRAME: usize = 1 << 16;
@@ -31,7 +36,7 @@ const LONGEST_RECORDING: usize = 1 << 26;
 const SHORTEST_PIECE: usize = 24;
 
 /// The first one: what a frame holds that gets across even on a bad line sooner or later.
-const FIRST_PIECE: usize = 128;
+const FIRST_PIECE: usize = 256;
 
 /// How long nothing may come before something is asked again, at least; and at most, as often as
 /// it was asked in vain.
@@ -45,9 +50,6 @@ const FIRST_RUN: Duration = Duration::from_millis(250);
 /// A silent board is given up after this time.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Hellos that a port may leave unanswered, at least.
-const HELLOS: u32 = 5;
-
 /// Requests under way at a time, at most: boards remember the outcomes of twice as many.
 const UNDER_WAY: usize = 32;
 
@@ -56,139 +58,6 @@ const TRIES: u32 = 200;
 
 /// Time after a repetition in which a hint to repeat the same is not heeded.
 const HOLD_OFF: Duration = Duration::from_millis(30);
-
-/// What went over the line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Bytes to the board.
-    pub bytes_out: u64,
-    /// Bytes from the board.
-    pub bytes_in: u64,
-    /// Frames to the board.
-    pub frames_out: u64,
-    /// Frames of the board that were whole.
-    pub frames_in: u64,
-    /// Frames sent again.
-    pub repeated: u64,
-    /// Frames that arrived damaged.
-    pub damaged: u64,
-    /// Bytes of weight images that were sent: rows that changed.
-    pub image_sent: u64,
-    /// Bytes that the whole images have.
-    pub image_whole: u64,
-}
-
-impl std::ops::Add for Traffic {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self {
-            bytes_out: self.bytes_out + other.bytes_out,
-            bytes_in: self.bytes_in + other.bytes_in,
-            frames_out: self.frames_out + other.frames_out,
-            frames_in: self.frames_in + other.frames_in,
-            repeated: self.repeated + other.repeated,
-            damaged: self.damaged + other.damaged,
-            image_sent: self.image_sent + other.image_sent,
-            image_whole: self.image_whole + other.image_whole,
-        }
-    }
-}
-
-/// Who answers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BoardIdentity {
-    /// Protocol chosen.
-    pub protocol: u16,
-    /// Schema hash of the firmware.
-    pub schema: u32,
-    /// Version of the firmware.
-    pub firmware: String,
-    /// Name of the board.
-    pub board: String,
-    /// What it can hold.
-    pub limits: Limits,
-    /// What it has.
-    pub loaded: Loaded,
-    /// What its last restart was for, if it failed; else empty.
-    pub failure: String,
-}
-
-/// What a board answered.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// Carried out.
-    Done,
-    /// To a ping.
-    Pong(u32),
-    /// How it is.
-    Health(Health),
-    /// A run's counters and recording.
-    Recording(Counters, Vec<u8>),
-    /// Not carried out.
-    Refused(Reason, String),
-}
-
-/// A request under way.
-struct Pending {
-    /// For messages: "run", "take weights", …
-    name: &'static str,
-    sequence: u16,
-    /// As on the line.
-    bytes: Vec<u8>,
-    /// How long the board may be at it without a word.
-    patience: Duration,
-    tries: u32,
-    /// Those since something came of it.
-    in_vain: u32,
-    answer: Option<Answer>,
-    run: Option<PendingRun>,
-    repeated_at: Option<Instant>,
-}
-
-/// A run whose recording is arriving.
-struct PendingRun {
-    /// All of the request but what has arrived.
-    request: OwnedRun,
-    ran: Option<Ran>,
-    bytes: Vec<u8>,
-    /// `[byte]`
-    arrived: Vec<bool>,
-}
-
-impl PendingRun {
-    /// Whether anything of its recording has come.
-    fn has_begun(&self) -> bool {
-        self.ran.is_some() || !self.bytes.is_empty()
-    }
-}
-
-/// A run whose events are owned.
-struct OwnedRun {
-    trial: u64,
-    duration_ns: u32,
-    adc_interval_ns: u32,
-    spikes: bool,
-    events: Result<Vec<u8>, spikeloop_wire::Digest>,
-}
-
-impl OwnedRun {
-    fn request(&self, piece: usize, skip: usize) -> Request<'_> {
-        Request::Run {
-            run: RunRequest {
-                trial: self.trial,
-                duration_ns: self.duration_ns,
-                adc_interval_ns: self.adc_interval_ns,
-                spikes: self.spikes,
-                piece: piece.min(usize::from(u16::MAX)) as u16,
-                skip: skip as u32,
-                events: match &self.events {
-                    Ok(bytes) => message::Events::Here { bytes },
-                    Err(digest) => message::Events::Section { digest: *digest },
-                },
-            },
-        }
-    }
-}
 
 /// A session with a board.
 pub struct Client {
@@ -238,14 +107,7 @@ impl Client {
                 firmware: String::new(),
                 board: String::new(),
                 limits: spikeloop_board::limits::STM32F405,
-                loaded: Loaded {
-                    chip: None,
-                    instance: None,
-                    network: None,
-                    codes: None,
-                    configuration: None,
-                    weights: None,
-                },
+                loaded: Loaded::NOTHING,
                 failure: String::new(),
             },
             session: 0,
@@ -842,187 +704,6 @@ impl Client {
     /// What a board may say that its recordings have.
     fn longest_recording(&self) -> usize {
         (self.identity.limits.recording_bytes as usize).min(LONGEST_RECORDING)
-    }
-
-    /// Begins a session.
-    fn hello(&mut self) -> Result<(), BoardError> {
-        let hello = Request::Hello {
-            oldest: PROTOCOL_OLDEST,
-            newest: PROTOCOL_NEWEST,
-            schema: message::SCHEMA,
-        };
-        // Of two sessions under the same number, requests of the old one would be taken for the new one's.
-        let random = RandomState::new().hash_one(self.session);
-        (self.session, self.next) = (random as u16, (random >> 16) as u16);
-        let begin = Instant::now();
-        let mut echoes = 0;
-        for attempt in 0_u32.. {
-            let bytes = self.encode("say who it is", self.next, &hello)?;
-            // What stands in the line before it is no frame of ours.
-            self.write(&[0])?;
-            self.write(&bytes)?;
-            self.traffic.frames_out += 1;
-            let wait = Duration::from_secs_f64(0.2 + 20.0 * 400.0 / f64::from(self.address.baud.max(1)));
-            let until = Instant::now() + wait;
-            while Instant::now() < until {
-                match self.listen(until - Instant::now(), &bytes)? {
-                    Heard::Identity => {
-                        self.next = self.next.wrapping_add(1);
-                        self.piece = FIRST_PIECE;
-                        self.heard = Instant::now();
-                        return Ok(());
-                    }
-                    Heard::Echo => echoes += 1,
-                    Heard::Nothing => {}
-                }
-            }
-            if echoes >= 2 {
-                return Err(BoardError::Echo {
-                    port: self.address.port.clone(),
-                });
-            }
-            // A line on which frames arrive damaged deserves more patience than a silent one.
-            let patience = if self.traffic.damaged > 0 {
-                4 * SILENCE
-            } else {
-                SILENCE / 2
-            };
-            if attempt >= HELLOS && begin.elapsed() > patience {
-                break;
-            }
-        }
-        let (port, baud) = (self.address.port.clone(), self.address.baud);
-        Err(match self.traffic.bytes_in {
-            0 => BoardError::Silent { port, baud },
-            bytes => BoardError::Noise { port, baud, bytes },
-        })
-    }
-
-    /// Reads for a while in the hope of an identity.
-    fn listen(&mut self, wait: Duration, sent: &[u8]) -> Result<Heard, BoardError> {
-        let mut bytes = [0; 1024];
-        let count = match self.port.read(&mut bytes, wait.max(Duration::from_millis(1))) {
-            Ok(0) => return Err(self.unplugged(&"end of file")),
-            Ok(count) => count,
-            Err(error) if is_passing(&error) => return Ok(Heard::Nothing),
-            Err(error) => return Err(self.unplugged(&error)),
-        };
-        self.traffic.bytes_in += count as u64;
-        let mut heard = Heard::Nothing;
-        for &byte in &bytes[..count] {
-            let frame = match self.collector.push(byte) {
-                Some(Ok(frame)) => frame,
-                Some(Err(_)) => {
-                    self.traffic.damaged += 1;
-                    continue;
-                }
-                None => continue,
-            };
-            if frame.header.session != self.session {
-                continue;
-            }
-            match frame.message::<Response>() {
-                Ok(Response::Identity { identity }) => {
-                    let port = self.address.port.clone();
-                    if identity.rng_version != RNG_VERSION {
-                        return Err(BoardError::OtherRandom {
-                            port,
-                            board: identity.rng_version,
-                            ours: RNG_VERSION,
-                        });
-                    }
-                    if usize::from(identity.limits.frame_bytes) < frame::SMALLEST {
-                        return Err(self.nonsense("say who it is", "frames that are too short"));
-                    }
-                    self.identity = BoardIdentity {
-                        protocol: identity.protocol,
-                        schema: identity.schema,
-                        firmware: identity.firmware.to_owned(),
-                        board: identity.board.to_owned(),
-                        limits: identity.limits,
-                        loaded: identity.loaded,
-                        failure: identity.failure.to_owned(),
-                    };
-                    heard = Heard::Identity;
-                }
-                Ok(Response::Incompatible {
-                    oldest,
-                    newest,
-                    schema,
-                    firmware,
-                }) => {
-                    return Err(BoardError::Incompatible {
-                        port: self.address.port.clone(),
-                        firmware: firmware.to_owned(),
-                        oldest,
-                        newest,
-                        schema,
-                    });
-                }
-                // One that speaks of itself in words that came later: its first ones never change.
-                Err(_) if frame.body.first() == Some(&0) => {
-                    let first: Result<((u8, u16, u32, &str, &str), _), _> = postcard::take_from_bytes(frame.body);
-                    if let Ok(((_, protocol, schema, firmware, _), _)) = first
-                        && schema != message::SCHEMA
-                    {
-                        return Err(BoardError::Incompatible {
-                            port: self.address.port.clone(),
-                            firmware: firmware.to_owned(),
-                            oldest: protocol,
-                            newest: protocol,
-                            schema,
-                        });
-                    }
-                    if matches!(frame.message::<Request>(), Ok(Request::Hello { .. })) && !sent.is_empty() {
-                        heard = Heard::Echo;
-                    }
-                }
-                _ if matches!(frame.message::<Request>(), Ok(Request::Hello { .. })) && !sent.is_empty() => {
-                    heard = Heard::Echo;
-                }
-                _ => {}
-            }
-        }
-        Ok(heard)
-    }
-}
-
-/// What came in answer to a hello.
-enum Heard {
-    Identity,
-    Echo,
-    Nothing,
-}
-
-/// The answer, if all of the recording has arrived and is what the board sent.
-fn complete(run: &mut PendingRun) -> Option<Answer> {
-    let ran = run.ran.filter(|_| run.arrived.iter().all(|&arrived| arrived))?;
-    if frame::CRC.checksum(&run.bytes) != ran.crc {
-        // A piece of another recording: from the beginning.
-        run.arrived.fill(false);
-        return None;
-    }
-    Some(Answer::Recording(
-        counters(&ran.counters),
-        std::mem::take(&mut run.bytes),
-    ))
-}
-
-fn counters(board: &message::Counters) -> Counters {
-    Counters {
-        spikes: board.spikes,
-        synaptic_events: board.synaptic_events,
-        row_events: board.row_events,
-        adc_samples: board.adc_samples,
-        adc_clipped: board.adc_clipped,
-        input_events: board.input_events,
-        output_events: board.output_events,
-        lost_input_events: board.lost_input_events,
-        lost_output_events: board.lost_output_events,
-        saturated_membrane: board.saturated_membrane,
-        saturated_current: board.saturated_current,
-        weight_writes: 0,
-        ticks: board.ticks,
     }
 }
 
