@@ -11,7 +11,7 @@ use spikeloop_wire::{
     message::{self, Limits, Loaded, Request, Response},
 };
 
-use super::{Client, FIRST_PIECE, SILENCE, is_passing};
+use super::{Client, FIRST_PIECE, FIRST_PIECE_ON_A_BAD_LINE, SILENCE, is_passing};
 use crate::board::BoardError;
 
 /// Hellos that a port may leave unanswered, at least.
@@ -73,7 +73,11 @@ impl Client {
                 match self.listen(until - Instant::now(), &bytes)? {
                     Heard::Identity => {
                         self.next = self.next.wrapping_add(1);
-                        self.piece = FIRST_PIECE;
+                        self.piece = if attempt == 0 {
+                            FIRST_PIECE
+                        } else {
+                            FIRST_PIECE_ON_A_BAD_LINE
+                        };
                         self.heard = Instant::now();
                         return Ok(());
                     }

@@ -35,8 +35,10 @@ const LONGEST_RECORDING: usize = 1 << 26;
 /// Shortest piece that long things are cut into.
 const SHORTEST_PIECE: usize = 24;
 
-/// The first one: what a frame holds that gets across even on a bad line sooner or later.
+/// The first one, where the first hello was answered; and where it was not, since what is cut once
+/// gets across in one piece or not at all.
 const FIRST_PIECE: usize = 256;
+const FIRST_PIECE_ON_A_BAD_LINE: usize = 32;
 
 /// How long nothing may come before something is asked again, at least; and at most, as often as
 /// it was asked in vain.
