@@ -39,9 +39,12 @@ impl Emulate {
         Self { child, port }
     }
 
-    fn kill(mut self) {
+    /// Kills it, and takes its name away: the number of a pseudo-terminal that is gone is soon that of
+    /// another one, and whoever looks for the board would find somebody else's.
+    fn kill(mut self, dir: &Path) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = fs::remove_file(dir.join("board"));
     }
 }
 
@@ -166,7 +169,7 @@ fn training_survives_a_board_that_is_killed() {
         .spawn()
         .expect("it starts");
     thread::sleep(Duration::from_millis(1200));
-    first.kill();
+    first.kill(dir.path());
     thread::sleep(Duration::from_millis(700));
     let second = Emulate::start(dir.path(), &arguments);
     let ended = there.wait_with_output().expect("it ends");
@@ -181,7 +184,7 @@ fn training_survives_a_board_that_is_killed() {
 #[test]
 fn a_board_that_stays_away_leaves_a_run_that_can_be_resumed() {
     let dir = scratch();
-    let board = Emulate::start(dir.path(), &["--process"]);
+    let board = Emulate::start(dir.path(), &["--process", "--link", "board"]);
     let samples = "training.epochs=12";
     let mut run = train(dir.path(), samples, ["--out", "run", "--board", &board.port]);
     let run = run
@@ -190,7 +193,7 @@ fn a_board_that_stays_away_leaves_a_run_that_can_be_resumed() {
         .spawn()
         .expect("it starts");
     thread::sleep(Duration::from_millis(1500));
-    board.kill();
+    board.kill(dir.path());
     let ended = run.wait_with_output().expect("it ends");
     assert!(!ended.status.success());
     let message = stderr(&ended);
