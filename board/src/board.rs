@@ -517,7 +517,7 @@ impl<F: FrontEnd> Desk<F> {
         let (counters, bytes) = self.tape.record(
             &request,
             configured.neurons,
-            geometry.adc_bits,
+            geometry.sample_bytes(),
             &mut alive,
             |recording| front.run(inputs, &request, run.trial, recording),
         )?;

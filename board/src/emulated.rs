@@ -18,7 +18,7 @@ use spikeloop_wire::{
     message::{self, Limits, Reason},
 };
 
-use crate::{CodeRows, FrontEnd, Geometry, Image, Refusal, chip_file};
+use crate::{CodeRows, FrontEnd, Geometry, Image, Refusal, chip_file, name_of};
 
 /// Memory that is left over in pieces: what allocators add to some hundred allocations, and holes
 /// between them.
@@ -134,10 +134,7 @@ impl FrontEnd for Emulated {
     fn instance(&self) -> Option<message::Instance> {
         match &self.chip.as_ref()?.state {
             Fabricated::Not(_) => None,
-            Fabricated::Chip(instance, ..) => Some(message::Instance {
-                seed: instance.seed(),
-                calibrated: instance.condition() == Condition::Calibrated,
-            }),
+            Fabricated::Chip(instance, ..) => Some(name_of(instance)),
         }
     }
 
@@ -153,11 +150,10 @@ impl FrontEnd for Emulated {
 
     fn load_chip(&mut self, file: &[u8], digest: Digest) -> Result<(), Refusal> {
         if self.fixed {
-            let text = "this board has a chip of its own and cannot become another";
             return if self.chip() == Some(digest) {
                 Ok(())
             } else {
-                Err(Refusal::new(Reason::Unsupported, text))
+                Err(Refusal::own_chip(""))
             };
         }
         self.chip = None;
@@ -173,12 +169,7 @@ impl FrontEnd for Emulated {
         }
         self.chip = Some(Chip {
             digest,
-            geometry: Geometry {
-                circuits,
-                weight_bits: spec.array.weight_bits.value as u32,
-                dac_bits: spec.array.dac_bits.value as u32,
-                adc_bits: spec.adc.bits.value as u32,
-            },
+            geometry: Geometry::of(&spec),
             state: Fabricated::Not(spec),
         });
         Ok(())
@@ -192,10 +183,7 @@ impl FrontEnd for Emulated {
             return Ok(());
         }
         if self.fixed {
-            return Err(Refusal::new(
-                Reason::Unsupported,
-                "this board has a chip of its own and cannot become another instance",
-            ));
+            return Err(Refusal::own_chip(" instance"));
         }
         let Some(Chip {
             digest,
@@ -219,17 +207,16 @@ impl FrontEnd for Emulated {
     }
 
     fn configure(&mut self, wiring: &Wiring, rows: CodeRows<'_>, seed: u64) -> Result<(), Refusal> {
-        let memory = self.limits.memory_bytes as usize;
-        let free_bytes = self.free_bytes;
+        let (most, free_bytes) = (self.limits.memory_bytes, self.free_bytes);
         let (instance, environment, configured) = self.fabricated()?;
         *configured = None;
-        let free = free_bytes() as usize;
+        // Free is what it is after the old configuration has made room.
+        let memory = most.min(free_bytes()) as usize;
         environment.masked_circuits.clear();
         wiring.check(instance.spec()).map_err(invalid)?;
         // Beside the array: codes and place of each circuit, and what an allocator needs for itself.
         let beside = instance.spec().circuits() * (size_of::<PerParameter<u16>>() + size_of::<u16>()) + MARGIN;
         let needed = Array::bytes(instance.spec(), wiring).map_or(usize::MAX, |bytes| bytes.saturating_add(beside));
-        let memory = memory.min(free);
         if needed > memory {
             return Err(Refusal::new(
                 Reason::TooLarge,

@@ -6,7 +6,9 @@ use spikeloop_chip::{
     counters::Counters,
     dac::{Parameter, PerParameter},
     event::InputEvent,
+    instance::{self, Condition},
     recorder::{RecordRequest, Recorder},
+    spec::ChipSpec,
     wiring::Wiring,
 };
 use spikeloop_wire::{
@@ -40,6 +42,14 @@ impl Refusal {
     pub fn not_yet(what: &str) -> Self {
         Self::new(Reason::NotYet, format_args!("the board has no {what} yet"))
     }
+
+    /// The chip is what it is.
+    pub fn own_chip(wanted: &str) -> Self {
+        Self::new(
+            Reason::Unsupported,
+            format_args!("this board has a chip of its own and cannot become another{wanted}"),
+        )
+    }
 }
 
 /// Takes what there is room for.
@@ -67,6 +77,23 @@ pub struct Geometry {
     pub dac_bits: u32,
     /// Bits of an ADC code.
     pub adc_bits: u32,
+}
+
+impl Geometry {
+    /// Of the chip of this file.
+    pub fn of(spec: &ChipSpec) -> Self {
+        Self {
+            circuits: spec.circuits(),
+            weight_bits: spec.array.weight_bits.value as u32,
+            dac_bits: spec.array.dac_bits.value as u32,
+            adc_bits: spec.adc.bits.value as u32,
+        }
+    }
+
+    /// Bytes of a sample in a recording.
+    pub fn sample_bytes(&self) -> u8 {
+        if self.adc_bits > 8 { 2 } else { 1 }
+    }
 }
 
 /// DAC codes of all circuits, packed.
@@ -149,6 +176,14 @@ impl<'a> Image<'a> {
     }
 }
 
+/// What a board calls a fabricated chip.
+pub fn name_of(chip: &instance::Instance) -> Instance {
+    Instance {
+        seed: chip.seed(),
+        calibrated: chip.condition() == Condition::Calibrated,
+    }
+}
+
 /// An analog chip behind a board: what a lab implements for its own.
 ///
 /// Calls come in the order chip, instance, configuration, weights, runs; each may come again, and
@@ -178,10 +213,7 @@ pub trait FrontEnd {
     /// # Errors
     /// [`Reason::Unsupported`] where the chip is made of silicon.
     fn load_chip(&mut self, _file: &[u8], _digest: Digest) -> Result<(), Refusal> {
-        Err(Refusal::new(
-            Reason::Unsupported,
-            "this board has a chip of its own and cannot become another",
-        ))
+        Err(Refusal::own_chip(""))
     }
 
     /// Becomes this instance of its chip.
@@ -192,10 +224,7 @@ pub trait FrontEnd {
         if self.instance() == Some(instance) {
             return Ok(());
         }
-        Err(Refusal::new(
-            Reason::Unsupported,
-            "this board has a chip of its own and cannot become another instance",
-        ))
+        Err(Refusal::own_chip(" instance"))
     }
 
     /// Writes the analog configuration; every circuit is on after it. The seed is of what a virtual

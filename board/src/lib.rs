@@ -60,4 +60,4 @@ mod tape;
 
 pub use board::{About, Board, Port};
 pub use emulated::Emulated;
-pub use front_end::{CodeRows, FrontEnd, Geometry, Image, Refusal};
+pub use front_end::{CodeRows, FrontEnd, Geometry, Image, Refusal, name_of};

@@ -35,14 +35,14 @@ impl Tape {
         &mut self,
         request: &RecordRequest,
         columns: usize,
-        adc_bits: u32,
+        sample_bytes: u8,
         alive: &mut dyn FnMut(),
         run: impl FnOnce(&mut Recording<'_>) -> Result<C, Refusal>,
     ) -> Result<(C, &[u8]), Refusal> {
         let head = Head {
             points: request.samples() as u32,
             columns: columns as u32,
-            sample_bytes: if adc_bits > 8 { 2 } else { 1 },
+            sample_bytes,
         };
         let capacity = self.bytes.len();
         let too_long = move |needed: usize| {

@@ -22,8 +22,8 @@ use crate::{
     network::Network,
     placement::{Placement, PlacementError},
     run_dir::hex,
-    seeds::Seeds,
-    substrate::{Board, BoardLink, EmulatedChip, Substrate, SubstrateError},
+    seeds::{Occasion, Seeds},
+    substrate::{Board, BoardLink, EmulatedChip, EventBatch, RecordRequest, Substrate, SubstrateError, TrialSeed},
     train::{
         in_the_loop::{InTheLoop, LoopSettings},
         initialise::{InitialiseError, initialise, weight_range},
@@ -347,6 +347,24 @@ impl Lab {
         self.around(Board::connect(board, &self.instance)?)
     }
 
+    /// What is recorded of a sample: spikes, and membranes as often as the chip's ADC takes them.
+    pub fn record_request(&self) -> RecordRequest {
+        RecordRequest {
+            duration_ns: (self.experiment.data.window_us() * 1000.0).round() as u32,
+            adc_interval_ns: self.spec.adc_interval_ns(),
+            spikes: true,
+        }
+    }
+
+    /// Samples of the test set with these indices, and the seeds of their noise.
+    pub fn test_batch(&self, indices: &[usize]) -> (EventBatch, Vec<TrialSeed>) {
+        let trial = |&index: &usize| self.seeds.trial(Occasion::Test, index);
+        (
+            EventBatch::gather(&self.data.test, indices),
+            indices.iter().map(trial).collect(),
+        )
+    }
+
     /// Age and temperature of the chip; everything on.
     pub fn environment(&self) -> Environment {
         let mut environment = Environment::fresh(&self.spec);
@@ -364,7 +382,7 @@ impl Lab {
         chip.set_environment(&environment)?;
         let training = &self.experiment.training;
         let settings = LoopSettings {
-            duration_ns: (self.experiment.data.window_us() * 1000.0).round() as u32,
+            duration_ns: self.record_request().duration_ns,
             refine: training.refine,
             inject: training.inject,
             surrogates: (0..self.network.layers.len())

@@ -15,8 +15,7 @@ use spikeloop::{
         image::Long,
     },
     lab::Lab,
-    seeds::Occasion,
-    substrate::{Board, EmulatedChip, EventBatch, RecordRequest, Recording, Substrate},
+    substrate::{Board, EmulatedChip, RecordRequest, Recording, Substrate},
 };
 use spikeloop_wire::{
     frame::{self, Collector, Header},
@@ -43,13 +42,8 @@ fn prepare(lab: &Lab, chip: &mut dyn Substrate) {
 
 fn record(lab: &Lab, chip: &mut dyn Substrate, samples: std::ops::Range<usize>) -> Recording {
     let indices: Vec<_> = samples.map(|k| k % lab.data.test.len()).collect();
-    let events = EventBatch::gather(&lab.data.test, &indices);
-    let trials: Vec<_> = indices.iter().map(|&k| lab.seeds.trial(Occasion::Test, k)).collect();
-    let request = RecordRequest {
-        duration_ns: lab.data.test.window_ns,
-        adc_interval_ns: lab.spec.adc_interval_ns(),
-        spikes: true,
-    };
+    let (events, trials) = lab.test_batch(&indices);
+    let request = lab.record_request();
     let mut recording = Recording::default();
     chip.run(&events, &request, &trials, &mut recording).unwrap();
     recording

@@ -8,8 +8,7 @@ use spikeloop::{
     experiment::Method,
     lab::Lab,
     matrix::Matrix,
-    seeds::Occasion,
-    substrate::{Board, EmulatedChip, EventBatch, RecordRequest, Recording, Substrate, SubstrateError},
+    substrate::{Board, EmulatedChip, RecordRequest, Recording, Substrate, SubstrateError},
     train::{engine::Evaluation, run::Learner},
 };
 use spikeloop_chip::drift::Environment;
@@ -21,16 +20,11 @@ use crate::{
 
 /// Runs samples `range` of the test set, freshly configured.
 fn record(lab: &Lab, chip: &mut dyn Substrate, samples: std::ops::Range<usize>) -> Vec<Recording> {
-    let request = RecordRequest {
-        duration_ns: 38_000,
-        adc_interval_ns: lab.spec.adc_interval_ns(),
-        spikes: true,
-    };
+    let request = lab.record_request();
     let mut recordings = Vec::new();
     let mut run = |chip: &mut dyn Substrate, samples: std::ops::Range<usize>| {
         let indices: Vec<_> = samples.collect();
-        let events = EventBatch::gather(&lab.data.test, &indices);
-        let trials: Vec<_> = indices.iter().map(|&k| lab.seeds.trial(Occasion::Test, k)).collect();
+        let (events, trials) = lab.test_batch(&indices);
         let mut recording = Recording::default();
         chip.run(&events, &request, &trials, &mut recording).unwrap();
         recordings.push(recording);
@@ -211,8 +205,7 @@ fn a_board_refuses_what_a_chip_refuses() {
     let mut board = Board::connect(&link(&emulation), &lab.instance).unwrap();
     let mut recording = Recording::default();
     let request = RecordRequest::spikes_only(1000);
-    let events = EventBatch::gather(&lab.data.test, &[0]);
-    let trials = [lab.seeds.trial(Occasion::Test, 0)];
+    let (events, trials) = lab.test_batch(&[0]);
     let weights = lab.quantiser().codes(&lab.initial);
     assert!(matches!(board.program(&weights), Err(SubstrateError::NotConfigured(_))));
     let run = board.run(&events, &request, &trials, &mut recording);
@@ -235,9 +228,8 @@ fn a_board_refuses_what_a_chip_refuses() {
     assert!(refused.contains("whole weight codes"), "{refused}");
     // It goes on working, and what was under way when it refused is not taken for what comes next.
     board.program(&weights).unwrap();
-    let several = EventBatch::gather(&lab.data.test, &[5, 6, 7, 8]);
-    let trials_of_several = [5, 6, 7, 8].map(|k| lab.seeds.trial(Occasion::Test, k));
-    assert!(board.run(&several, &fast, &trials_of_several, &mut recording).is_err());
+    let (several, their_trials) = lab.test_batch(&[5, 6, 7, 8]);
+    assert!(board.run(&several, &fast, &their_trials, &mut recording).is_err());
     let mut here = EmulatedChip::new(lab.instance.clone());
     here.configure(&lab.placement, &lab.codes, lab.seeds.configuration())
         .unwrap();

@@ -93,6 +93,21 @@ const SMALL: Limits = Limits {
     ..limits::HOST
 };
 
+fn small_board() -> Board<Emulated> {
+    let about = About {
+        board: "fuzzed",
+        firmware: "0",
+        failure: "",
+    };
+    Board::new(Emulated::new(SMALL), about)
+}
+
+const HELLO: Request = Request::Hello {
+    oldest: 1,
+    newest: 1,
+    schema: spikeloop_wire::message::SCHEMA,
+};
+
 /// Takes what a board says, and keeps the sequence numbers.
 #[derive(Default)]
 struct Ear(Vec<u8>);
@@ -110,12 +125,7 @@ impl Port for Ear {
 /// The very handler that the firmware runs. What is asked is in part right: with an ideal chip, a
 /// network and weights of the input's choice, so that the fuzzer need not find SHA-256.
 pub fn board(bytes: &[u8]) {
-    let about = About {
-        board: "fuzzed",
-        firmware: "0",
-        failure: "",
-    };
-    let mut board = Board::new(Emulated::new(SMALL), about);
+    let mut board = small_board();
     let mut ear = Ear::default();
     let (mut session, mut sequence) = (1, 0);
     let say = |board: &mut Board<Emulated>, ear: &mut Ear, message: &dyn Fn(&mut [u8]) -> usize| {
@@ -147,15 +157,10 @@ pub fn board(bytes: &[u8]) {
                 continue;
             }
             3 => {
-                let hello = Request::Hello {
-                    oldest: 1,
-                    newest: 1,
-                    schema: spikeloop_wire::message::SCHEMA,
-                };
                 session = piece.first().map_or(1, |&byte| byte.into());
                 sequence = 0;
                 let header = Header { session, sequence };
-                say(&mut board, &mut ear, &|line| ask(header, &hello, line));
+                say(&mut board, &mut ear, &|line| ask(header, &HELLO, line));
             }
             // A whole section, with the digest that it has.
             4 | 5 => {
@@ -358,20 +363,10 @@ pub fn client(bytes: &[u8]) {
 
 /// What a real board says to a hello.
 fn identity() -> Vec<u8> {
-    let about = About {
-        board: "fuzzed",
-        firmware: "0",
-        failure: "",
-    };
-    let mut board = Board::new(Emulated::new(SMALL), about);
+    let mut board = small_board();
     let mut ear = Ear::default();
-    let hello = Request::Hello {
-        oldest: 1,
-        newest: 1,
-        schema: spikeloop_wire::message::SCHEMA,
-    };
     let mut line = [0; 64];
-    let length = frame::encode(Header::default(), &hello, &mut line).expect("it is short");
+    let length = frame::encode(Header::default(), &HELLO, &mut line).expect("it is short");
     board.receive(&line[..length], &mut ear);
     let mut collector = Collector::new(vec![0; 4096]);
     let mut body = Vec::new();

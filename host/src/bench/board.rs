@@ -11,8 +11,7 @@ use crate::{
     board::Client,
     experiment::{BUILT_IN, Experiment},
     lab::Lab,
-    seeds::Occasion,
-    substrate::{Board, BoardLink, EventBatch, RecordRequest, Recording, Substrate, SubstrateError},
+    substrate::{Board, BoardLink, Recording, Substrate, SubstrateError},
 };
 
 /// What was measured.
@@ -66,17 +65,12 @@ pub fn measure(link: &BoardLink, budget: Duration) -> Result<BoardFigures, Bench
     let streaming_s = begin.elapsed().as_secs_f64();
     let streamed = (board.traffic().bytes_out - before.bytes_out) as f64;
 
-    let request = RecordRequest {
-        duration_ns: lab.data.test.window_ns,
-        adc_interval_ns: lab.spec.adc_interval_ns(),
-        spikes: true,
-    };
+    let request = lab.record_request();
     let (mut recording, mut samples) = (Recording::default(), 0);
     let (before, begin) = (board.traffic(), Instant::now());
     while begin.elapsed() < budget {
         let indices: Vec<usize> = (0..10).map(|k| (samples + k) % lab.data.test.len()).collect();
-        let events = EventBatch::gather(&lab.data.test, &indices);
-        let trials: Vec<_> = indices.iter().map(|&k| lab.seeds.trial(Occasion::Test, k)).collect();
+        let (events, trials) = lab.test_batch(&indices);
         board.run(&events, &request, &trials, &mut recording)?;
         samples += indices.len();
     }

@@ -28,16 +28,6 @@ impl Long {
     }
 }
 
-/// Formats of a chip.
-pub fn geometry(spec: &ChipSpec) -> Geometry {
-    Geometry {
-        circuits: spec.circuits(),
-        weight_bits: spec.array.weight_bits.value as u32,
-        dac_bits: spec.array.dac_bits.value as u32,
-        adc_bits: spec.adc.bits.value as u32,
-    }
-}
-
 /// The canonical encoding of a chip: what its digest is taken of.
 pub fn chip(spec: &ChipSpec) -> Long {
     // Encoding plain numbers and strings into memory cannot fail.

@@ -9,8 +9,7 @@ use super::{Answer, BoardError, Client, image::Long};
 use crate::{
     experiment::{BUILT_IN, Experiment},
     lab::{Lab, LabError},
-    seeds::Occasion,
-    substrate::{Board, BoardLink, EmulatedChip, EventBatch, RecordRequest, Recording, Substrate, SubstrateError},
+    substrate::{Board, BoardLink, EmulatedChip, Recording, Substrate, SubstrateError},
 };
 
 /// A check and how it ended.
@@ -116,15 +115,9 @@ fn prepare(lab: &Lab, chip: &mut dyn Substrate) -> Result<(), SubstrateError> {
 
 fn record(lab: &Lab, chip: &mut dyn Substrate) -> Result<Recording, SubstrateError> {
     let indices: Vec<_> = (0..SAMPLES).collect();
-    let events = EventBatch::gather(&lab.data.test, &indices);
-    let trials: Vec<_> = indices.iter().map(|&k| lab.seeds.trial(Occasion::Test, k)).collect();
-    let request = RecordRequest {
-        duration_ns: lab.data.test.window_ns,
-        adc_interval_ns: lab.spec.adc_interval_ns(),
-        spikes: true,
-    };
+    let (events, trials) = lab.test_batch(&indices);
     let mut recording = Recording::default();
-    chip.run(&events, &request, &trials, &mut recording)?;
+    chip.run(&events, &lab.record_request(), &trials, &mut recording)?;
     Ok(recording)
 }
 

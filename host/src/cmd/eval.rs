@@ -83,6 +83,9 @@ impl Arguments {
             say(&format!("note: {file} was changed after the run"));
         }
         let methods = self.chosen(&run, &experiment)?;
+        if let Some(note) = self.target.note(&methods) {
+            say(note);
+        }
         let data = load_data(&experiment, &self.machine.data_dir())?;
         let mut lab: Option<Lab> = None;
         let (mut rows, mut tests) = (Vec::new(), Vec::new());
@@ -102,11 +105,6 @@ impl Arguments {
             };
             let learner = learner(lab, &run, checkpoint, method, &self.machine)?;
             let learned = learner.chosen();
-            if method == Method::Oracle && lab.board.is_some() {
-                say(
-                    "note: the oracle needs a chip's true parameters, which no board shows: it runs on the chip in this process",
-                );
-            }
             let mut engine = engine_of(lab, method)?;
             let evaluation = test(&mut *engine, learned, lab)?;
             rows.push(Row::new(method, &evaluation).with_time_constants(lab, learned));

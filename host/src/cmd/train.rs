@@ -77,10 +77,12 @@ impl Arguments {
             earlier,
         } = session;
         let lab = lab.on_board(self.target.link());
-        if lab.board.is_some() && lab.experiment.training.methods.contains(&Method::Oracle) && !self.quiet {
-            say(
-                "note: the oracle needs a chip's true parameters, which no board shows: it runs on the chip in this process",
-            );
+        if let Some(note) = self
+            .target
+            .note(&lab.experiment.training.methods)
+            .filter(|_| !self.quiet)
+        {
+            say(note);
         }
         if !self.quiet {
             say(&comparison::header(&lab));

@@ -11,8 +11,8 @@ use spikeloop_wire::{
     message::{self, Limits, Loaded, Request, Response},
 };
 
-use super::{Client, FIRST_PIECE, FIRST_PIECE_ON_A_BAD_LINE, SILENCE, is_passing};
-use crate::board::BoardError;
+use super::{Client, FIRST_PIECE, FIRST_PIECE_ON_A_BAD_LINE, SILENCE};
+use crate::board::{Address, BoardError};
 
 /// Hellos that a port may leave unanswered, at least.
 const HELLOS: u32 = 5;
@@ -70,7 +70,7 @@ impl Client {
             let wait = Duration::from_secs_f64(0.2 + 20.0 * 400.0 / f64::from(self.address.baud.max(1)));
             let until = Instant::now() + wait;
             while Instant::now() < until {
-                match self.listen(until - Instant::now(), &bytes)? {
+                match self.listen(until - Instant::now())? {
                     Heard::Identity => {
                         self.next = self.next.wrapping_add(1);
                         self.piece = if attempt == 0 {
@@ -108,15 +108,9 @@ impl Client {
     }
 
     /// Reads for a while in the hope of an identity.
-    fn listen(&mut self, wait: Duration, sent: &[u8]) -> Result<Heard, BoardError> {
+    fn listen(&mut self, wait: Duration) -> Result<Heard, BoardError> {
         let mut bytes = [0; 1024];
-        let count = match self.port.read(&mut bytes, wait.max(Duration::from_millis(1))) {
-            Ok(0) => return Err(self.unplugged(&"end of file")),
-            Ok(count) => count,
-            Err(error) if is_passing(&error) => return Ok(Heard::Nothing),
-            Err(error) => return Err(self.unplugged(&error)),
-        };
-        self.traffic.bytes_in += count as u64;
+        let count = self.receive(&mut bytes, wait.max(Duration::from_millis(1)))?;
         let mut heard = Heard::Nothing;
         for &byte in &bytes[..count] {
             let frame = match self.collector.push(byte) {
@@ -159,38 +153,29 @@ impl Client {
                     newest,
                     schema,
                     firmware,
-                }) => {
-                    return Err(BoardError::Incompatible {
-                        port: self.address.port.clone(),
-                        firmware: firmware.to_owned(),
-                        oldest,
-                        newest,
-                        schema,
-                    });
-                }
+                }) => return Err(incompatible(&self.address, [oldest, newest], schema, firmware)),
+                _ if matches!(frame.message::<Request>(), Ok(Request::Hello { .. })) => heard = Heard::Echo,
                 // One that speaks of itself in words that came later: its first ones never change.
                 Err(_) if frame.body.first() == Some(&0) => {
                     if let Ok((FirstWords(protocol, schema, firmware), _)) = postcard::take_from_bytes(&frame.body[1..])
                         && schema != message::SCHEMA
                     {
-                        return Err(BoardError::Incompatible {
-                            port: self.address.port.clone(),
-                            firmware: firmware.to_owned(),
-                            oldest: protocol,
-                            newest: protocol,
-                            schema,
-                        });
+                        return Err(incompatible(&self.address, [protocol; 2], schema, firmware));
                     }
-                    if matches!(frame.message::<Request>(), Ok(Request::Hello { .. })) && !sent.is_empty() {
-                        heard = Heard::Echo;
-                    }
-                }
-                _ if matches!(frame.message::<Request>(), Ok(Request::Hello { .. })) && !sent.is_empty() => {
-                    heard = Heard::Echo;
                 }
                 _ => {}
             }
         }
         Ok(heard)
+    }
+}
+
+fn incompatible(address: &Address, [oldest, newest]: [u16; 2], schema: u32, firmware: &str) -> BoardError {
+    BoardError::Incompatible {
+        port: address.port.clone(),
+        firmware: firmware.to_owned(),
+        oldest,
+        newest,
+        schema,
     }
 }

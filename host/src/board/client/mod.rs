@@ -17,7 +17,7 @@ use std::{
 
 use spikeloop_wire::{
     frame::{self, Collector, Frame, Header},
-    message::{self, Loaded, Ran, Request, Response},
+    message::{self, Health, Loaded, Ran, Request, Response},
 };
 
 use super::{Address, BoardError, port::Line};
@@ -195,9 +195,7 @@ impl Client {
     ) -> Result<(), BoardError> {
         let run = OwnedRun {
             trial,
-            duration_ns: request.duration_ns,
-            adc_interval_ns: request.adc_interval_ns,
-            spikes: request.spikes,
+            record: *request,
             events,
         };
         let bytes = self.encode("run", self.next, &run.request(self.piece, 0))?;
@@ -299,10 +297,7 @@ impl Client {
     pub fn settle(&mut self) -> Result<(), BoardError> {
         while self.under_way() > 0 {
             let name = self.pending[0].name;
-            match self.take()? {
-                Answer::Done => {}
-                other => return Err(self.nonsense(name, &format!("{other:?}"))),
-            }
+            self.done(name)?;
         }
         Ok(())
     }
@@ -315,6 +310,18 @@ impl Client {
         self.settle()?;
         self.send(name, patience, request)?;
         self.take()
+    }
+
+    /// How the board is.
+    ///
+    /// # Errors
+    /// As [`Client::take`].
+    pub fn health(&mut self) -> Result<Health, BoardError> {
+        let name = "say how it is";
+        match self.call(name, Duration::ZERO, &Request::Health)? {
+            Answer::Health(health) => Ok(health),
+            other => Err(self.nonsense(name, format!("{other:?}"))),
+        }
     }
 
     /// Streams something long: the ranges of `bytes` that the board does not have. `progress` gets
@@ -378,15 +385,16 @@ impl Client {
     fn done(&mut self, name: &'static str) -> Result<(), BoardError> {
         match self.take()? {
             Answer::Done => Ok(()),
-            other => Err(self.nonsense(name, &format!("{other:?}"))),
+            other => Err(self.nonsense(name, format!("{other:?}"))),
         }
     }
 
-    fn nonsense(&self, request: &'static str, what: &str) -> BoardError {
+    /// The error where what came is no answer to this request.
+    pub fn nonsense(&self, request: &'static str, what: impl Into<String>) -> BoardError {
         BoardError::Nonsense {
             port: self.address.port.clone(),
             request,
-            what: what.to_owned(),
+            what: what.into(),
         }
     }
 
@@ -402,7 +410,7 @@ impl Client {
                 bytes.truncate(length);
                 Ok(bytes)
             }
-            Err(error) => Err(self.nonsense(name, &error.to_string())),
+            Err(error) => Err(self.nonsense(name, error.to_string())),
         }
     }
 
@@ -432,16 +440,10 @@ impl Client {
         }
     }
 
-    /// Reads what there is; true if there was something.
-    fn read(&mut self, wait: Duration) -> Result<bool, BoardError> {
+    /// Reads and handles what there is.
+    fn read(&mut self, wait: Duration) -> Result<(), BoardError> {
         let mut bytes = [0; 4096];
-        let count = match self.port.read(&mut bytes, wait) {
-            Ok(0) => return Err(self.unplugged(&"end of file")),
-            Ok(count) => count,
-            Err(error) if is_passing(&error) => return Ok(false),
-            Err(error) => return Err(self.unplugged(&error)),
-        };
-        self.traffic.bytes_in += count as u64;
+        let count = self.receive(&mut bytes, wait)?;
         for &byte in &bytes[..count] {
             // The frame lies in the collector, which handling it does not touch: it neither reads nor writes.
             let mut collector = std::mem::replace(&mut self.collector, Collector::new(Vec::new()));
@@ -458,7 +460,20 @@ impl Client {
             self.collector = collector;
             handled?;
         }
-        Ok(true)
+        Ok(())
+    }
+
+    /// Bytes of the line; none where none come in time.
+    fn receive(&mut self, bytes: &mut [u8], wait: Duration) -> Result<usize, BoardError> {
+        match self.port.read(bytes, wait) {
+            Ok(0) => Err(self.unplugged(&"end of file")),
+            Ok(count) => {
+                self.traffic.bytes_in += count as u64;
+                Ok(count)
+            }
+            Err(error) if is_passing(&error) => Ok(0),
+            Err(error) => Err(self.unplugged(&error)),
+        }
     }
 
     /// Handles everything that has arrived.
@@ -536,7 +551,6 @@ impl Client {
 
     /// Sends a request again.
     fn repeat(&mut self, index: usize) -> Result<(), BoardError> {
-        let piece = self.piece;
         let pending = &mut self.pending[index];
         if pending.tries >= TRIES {
             return Err(BoardError::BadLine {
@@ -549,21 +563,9 @@ impl Client {
         pending.tries += 1;
         pending.in_vain += 1;
         pending.repeated_at = Some(Instant::now());
+        let pending = &self.pending[index];
         let bytes = match &pending.run {
-            // Only what has not arrived.
-            Some(run) => {
-                let skip = run.arrived.iter().position(|&arrived| !arrived);
-                let skip = skip.unwrap_or(if run.ran.is_some() { 0 } else { run.arrived.len() });
-                let (name, sequence) = (pending.name, pending.sequence);
-                let run = self.pending[index]
-                    .run
-                    .as_ref()
-                    .map(|run| run.request.request(piece, skip));
-                match run {
-                    Some(request) => self.encode(name, sequence, &request)?,
-                    None => Vec::new(),
-                }
-            }
+            Some(run) => self.encode(pending.name, pending.sequence, &run.rest(self.piece))?,
             None => pending.bytes.clone(),
         };
         self.waiting_since = Instant::now();

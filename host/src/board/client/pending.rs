@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use spikeloop_chip::counters::Counters;
+use spikeloop_chip::{counters::Counters, recorder::RecordRequest};
 use spikeloop_wire::{
     Digest, frame,
     message::{self, Health, Ran, Reason, Request, RunRequest},
@@ -55,14 +55,20 @@ impl PendingRun {
     pub(super) fn has_begun(&self) -> bool {
         self.ran.is_some() || !self.bytes.is_empty()
     }
+
+    /// The request for what has not arrived.
+    pub(super) fn rest(&self, piece: usize) -> Request<'_> {
+        let first = self.arrived.iter().position(|&arrived| !arrived);
+        // Where all has, but is not right: everything again.
+        let skip = first.unwrap_or(if self.ran.is_some() { 0 } else { self.arrived.len() });
+        self.request.request(piece, skip)
+    }
 }
 
 /// A run whose events are owned.
 pub(super) struct OwnedRun {
     pub(super) trial: u64,
-    pub(super) duration_ns: u32,
-    pub(super) adc_interval_ns: u32,
-    pub(super) spikes: bool,
+    pub(super) record: RecordRequest,
     pub(super) events: Result<Vec<u8>, Digest>,
 }
 
@@ -71,9 +77,9 @@ impl OwnedRun {
         Request::Run {
             run: RunRequest {
                 trial: self.trial,
-                duration_ns: self.duration_ns,
-                adc_interval_ns: self.adc_interval_ns,
-                spikes: self.spikes,
+                duration_ns: self.record.duration_ns,
+                adc_interval_ns: self.record.adc_interval_ns,
+                spikes: self.record.spikes,
                 piece: piece.min(usize::from(u16::MAX)) as u16,
                 skip: skip as u32,
                 events: match &self.events {

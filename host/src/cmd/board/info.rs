@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use spikeloop::{
-    board::{Answer, Client, client::BoardIdentity},
+    board::{Client, client::BoardIdentity},
     report::Table,
     run_dir::hex,
 };
-use spikeloop_wire::message::{Health, Request};
+use spikeloop_wire::message::Health;
 
 use super::Target;
 use crate::cmd::print;
@@ -27,10 +27,7 @@ impl Arguments {
     /// Asks and shows.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let mut client = Client::open(&self.target.link().address)?;
-        let answer = client.call("say how it is", Default::default(), &Request::Health)?;
-        let Answer::Health(health) = answer else {
-            anyhow::bail!("the board answered something else: {answer:?}");
-        };
+        let health = client.health()?;
         let identity = client.identity();
         let text = if self.json {
             json(identity, &health)

@@ -16,6 +16,7 @@ use std::{path::Path, process::ExitCode};
 use clap::{Args, Subcommand};
 use spikeloop::{
     board::{Address, port::DEFAULT_BAUD},
+    experiment::Method,
     substrate::BoardLink,
 };
 
@@ -123,6 +124,14 @@ impl Target {
 }
 
 impl MaybeTarget {
+    /// What is worth knowing before these methods run on the board, if there is one.
+    pub fn note(&self, methods: &[Method]) -> Option<&'static str> {
+        let oracle = self.board.is_some() && methods.contains(&Method::Oracle);
+        oracle.then_some(
+            "note: the oracle needs a chip's true parameters, which no board shows: it runs on the chip in this process",
+        )
+    }
+
     /// How to get there, if anywhere.
     pub fn link(&self) -> Option<BoardLink> {
         self.board.as_ref().map(|port| link(port, self.baud.baud))

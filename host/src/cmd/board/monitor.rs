@@ -9,10 +9,9 @@ use std::{
 
 use clap::Args;
 use spikeloop::{
-    board::{Answer, BoardError, Client},
+    board::{BoardError, Client},
     substrate::BoardLink,
 };
-use spikeloop_wire::message::Request;
 
 use super::{Target, info::free};
 use crate::cmd::{print, say, shared::stop_on_ctrl_c};
@@ -70,19 +69,16 @@ fn ask(client: &mut Option<Client>, link: &BoardLink) -> Result<String, BoardErr
             opened
         }
     };
-    let answer = client.call("say how it is", Duration::ZERO, &Request::Health)?;
-    Ok(match answer {
-        Answer::Health(health) => format!(
-            "{:<10.1} {:<7} {:<8} {:<6} {:<6} {:<5} {:<9} {}\n",
-            f64::from(health.uptime_ms) / 1000.0,
-            health.frames,
-            health.damaged,
-            health.repeated,
-            health.early,
-            health.overruns,
-            health.runs,
-            free(&health)
-        ),
-        other => format!("{other:?}\n"),
-    })
+    let health = client.health()?;
+    Ok(format!(
+        "{:<10.1} {:<7} {:<8} {:<6} {:<6} {:<5} {:<9} {}\n",
+        f64::from(health.uptime_ms) / 1000.0,
+        health.frames,
+        health.damaged,
+        health.repeated,
+        health.early,
+        health.overruns,
+        health.runs,
+        free(&health)
+    ))
 }

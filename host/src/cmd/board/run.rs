@@ -7,8 +7,7 @@ use clap::Args;
 use spikeloop::{
     experiment::Method,
     report::Table,
-    seeds::Occasion,
-    substrate::{EventBatch, RecordRequest, Recording, Substrate},
+    substrate::{EventBatch, Recording, Substrate},
 };
 
 use super::{Target, trained::Trained};
@@ -48,15 +47,9 @@ impl Arguments {
         let mut board = trained.board(&self.target.link())?;
         board.program(&lab.quantiser().codes(&trained.weights))?;
         let indices: Vec<_> = (self.sample..end).collect();
-        let events = EventBatch::gather(data, &indices);
-        let trials: Vec<_> = indices.iter().map(|&k| lab.seeds.trial(Occasion::Test, k)).collect();
-        let request = RecordRequest {
-            duration_ns: data.window_ns,
-            adc_interval_ns: lab.spec.adc_interval_ns(),
-            spikes: true,
-        };
+        let (events, trials) = lab.test_batch(&indices);
         let mut recording = Recording::default();
-        board.run(&events, &request, &trials, &mut recording)?;
+        board.run(&events, &lab.record_request(), &trials, &mut recording)?;
         print(&self.show(&trained, &indices, &events, &recording))?;
         Ok(ExitCode::SUCCESS)
     }

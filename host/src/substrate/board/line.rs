@@ -293,11 +293,8 @@ impl Line {
                 let sample = events.sample(sent);
                 let mut bytes = vec![0; sample.len() * events::LONGEST];
                 let pairs = sample.iter().map(|event| (event.time_ns, event.unit));
-                let length = events::pack(pairs, &mut bytes).map_err(|error| BoardError::Nonsense {
-                    port: client.address().port.clone(),
-                    request: "run",
-                    what: error.to_string(),
-                })?;
+                let packed = events::pack(pairs, &mut bytes);
+                let length = packed.map_err(|error| client.nonsense("run", error.to_string()))?;
                 bytes.truncate(length);
                 let events = if bytes.len() + RUN_OVERHEAD <= client.piece() {
                     Ok(bytes)
@@ -315,22 +312,11 @@ impl Line {
             }
             match client.take()? {
                 Answer::Recording(counters, bytes) => {
-                    append(recording, &bytes, [columns, sample_bytes], &counters).map_err(|error| {
-                        BoardError::Nonsense {
-                            port: client.address().port.clone(),
-                            request: "run",
-                            what: error.to_string(),
-                        }
-                    })?;
+                    append(recording, &bytes, [columns, sample_bytes], &counters)
+                        .map_err(|error| client.nonsense("run", error.to_string()))?;
                     *done += 1;
                 }
-                other => {
-                    return Err(BoardError::Nonsense {
-                        port: client.address().port.clone(),
-                        request: "run",
-                        what: format!("{other:?}"),
-                    });
-                }
+                other => return Err(client.nonsense("run", format!("{other:?}"))),
             }
         }
         Ok(())

@@ -12,14 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spikeloop_board::Geometry;
-use spikeloop_chip::{
-    counters::Counters,
-    dac::Codes,
-    drift::Environment,
-    instance::{Condition, Instance},
-    weights::Weights,
-};
+use spikeloop_board::{Geometry, name_of};
+use spikeloop_chip::{counters::Counters, dac::Codes, drift::Environment, instance::Instance, weights::Weights};
 use spikeloop_wire::message::{self, Request};
 
 use super::{
@@ -27,7 +21,7 @@ use super::{
 };
 use crate::{
     board::{
-        Address, Answer, BoardError, Traffic,
+        Address, BoardError, Traffic,
         client::BoardIdentity,
         image::{self, Long, WeightLayout},
     },
@@ -86,12 +80,9 @@ impl Board {
         let mut board = Self {
             link: link.clone(),
             wanted: Wanted {
-                geometry: image::geometry(&spec),
+                geometry: Geometry::of(&spec),
                 chip: image::chip(&spec),
-                instance: message::Instance {
-                    seed: instance.seed(),
-                    calibrated: instance.condition() == Condition::Calibrated,
-                },
+                instance: name_of(instance),
                 environment: Environment::fresh(&spec),
                 configured: None,
                 spec,
@@ -135,24 +126,6 @@ impl Board {
             Ok(_) | Err(BoardError::Failed { .. } | BoardError::Restarted { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// How the board is.
-    ///
-    /// # Errors
-    /// The line's.
-    pub fn health(&mut self) -> Result<message::Health, SubstrateError> {
-        self.insist(|line, _| {
-            let (client, _) = line.client()?;
-            match client.call("say how it is", Duration::ZERO, &Request::Health)? {
-                Answer::Health(health) => Ok(health),
-                other => Err(BoardError::Nonsense {
-                    port: client.address().port.clone(),
-                    request: "say how it is",
-                    what: format!("{other:?}"),
-                }),
-            }
-        })
     }
 
     /// Does something that a restart of the board may interrupt: then the board is brought back to
@@ -334,7 +307,7 @@ impl Substrate for Board {
         }
         check_batch(events, trials, configured.inputs)?;
         let columns = configured.neurons;
-        let sample_bytes = if self.wanted.geometry.adc_bits > 8 { 2 } else { 1 };
+        let sample_bytes = self.wanted.geometry.sample_bytes().into();
         *recording = Recording {
             points: request.samples(),
             columns,
