@@ -72,7 +72,7 @@ fn gradients_by_time_constants_are_slopes_of_the_loss() {
 fn time_constants_are_learned() {
     let settings = [
         "training.methods=ideal",
-        "training.epochs=5",
+        "training.epochs=10",
         "training.ideal_dt_us=0.4",
         "network.tau_mem_us=3",
         "network.tau_syn_us=3",
@@ -96,8 +96,8 @@ fn time_constants_are_learned() {
         least < mean && mean < most && most > 2.0 * least,
         "{least} {mean} {most}"
     );
-    // One run says little: over these seeds it is 0.070 against 0.085.
-    let loss = |kind| (1..=4).map(|seed| run(kind, seed).loss).sum::<f64>();
+    // One run says little: over these seeds it is 0.052 against 0.064.
+    let loss = |kind| (1..=6).map(|seed| run(kind, seed).loss).sum::<f64>();
     let (own, fixed) = (loss("neuron"), loss("fixed"));
     assert!(own < 0.9 * fixed, "{own} {fixed}");
 }

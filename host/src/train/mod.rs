@@ -37,5 +37,6 @@ pub mod run;
 pub mod schedule;
 pub mod software;
 pub mod surrogate;
+mod tile;
 pub mod time_constants;
 pub mod weights;

@@ -1,8 +1,14 @@
 //! Backward in time: exact reverse mode of the recursion, with a surrogate for Θ′.
+//!
+//! As forward, layers without connections among themselves run tile by tile, recurrent ones step by
+//! step. The adjoints δI[n+1] of all steps are kept; a weight's gradient is their sum over the events of
+//! its source, row by row.
 
 use super::{
-    LayerRecursion, LayerTrace, Recursion, Reset, SpikeRegulariser, SpikeTrain, Workspace, ZERO,
+    LayerRecursion, LayerTrace, Recursion, Reset, SpikeRegulariser, Workspace,
+    by_unit::ByUnit,
     decay::{DecayOf, Shared},
+    readout::ThroughReadout,
     unless,
 };
 use crate::{
@@ -12,8 +18,9 @@ use crate::{
     network::Network,
     train::{
         gradient::Gradients,
-        kernels::{add_products, add_row, count_and_regularise},
+        kernels::count_and_regularise,
         surrogate::{Derivative, with_derivative},
+        tile::{add, add_products, for_tiles, tile, tile_mut},
         time_constants::DecayGradient,
         weights::PreparedWeights,
     },
@@ -29,33 +36,49 @@ pub(super) fn run(
     sum: &mut Gradients,
 ) {
     let last = network.layers.len() - 1;
+    let readout = !recursion.layers[last].spiking;
+    if readout {
+        workspace.impulses.gather(&workspace.output_adjoint, recursion.steps);
+    }
     let [mut here, mut above] = std::mem::take(&mut workspace.current_adjoint);
     for index in (0..=last).rev() {
         let (feed_forward, recurrent) = network.connections_of(index);
         let size = network.layers[index].size;
         let neurons = network.first_neuron(index)..network.first_neuron(index) + size;
         let trace = &workspace.layers[index];
-        let below = index
-            .checked_sub(1)
-            .map_or(&workspace.inputs, |below| &workspace.layers[below].spikes);
+        let (below, units) = match index.checked_sub(1) {
+            Some(below) => (&workspace.layers[below].spikes, network.layers[below].size),
+            None => (&workspace.inputs, network.inputs),
+        };
+        workspace.by_unit[0].sort(below, units);
+        if recurrent.is_some() {
+            workspace.by_unit[1].sort(&trace.spikes, size);
+        }
         count_and_regularise(
             trace.spikes.units.iter().copied(),
             regulariser.of(index, neurons.clone()),
             &mut sum.spikes[neurons],
             &mut workspace.spike_slope,
         );
-        let from_above = (index < last).then(|| {
-            let (feed_forward, _) = network.connections_of(index + 1);
-            (weights.transposed[feed_forward].as_ref(), &above[..])
-        });
+        let to_above = (index < last).then(|| weights.transposed[network.connections_of(index + 1).0].as_ref());
+        let from_above = match to_above.flatten() {
+            None => FromAbove::Nothing,
+            // Its decays are everybody's: what it sends down can be carried through time as one.
+            Some(transposed) if readout && index + 1 == last && weights.decays.is_empty() => {
+                let layer = &recursion.layers[last];
+                FromAbove::Readout(ThroughReadout::new(layer, transposed, &workspace.impulses))
+            }
+            Some(transposed) => FromAbove::Layer(transposed, &above),
+        };
         let layer = &recursion.layers[index];
         let (gradient, rest) = sum.weights[feed_forward..].split_at_mut(1);
         let pass = LayerPass {
             layer,
             steps: recursion.steps,
-            size,
+            wide: blocks(size),
             trace,
-            below,
+            below: &workspace.by_unit[0],
+            own: &workspace.by_unit[1],
             output: (index == last).then_some(&workspace.output_adjoint[..]),
             from_above,
             recurrent: recurrent.and_then(|index| weights.transposed[index].as_ref()),
@@ -79,16 +102,28 @@ pub(super) fn run(
     workspace.current_adjoint = [here, above];
 }
 
+/// ∂L/∂S of a layer's spikes by what they do to the layer above.
+enum FromAbove<'a> {
+    /// There is none.
+    Nothing,
+    /// A readout.
+    Readout(ThroughReadout<'a>),
+    /// Transposed weights to the layer, and its δI[n+1].
+    Layer(&'a Matrix, &'a [Block]),
+}
+
 struct LayerPass<'a> {
     layer: &'a LayerRecursion,
     steps: usize,
-    size: usize,
+    wide: usize,
     trace: &'a LayerTrace,
-    below: &'a SpikeTrain,
+    /// Events from the layer below.
+    below: &'a ByUnit,
+    /// Events from the layer itself.
+    own: &'a ByUnit,
     /// ∂L/∂U of a readout, ∂L/∂S of a spiking output.
     output: Option<&'a [Block]>,
-    /// Weights to the layer above, transposed, and its δI[n+1].
-    from_above: Option<(Option<&'a Matrix>, &'a [Block])>,
+    from_above: FromAbove<'a>,
     /// Recurrent weights, transposed.
     recurrent: Option<&'a Matrix>,
     spike_slope: &'a [Block],
@@ -150,122 +185,267 @@ impl LayerPass<'_> {
         });
     }
 
-    /// Adds a block's ∂L/∂α = δI[n+1] I[n] and ∂L/∂β = δU[n+1] U[n], where U[n] is the membrane that
-    /// decays: after its reset, and 0 where it is held.
-    #[inline(always)]
-    fn decay_gradient(&mut self, step: usize, block: usize, di: &Block, du: &Block, from: &Block) {
-        let wide = blocks(self.size);
-        let currents = &self.trace.currents[step * wide + block];
-        if let Some(by_decays) = self.by_decays.as_deref_mut() {
-            for lane in 0..LANES {
-                by_decays.alpha[block][lane] += di[lane] * currents[lane];
-                by_decays.beta[block][lane] += du[lane] * from[lane];
-            }
-        }
-    }
-
-    /// Adds ∂L/∂W of a step's events, and keeps δI[n+1] for the layer below.
-    #[inline(always)]
-    fn collect(&mut self, step: usize, current: &[Block]) {
-        for &unit in self.below.at(step) {
-            add_row(self.gradient.row_mut(usize::from(unit)), current);
-        }
-        if let Some(gradient) = self.recurrent_gradient.as_deref_mut() {
-            for &unit in self.trace.spikes.at(step) {
-                add_row(gradient.row_mut(usize::from(unit)), current);
-            }
-        }
-        let wide = current.len();
-        self.adjoint[step * wide..(step + 1) * wide].copy_from_slice(current);
-    }
-
     #[inline(always)]
     fn readout<C: DecayOf>(mut self, decays: C) {
-        let (steps, wide) = (self.steps, blocks(self.size));
-        // Adjoints of I[n+1] and U[n+1]; after the last step nothing follows.
-        let (mut current, mut membrane) = (Blocks::zeros(wide), Blocks::zeros(wide));
-        self.adjoint.resize(steps * wide);
-        for step in (0..steps).rev() {
-            self.collect(step, &current);
-            let output = self.output.map(|output| &output[step * wide..(step + 1) * wide]);
-            for block in 0..wide {
-                let external = output.map_or(ZERO, |output| output[block]);
-                let (next, mut du, mut di) = (membrane[block], ZERO, current[block]);
-                if C::LEARNED {
-                    let from = self.trace.membranes[step * wide + block];
-                    self.decay_gradient(step, block, &di, &next, &from);
-                }
-                let (alpha, beta) = decays.at(block);
-                for lane in 0..LANES {
-                    du[lane] = beta[lane] * next[lane] + external[lane];
-                    di[lane] = alpha[lane] * di[lane] + next[lane];
-                }
-                (membrane[block], current[block]) = (du, di);
+        self.adjoint.resize(self.steps * self.wide);
+        for_tiles!(self.wide, |first, N| {
+            self.readout_through_time::<C, N>(decays, first);
+            self.collect::<N>(first);
+        });
+    }
+
+    #[inline(always)]
+    fn readout_through_time<C: DecayOf, const N: usize>(&mut self, decays: C, first: usize) {
+        let (alpha, beta) = decays.tile::<N>(first);
+        let mut state = Adjoints::<N>::NONE;
+        let mut by_decays = ByDecays::<N>::NONE;
+        for step in (0..self.steps).rev() {
+            let row = step * self.wide + first;
+            *tile_mut(self.adjoint, row) = state.current;
+            if C::LEARNED {
+                by_decays.add(
+                    &state,
+                    tile(&self.trace.currents, row),
+                    tile(&self.trace.membranes, row),
+                );
             }
+            let next = state.membrane;
+            for lane in 0..N {
+                state.current[lane] = alpha[lane] * state.current[lane] + next[lane];
+                state.membrane[lane] = beta[lane] * next[lane];
+            }
+            if let Some(output) = self.output {
+                add(&mut state.membrane, tile(output, row));
+            }
+        }
+        if let Some(sum) = self.by_decays.as_deref_mut() {
+            by_decays.store(sum, first);
         }
     }
 
     #[inline(always)]
     fn spiking<C: DecayOf, D: Derivative, const HOLD: bool>(mut self, decays: C, derivative: D) {
-        let (steps, wide) = (self.steps, blocks(self.size));
-        let (mut current, mut membrane) = (Blocks::zeros(wide), Blocks::zeros(wide));
-        // ∂L/∂S of one step.
-        let mut slopes = Blocks::zeros(wide);
-        self.adjoint.resize(steps * wide);
-        for step in (0..steps).rev() {
-            self.collect(step, &current);
-            slopes.copy_from_slice(self.spike_slope);
-            if let Some((Some(transposed), above)) = self.from_above {
-                let above_wide = above.len() / steps;
-                let above = &above[step * above_wide..(step + 1) * above_wide];
-                add_products(&mut slopes, transposed, above);
-            }
-            if let Some(transposed) = self.recurrent {
-                add_products(&mut slopes, transposed, &current);
-            }
-            let rows = step * wide..(step + 1) * wide;
-            let output = self.output.map(|output| &output[rows.clone()]);
-            let membranes = &self.trace.membranes[rows.clone()];
-            let held = if HOLD { &self.trace.held[rows] } else { &[] };
-            let layer = self.layer;
-            for block in 0..wide {
-                let (slope, external) = (slopes[block], output.map_or(ZERO, |output| output[block]));
-                let (next, u, mut du, mut di) = (membrane[block], membranes[block], ZERO, current[block]);
-                if C::LEARNED {
-                    let from = match layer.reset {
-                        Reset::Hold { level, .. } => decaying(&u, layer.threshold, level, held[block]),
-                        Reset::Subtract => u,
-                    };
-                    self.decay_gradient(step, block, &di, &next, &from);
+        self.adjoint.resize(self.steps * self.wide);
+        if self.recurrent.is_some() {
+            self.by_steps::<C, D, HOLD>(decays, derivative);
+            for_tiles!(self.wide, |first, N| self.collect::<N>(first));
+        } else {
+            for_tiles!(self.wide, |first, N| {
+                self.through_time::<C, D, N, HOLD>(decays, derivative, first);
+                self.collect::<N>(first);
+            });
+        }
+    }
+
+    /// One tile back through all steps.
+    #[inline(always)]
+    fn through_time<C: DecayOf, D: Derivative, const N: usize, const HOLD: bool>(
+        &mut self,
+        decays: C,
+        derivative: D,
+        first: usize,
+    ) {
+        let (alpha, beta) = decays.tile::<N>(first);
+        let mut state = Adjoints::<N>::NONE;
+        let mut above = Adjoints::<N>::NONE;
+        let mut by_decays = ByDecays::<N>::NONE;
+        for step in (0..self.steps).rev() {
+            *tile_mut(self.adjoint, step * self.wide + first) = state.current;
+            let mut slope = *tile(self.spike_slope, first);
+            match &self.from_above {
+                FromAbove::Nothing => {}
+                FromAbove::Readout(readout) => readout.carry(&mut above, &mut slope, step, first),
+                FromAbove::Layer(transposed, adjoint) => {
+                    let wide = adjoint.len() / self.steps;
+                    add_products(&mut slope, transposed, first, &adjoint[step * wide..(step + 1) * wide]);
                 }
-                let (alpha, beta) = decays.at(block);
-                for lane in 0..LANES {
-                    let by_spike = slope[lane] + external[lane] - self.reset * next[lane];
-                    let h = derivative.at(u[lane] - layer.threshold);
-                    if HOLD {
-                        // What is held depends on nothing, and what follows a spike not on U before it.
-                        let free = unless(held[block], lane) * next[lane];
-                        let kept = if u[lane] > layer.threshold { 0.0 } else { free };
-                        du[lane] = beta[lane] * kept + h * by_spike;
-                        di[lane] = alpha[lane] * di[lane] + free;
-                    } else {
-                        du[lane] = beta[lane] * next[lane] + h * by_spike;
-                        di[lane] = alpha[lane] * di[lane] + next[lane];
+            }
+            self.back::<C, D, N, HOLD>(
+                derivative,
+                [&alpha, &beta],
+                slope,
+                &mut state,
+                &mut by_decays,
+                step,
+                first,
+            );
+        }
+        if let Some(sum) = self.by_decays.as_deref_mut() {
+            by_decays.store(sum, first);
+        }
+    }
+
+    /// All tiles of a recurrent layer back through one step after the other.
+    #[inline(always)]
+    fn by_steps<C: DecayOf, D: Derivative, const HOLD: bool>(&mut self, decays: C, derivative: D) {
+        let (steps, wide) = (self.steps, self.wide);
+        let [mut currents, mut membranes] = [Blocks::zeros(wide), Blocks::zeros(wide)];
+        let [mut above_currents, mut above_membranes] = [Blocks::zeros(wide), Blocks::zeros(wide)];
+        for step in (0..steps).rev() {
+            self.adjoint[step * wide..(step + 1) * wide].copy_from_slice(&currents);
+            for_tiles!(wide, |first, N| {
+                let mut slope: [f32; N] = *tile(self.spike_slope, first);
+                match &self.from_above {
+                    FromAbove::Nothing => {}
+                    FromAbove::Readout(readout) => {
+                        let mut above = Adjoints::load(&above_currents, &above_membranes, first);
+                        readout.carry(&mut above, &mut slope, step, first);
+                        above.store(&mut above_currents, &mut above_membranes, first);
+                    }
+                    FromAbove::Layer(transposed, adjoint) => {
+                        let wide = adjoint.len() / steps;
+                        add_products(&mut slope, transposed, first, &adjoint[step * wide..(step + 1) * wide]);
                     }
                 }
-                (membrane[block], current[block]) = (du, di);
+                if let Some(transposed) = self.recurrent {
+                    add_products(
+                        &mut slope,
+                        transposed,
+                        first,
+                        &self.adjoint[step * wide..(step + 1) * wide],
+                    );
+                }
+                let (alpha, beta) = decays.tile::<N>(first);
+                let mut state = Adjoints::load(&currents, &membranes, first);
+                let mut by_decays = ByDecays::<N>::NONE;
+                self.back::<C, D, N, HOLD>(
+                    derivative,
+                    [&alpha, &beta],
+                    slope,
+                    &mut state,
+                    &mut by_decays,
+                    step,
+                    first,
+                );
+                state.store(&mut currents, &mut membranes, first);
+                if let Some(sum) = self.by_decays.as_deref_mut() {
+                    by_decays.store(sum, first);
+                }
+            });
+        }
+    }
+
+    /// A tile's adjoints one step back, given ∂L/∂S by all that is downstream.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn back<C: DecayOf, D: Derivative, const N: usize, const HOLD: bool>(
+        &self,
+        derivative: D,
+        [alpha, beta]: [&[f32; N]; 2],
+        mut slope: [f32; N],
+        state: &mut Adjoints<N>,
+        by_decays: &mut ByDecays<N>,
+        step: usize,
+        first: usize,
+    ) {
+        let row = step * self.wide + first;
+        if let Some(output) = self.output {
+            add(&mut slope, tile(output, row));
+        }
+        let (theta, u) = (self.layer.threshold, tile::<N>(&self.trace.membranes, row));
+        let next = state.membrane;
+        // What is held depends on nothing.
+        let mut free = next;
+        if HOLD {
+            let held = &self.trace.held[row..row + N / LANES];
+            for lane in 0..N {
+                free[lane] *= unless(held[lane / LANES], lane % LANES);
+            }
+        }
+        if C::LEARNED {
+            let mut from = *u;
+            if HOLD {
+                let held = &self.trace.held[row..row + N / LANES];
+                for lane in 0..N {
+                    let decaying = if u[lane] > theta { self.layer.level() } else { u[lane] };
+                    from[lane] = unless(held[lane / LANES], lane % LANES) * decaying;
+                }
+            }
+            by_decays.add(state, tile(&self.trace.currents, row), &from);
+        }
+        for lane in 0..N {
+            let by_spike = slope[lane] - self.reset * next[lane];
+            let h = derivative.at(u[lane] - theta);
+            // What follows a spike that resets to a level does not depend on U before it.
+            let kept = if HOLD && u[lane] > theta { 0.0 } else { free[lane] };
+            state.membrane[lane] = beta[lane] * kept + h * by_spike;
+            state.current[lane] = alpha[lane] * state.current[lane] + free[lane];
+        }
+    }
+
+    /// Adds ∂L/∂W of a tile of columns: δI[n+1] summed over each source's events.
+    #[inline(always)]
+    fn collect<const N: usize>(&mut self, first: usize) {
+        let recurrent = self
+            .recurrent_gradient
+            .as_deref_mut()
+            .map(|gradient| (self.own, gradient));
+        for (events, gradient) in [(self.below, &mut *self.gradient)].into_iter().chain(recurrent) {
+            let data = gradient.data_mut();
+            for (unit, steps) in events.rows() {
+                let into = tile_mut::<N>(data, usize::from(unit) * self.wide + first);
+                let mut sum = *into;
+                for &step in steps {
+                    add(&mut sum, tile(self.adjoint, step as usize * self.wide + first));
+                }
+                *into = sum;
             }
         }
     }
 }
 
-/// The membrane that decays where a reset holds it: from the level after a spike; nothing while held.
-#[inline(always)]
-fn decaying(u: &Block, threshold: f32, level: f32, held: u16) -> Block {
-    let mut from = *u;
-    for lane in 0..LANES {
-        let free = if u[lane] > threshold { level } else { u[lane] };
-        from[lane] = unless(held, lane) * free;
+/// Adjoints of `N` neurons: δI[n+1] and δU[n+1].
+pub(super) struct Adjoints<const N: usize> {
+    pub(super) current: [f32; N],
+    pub(super) membrane: [f32; N],
+}
+
+impl<const N: usize> Adjoints<N> {
+    /// After the last step nothing follows.
+    const NONE: Self = Self {
+        current: [0.0; N],
+        membrane: [0.0; N],
+    };
+
+    #[inline(always)]
+    fn load(currents: &[Block], membranes: &[Block], first: usize) -> Self {
+        Self {
+            current: *tile(currents, first),
+            membrane: *tile(membranes, first),
+        }
     }
-    from
+
+    #[inline(always)]
+    fn store(&self, currents: &mut [Block], membranes: &mut [Block], first: usize) {
+        *tile_mut(currents, first) = self.current;
+        *tile_mut(membranes, first) = self.membrane;
+    }
+}
+
+/// ∂L/∂α = Σ δI[n+1] I[n] and ∂L/∂β = Σ δU[n+1] U[n] of `N` neurons, where U[n] is the membrane that
+/// decays: after its reset, and 0 where it is held.
+struct ByDecays<const N: usize> {
+    alpha: [f32; N],
+    beta: [f32; N],
+}
+
+impl<const N: usize> ByDecays<N> {
+    const NONE: Self = Self {
+        alpha: [0.0; N],
+        beta: [0.0; N],
+    };
+
+    #[inline(always)]
+    fn add(&mut self, adjoints: &Adjoints<N>, current: &[f32; N], membrane: &[f32; N]) {
+        for lane in 0..N {
+            self.alpha[lane] += adjoints.current[lane] * current[lane];
+            self.beta[lane] += adjoints.membrane[lane] * membrane[lane];
+        }
+    }
+
+    #[inline(always)]
+    fn store(&self, sum: &mut DecayGradient, first: usize) {
+        add(tile_mut(&mut sum.alpha, first), &self.alpha);
+        add(tile_mut(&mut sum.beta, first), &self.beta);
+    }
 }

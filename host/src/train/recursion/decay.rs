@@ -1,18 +1,15 @@
 //! Where the recursion's decays come from: shared by a layer, or learned for each neuron.
 
 use super::LayerRecursion;
-use crate::{
-    blocks::{Block, LANES},
-    train::time_constants::Decays,
-};
+use crate::train::{tile::tile, time_constants::Decays};
 
-/// α and β of a block of neurons.
+/// α and β of a layer's neurons.
 pub(super) trait DecayOf: Copy {
     /// Whether their gradient is wanted.
     const LEARNED: bool;
 
-    /// (α, β)
-    fn at(&self, block: usize) -> (Block, Block);
+    /// (α, β) of a tile from block `first` on.
+    fn tile<const N: usize>(&self, first: usize) -> ([f32; N], [f32; N]);
 }
 
 /// One pair for a whole layer.
@@ -35,8 +32,8 @@ impl DecayOf for Shared {
     const LEARNED: bool = false;
 
     #[inline(always)]
-    fn at(&self, _: usize) -> (Block, Block) {
-        ([self.alpha; LANES], [self.beta; LANES])
+    fn tile<const N: usize>(&self, _: usize) -> ([f32; N], [f32; N]) {
+        ([self.alpha; N], [self.beta; N])
     }
 }
 
@@ -44,7 +41,7 @@ impl DecayOf for &Decays {
     const LEARNED: bool = true;
 
     #[inline(always)]
-    fn at(&self, block: usize) -> (Block, Block) {
-        (self.alpha[block], self.beta[block])
+    fn tile<const N: usize>(&self, first: usize) -> ([f32; N], [f32; N]) {
+        (*tile(&self.alpha, first), *tile(&self.beta, first))
     }
 }

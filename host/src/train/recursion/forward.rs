@@ -1,4 +1,8 @@
 //! Forward in time.
+//!
+//! Layers without connections among themselves run tile by tile: a few neurons through all steps, with
+//! their state in registers. Recurrent ones need everybody's spikes before the next step, and run step
+//! by step. Each input event is added once to the currents of each tile.
 
 use super::{
     LayerRecursion, LayerTrace, Recursion, Reset, SpikeTrain, Workspace,
@@ -9,7 +13,10 @@ use crate::{
     isa::{Isa, Kernel},
     matrix::Matrix,
     network::Network,
-    train::{kernels::add_row, weights::PreparedWeights},
+    train::{
+        tile::{above, add, any_above, for_tiles, tile, tile_mut},
+        weights::PreparedWeights,
+    },
 };
 
 pub(super) fn run(
@@ -27,7 +34,7 @@ pub(super) fn run(
         let pass = LayerPass {
             layer,
             steps: recursion.steps,
-            size: network.layers[index].size,
+            wide: blocks(network.layers[index].size),
             below: below.last().map_or(&workspace.inputs, |trace| &trace.spikes),
             weights: &weights.forward[feed_forward],
             recurrent: recurrent.map(|index| &weights.forward[index]),
@@ -47,7 +54,7 @@ pub(super) fn run(
 struct LayerPass<'a> {
     layer: &'a LayerRecursion,
     steps: usize,
-    size: usize,
+    wide: usize,
     below: &'a SpikeTrain,
     weights: &'a Matrix,
     recurrent: Option<&'a Matrix>,
@@ -78,96 +85,159 @@ impl<C: DecayOf> Kernel for Holding<'_, C> {
 
 impl LayerPass<'_> {
     #[inline(always)]
-    fn run<C: DecayOf, const HOLD: bool>(self, decays: C) {
-        let Self {
-            layer,
-            steps,
-            size,
-            below,
-            weights,
-            recurrent,
-            trace,
-        } = self;
-        let wide = blocks(size);
-        trace.membranes.resize(steps * wide);
-        trace.held.clear();
-        trace.currents.resize(if C::LEARNED { steps * wide } else { 0 });
-        trace.spikes.offsets.clear();
-        trace.spikes.units.clear();
-        let (level, hold) = match layer.reset {
-            Reset::Hold { level, steps } => (level, steps as f32),
-            Reset::Subtract => (0.0, 0.0),
-        };
-        let theta = layer.threshold;
-        let (mut current, mut membrane) = (Blocks::zeros(wide), Blocks::zeros(wide));
-        // Steps for which a neuron is still held.
-        let mut waiting = Blocks::zeros(if HOLD { wide } else { 0 });
-        // A readout never reaches its threshold.
-        let threshold = if layer.spiking { theta } else { f32::INFINITY };
-        for step in 0..steps {
-            let first = trace.spikes.units.len();
-            trace.spikes.offsets.push(first as u32);
-            let out = &mut trace.membranes[step * wide..(step + 1) * wide];
-            for block in 0..wide {
-                let (mut u, mut i) = (membrane[block], current[block]);
-                out[block] = u;
-                if C::LEARNED {
-                    trace.currents[step * wide + block] = i;
-                }
-                let (alpha, beta) = decays.at(block);
-                if HOLD {
-                    let wait = waiting[block];
-                    let (mut left, mut next) = ([0.0; LANES], [0.0; LANES]);
-                    for lane in 0..LANES {
-                        let shorter = (wait[lane] - 1.0).max(0.0);
-                        left[lane] = if u[lane] > threshold { hold } else { shorter };
-                    }
-                    for lane in 0..LANES {
-                        let from = if u[lane] > threshold { level } else { u[lane] };
-                        let free = beta[lane] * from + i[lane];
-                        next[lane] = if left[lane] > 0.0 { level } else { free };
-                    }
-                    (waiting[block], u) = (left, next);
-                    trace.held.push(above(&left, 0.0) as u16);
-                } else {
-                    let mut next = [0.0; LANES];
-                    for lane in 0..LANES {
-                        let reset = if u[lane] > threshold { theta } else { 0.0 };
-                        next[lane] = beta[lane] * u[lane] + i[lane] - reset;
-                    }
-                    u = next;
-                }
-                for lane in 0..LANES {
-                    i[lane] *= alpha[lane];
-                }
-                let mut fired = above(&out[block], threshold);
-                (membrane[block], current[block]) = (u, i);
-                while fired != 0 {
-                    let lane = fired.trailing_zeros() as usize;
-                    trace.spikes.units.push((block * LANES + lane) as u16);
-                    fired &= fired - 1;
-                }
-            }
-            for &unit in below.at(step) {
-                add_row(&mut current, weights.row(usize::from(unit)));
-            }
-            if let Some(recurrent) = recurrent {
-                for &unit in &trace.spikes.units[first..] {
-                    add_row(&mut current, recurrent.row(usize::from(unit)));
+    fn run<C: DecayOf, const HOLD: bool>(mut self, decays: C) {
+        let (steps, wide) = (self.steps, self.wide);
+        self.trace.membranes.resize(steps * wide);
+        self.trace.currents.resize(if C::LEARNED { steps * wide } else { 0 });
+        self.trace.spikes.clear();
+        if self.recurrent.is_some() {
+            self.by_steps::<C, HOLD>(decays);
+        } else {
+            for_tiles!(wide, |first, N| self.through_time::<C, N, HOLD>(decays, first));
+            if self.layer.spiking {
+                for row in self.trace.membranes.chunks_exact(wide) {
+                    self.trace.spikes.push_step(row, self.layer.threshold);
                 }
             }
         }
-        trace.spikes.offsets.push(trace.spikes.units.len() as u32);
+        self.trace
+            .spikes
+            .offsets
+            .resize(steps + 1, self.trace.spikes.units.len() as u32);
+        if HOLD {
+            self.trace.hold(self.layer.hold_steps(), steps, wide);
+        }
+    }
+
+    /// One tile through all steps.
+    #[inline(always)]
+    fn through_time<C: DecayOf, const N: usize, const HOLD: bool>(&mut self, decays: C, first: usize) {
+        let (alpha, beta) = decays.tile::<N>(first);
+        let mut state = Tile::<N>::RESTING;
+        for step in 0..self.steps {
+            let row = step * self.wide + first;
+            *tile_mut(&mut self.trace.membranes, row) = state.membrane;
+            if C::LEARNED {
+                *tile_mut(&mut self.trace.currents, row) = state.current;
+            }
+            state.advance::<HOLD>(self.layer, &alpha, &beta);
+            for &unit in self.below.at(step) {
+                let row = usize::from(unit) * self.wide + first;
+                add(&mut state.current, tile(self.weights.data(), row));
+            }
+        }
+    }
+
+    /// All tiles of a recurrent layer through one step after the other.
+    #[inline(always)]
+    fn by_steps<C: DecayOf, const HOLD: bool>(&mut self, decays: C) {
+        let wide = self.wide;
+        let [mut membranes, mut currents] = [Blocks::zeros(wide), Blocks::zeros(wide)];
+        let mut waiting = Blocks::zeros(wide);
+        let recurrent = self.recurrent.map_or(&[][..], Matrix::data);
+        for step in 0..self.steps {
+            let row = step * wide;
+            for_tiles!(wide, |first, N| {
+                let mut state = Tile::<N> {
+                    membrane: *tile(&membranes, first),
+                    current: *tile(&currents, first),
+                    waiting: *tile(&waiting, first),
+                };
+                *tile_mut(&mut self.trace.membranes, row + first) = state.membrane;
+                if C::LEARNED {
+                    *tile_mut(&mut self.trace.currents, row + first) = state.current;
+                }
+                let (alpha, beta) = decays.tile::<N>(first);
+                state.advance::<HOLD>(self.layer, &alpha, &beta);
+                *tile_mut(&mut membranes, first) = state.membrane;
+                *tile_mut(&mut currents, first) = state.current;
+                if HOLD {
+                    *tile_mut(&mut waiting, first) = state.waiting;
+                }
+            });
+            let before = self.trace.spikes.units.len();
+            let spikes = &mut self.trace.spikes;
+            spikes.push_step(&self.trace.membranes[row..row + wide], self.layer.threshold);
+            let (below, own) = (self.below.at(step), &spikes.units[before..]);
+            for_tiles!(wide, |first, N| {
+                let mut current: [f32; N] = *tile(&currents, first);
+                for &unit in below {
+                    let row = usize::from(unit) * wide + first;
+                    add(&mut current, tile(self.weights.data(), row));
+                }
+                for &unit in own {
+                    add(&mut current, tile(recurrent, usize::from(unit) * wide + first));
+                }
+                *tile_mut(&mut currents, first) = current;
+            });
+        }
     }
 }
 
-/// A bit for each lane above a limit. On its own, because beside arithmetic it keeps the compiler from
-/// using vectors.
-#[inline(always)]
-fn above(block: &Block, limit: f32) -> u32 {
-    let mut bits = 0;
-    for lane in 0..LANES {
-        bits |= u32::from(block[lane] > limit) << lane;
+/// State of `N` neurons.
+struct Tile<const N: usize> {
+    membrane: [f32; N],
+    current: [f32; N],
+    /// Steps for which a neuron is still held.
+    waiting: [f32; N],
+}
+
+impl<const N: usize> Tile<N> {
+    const RESTING: Self = Self {
+        membrane: [0.0; N],
+        current: [0.0; N],
+        waiting: [0.0; N],
+    };
+
+    /// To the next step, events aside.
+    #[inline(always)]
+    fn advance<const HOLD: bool>(&mut self, layer: &LayerRecursion, alpha: &[f32; N], beta: &[f32; N]) {
+        let theta = layer.threshold;
+        // A readout never reaches its threshold.
+        let threshold = if layer.spiking { theta } else { f32::INFINITY };
+        let (u, i) = (&mut self.membrane, &mut self.current);
+        if HOLD {
+            let level = layer.level();
+            let hold = layer.hold_steps() as f32;
+            for lane in 0..N {
+                let shorter = (self.waiting[lane] - 1.0).max(0.0);
+                let left = if u[lane] > threshold { hold } else { shorter };
+                let from = if u[lane] > threshold { level } else { u[lane] };
+                let free = beta[lane] * from + i[lane];
+                u[lane] = if left > 0.0 { level } else { free };
+                self.waiting[lane] = left;
+            }
+        } else {
+            for lane in 0..N {
+                let reset = if u[lane] > threshold { theta } else { 0.0 };
+                u[lane] = beta[lane] * u[lane] + i[lane] - reset;
+            }
+        }
+        for lane in 0..N {
+            i[lane] *= alpha[lane];
+        }
     }
-    bits
+}
+
+impl SpikeTrain {
+    /// Appends a step: the units of a row of membranes that are above the threshold.
+    #[inline(always)]
+    fn push_step(&mut self, row: &[Block], threshold: f32) {
+        self.offsets.push(self.units.len() as u32);
+        for_tiles!(row.len(), |first, N| {
+            let membranes = tile::<N>(row, first);
+            if any_above(membranes, threshold) {
+                self.push_units((first * LANES) as u16, above(membranes, threshold));
+            }
+        });
+    }
+
+    /// Appends the units whose bits are set, counted from `first` on.
+    #[inline(always)]
+    fn push_units(&mut self, first: u16, mut bits: u64) {
+        while bits != 0 {
+            self.units.push(first + bits.trailing_zeros() as u16);
+            bits &= bits - 1;
+        }
+    }
 }

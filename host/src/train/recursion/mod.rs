@@ -12,13 +12,17 @@
 //! backward. One sample is treated at a time, so that its state stays in cache.
 
 mod backward;
+mod by_unit;
 mod decay;
 mod forward;
+mod readout;
 
+use by_unit::ByUnit;
+use readout::Impulses;
 use spikeloop_chip::event::InputEvent;
 
 use crate::{
-    blocks::{Block, Blocks, LANES, blocks},
+    blocks::{Blocks, LANES, blocks},
     isa::Isa,
     network::Network,
     train::{
@@ -71,6 +75,26 @@ impl LayerRecursion {
     }
 }
 
+impl LayerRecursion {
+    /// U after a spike, where it is held; otherwise 0.
+    #[inline(always)]
+    fn level(&self) -> f32 {
+        match self.reset {
+            Reset::Hold { level, .. } => level,
+            Reset::Subtract => 0.0,
+        }
+    }
+
+    /// Steps for which a spike holds its neuron.
+    #[inline(always)]
+    fn hold_steps(&self) -> u32 {
+        match self.reset {
+            Reset::Hold { steps, .. } => steps,
+            Reset::Subtract => 0,
+        }
+    }
+}
+
 /// The recursion of a network, and how it is differentiated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recursion {
@@ -105,7 +129,29 @@ pub struct SpikeTrain {
     pub units: Vec<u16>,
 }
 
+impl LayerTrace {
+    /// Notes which neurons a spike holds: those whose spike is less than `hold` steps ago.
+    fn hold(&mut self, hold: u32, steps: usize, wide: usize) {
+        self.held.clear();
+        self.held.resize(steps * wide, 0);
+        for step in 0..steps {
+            for &unit in self.spikes.at(step) {
+                let (block, lane) = (usize::from(unit) / LANES, usize::from(unit) % LANES);
+                for later in step..steps.min(step + hold as usize) {
+                    self.held[later * wide + block] |= 1 << lane;
+                }
+            }
+        }
+    }
+}
+
 impl SpikeTrain {
+    /// Forgets all.
+    fn clear(&mut self) {
+        self.offsets.clear();
+        self.units.clear();
+    }
+
     /// Units that spike in a step.
     #[inline(always)]
     pub fn at(&self, step: usize) -> &[u16] {
@@ -147,6 +193,10 @@ pub struct Workspace {
     current_adjoint: [Blocks; 2],
     /// Constant part of ∂L/∂S, `[block]`.
     spike_slope: Blocks,
+    /// Output adjoints that are not zero.
+    impulses: Impulses,
+    /// Spikes of the layer below and of the layer itself, by unit.
+    by_unit: [ByUnit; 2],
 }
 
 /// How hidden spikes are regularised: ∂/∂S of a neuron's count, for one sample.
@@ -261,6 +311,3 @@ fn with_output(
 fn unless(bits: u16, lane: usize) -> f32 {
     if bits >> lane & 1 == 1 { 0.0 } else { 1.0 }
 }
-
-/// Zeros for a block.
-const ZERO: Block = [0.0; LANES];

@@ -1,0 +1,77 @@
+//! A spike train sorted by unit: a gradient's row is touched once a sample, not once an event.
+
+use super::SpikeTrain;
+
+/// The steps in which each unit spikes, last first: units that never spike are left out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ByUnit {
+    /// (unit, end of its steps)
+    units: Vec<(u16, u32)>,
+    steps: Vec<u32>,
+    /// Where the next spike of a unit goes, `[unit]`.
+    next: Vec<u32>,
+}
+
+impl ByUnit {
+    /// Takes the spikes of `units` units.
+    pub(super) fn sort(&mut self, train: &SpikeTrain, units: usize) {
+        self.next.clear();
+        self.next.resize(units, 0);
+        for &unit in &train.units {
+            self.next[usize::from(unit)] += 1;
+        }
+        self.units.clear();
+        let mut end = 0;
+        for (unit, next) in self.next.iter_mut().enumerate() {
+            if *next > 0 {
+                end += *next;
+                self.units.push((unit as u16, end));
+            }
+            *next = end;
+        }
+        self.steps.resize(train.units.len(), 0);
+        // Filled from the end of each row: its last step comes first.
+        for (step, unit) in train.pairs() {
+            let next = &mut self.next[usize::from(unit)];
+            *next -= 1;
+            self.steps[*next as usize] = step;
+        }
+    }
+
+    /// Units that spike, and when, last first.
+    #[inline(always)]
+    pub(super) fn rows(&self) -> impl Iterator<Item = (u16, &[u32])> {
+        let mut begin = 0;
+        self.units.iter().map(move |&(unit, end)| {
+            let steps = &self.steps[begin..end as usize];
+            begin = end as usize;
+            (unit, steps)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_spike_is_there_once(train in prop::collection::vec(prop::collection::btree_set(0_u16..9, 0..6), 1..12)) {
+            let mut spikes = SpikeTrain::default();
+            for step in &train {
+                spikes.offsets.push(spikes.units.len() as u32);
+                spikes.units.extend(step);
+            }
+            spikes.offsets.push(spikes.units.len() as u32);
+            let mut sorted = ByUnit::default();
+            sorted.sort(&spikes, 9);
+            for (unit, steps) in sorted.rows() {
+                let expected = (0..train.len()).rev().filter(|&step| train[step].contains(&unit));
+                prop_assert_eq!(steps.iter().map(|&step| step as usize).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+                prop_assert!(!steps.is_empty());
+            }
+            prop_assert_eq!(sorted.rows().map(|row| row.1.len()).sum::<usize>(), spikes.units.len());
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a readout sends down to the layer that feeds it.
+//!
+//! ∂L/∂S = Wᵀ δI, where δI is what ∂L/∂U becomes by two decays. All readouts share their decays, so the
+//! product can be taken first:
+//!
+//! ```text
+//! p_U[n] = β p_U[n+1] + Wᵀ ∂L/∂U[n]        p_I[n] = α p_I[n+1] + p_U[n+1]        ∂L/∂S[n] = p_I[n]
+//! ```
+//!
+//! A loss that looks at one moment (at the peak, at the last step) pushes each readout once a sample: a
+//! product of the whole matrix in every step becomes one row a readout and a sample.
+
+use super::{LayerRecursion, backward::Adjoints};
+use crate::{
+    blocks::{Block, LANES},
+    matrix::Matrix,
+    train::tile::tile,
+};
+
+/// ∂L/∂U of the readouts where it is not zero, by step, CSR.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Impulses {
+    /// `[steps + 1]`
+    offsets: Vec<u32>,
+    /// (readout, ∂L/∂U)
+    pushes: Vec<(u16, f32)>,
+}
+
+impl Impulses {
+    /// From `[step][block]`.
+    pub(super) fn gather(&mut self, adjoint: &[Block], steps: usize) {
+        self.offsets.clear();
+        self.pushes.clear();
+        for row in adjoint.chunks_exact(adjoint.len() / steps) {
+            self.offsets.push(self.pushes.len() as u32);
+            for (block, values) in row.iter().enumerate() {
+                if values.iter().fold(false, |any, &value| any | (value != 0.0)) {
+                    let pushed = values.iter().enumerate().filter(|(_, value)| **value != 0.0);
+                    let numbered = pushed.map(|(lane, &value)| ((block * LANES + lane) as u16, value));
+                    self.pushes.extend(numbered);
+                }
+            }
+        }
+        self.offsets.push(self.pushes.len() as u32);
+    }
+
+    #[inline(always)]
+    fn at(&self, step: usize) -> &[(u16, f32)] {
+        &self.pushes[self.offsets[step] as usize..self.offsets[step + 1] as usize]
+    }
+}
+
+/// Carries what a readout sends down through time.
+pub(super) struct ThroughReadout<'a> {
+    alpha: f32,
+    beta: f32,
+    /// `[readout][neuron below]`
+    transposed: &'a Matrix,
+    impulses: &'a Impulses,
+}
+
+impl<'a> ThroughReadout<'a> {
+    pub(super) fn new(layer: &LayerRecursion, transposed: &'a Matrix, impulses: &'a Impulses) -> Self {
+        Self {
+            alpha: layer.alpha,
+            beta: layer.beta,
+            transposed,
+            impulses,
+        }
+    }
+
+    /// Adds ∂L/∂S of a tile of the layer below in a step, and goes one step back.
+    #[inline(always)]
+    pub(super) fn carry<const N: usize>(
+        &self,
+        products: &mut Adjoints<N>,
+        slope: &mut [f32; N],
+        step: usize,
+        first: usize,
+    ) {
+        let Adjoints { current, membrane } = products;
+        for lane in 0..N {
+            slope[lane] += current[lane];
+            current[lane] = self.alpha * current[lane] + membrane[lane];
+            membrane[lane] *= self.beta;
+        }
+        for &(readout, push) in self.impulses.at(step) {
+            let row = tile::<N>(self.transposed.row(usize::from(readout)), first);
+            for lane in 0..N {
+                membrane[lane] += push * row[lane];
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Tiles: a few blocks of neurons that a kernel keeps in registers while time runs.
+//!
+//! Loops over a tile are flat loops over `N` lanes: nested in blocks the compiler would take them apart
+//! lane by lane. What is kept from step to step is a local array, which becomes registers.
+
+use crate::{
+    blocks::{Block, LANES, blocks},
+    matrix::Matrix,
+};
+
+/// Neurons of a wide tile: as many registers as the narrowest common vector unit can spare.
+pub(crate) const WIDE: usize = 4 * LANES;
+
+/// The tile of a row that begins with block `first`.
+///
+/// # Panics
+/// If the row ends before the tile.
+#[inline(always)]
+pub(crate) fn tile<const N: usize>(row: &[Block], first: usize) -> &[f32; N] {
+    match row[first..].as_flattened().first_chunk() {
+        Some(tile) => tile,
+        None => panic!("a row ends within a tile"),
+    }
+}
+
+/// The same, to be changed.
+///
+/// # Panics
+/// If the row ends before the tile.
+#[inline(always)]
+pub(crate) fn tile_mut<const N: usize>(row: &mut [Block], first: usize) -> &mut [f32; N] {
+    match row[first..].as_flattened_mut().first_chunk_mut() {
+        Some(tile) => tile,
+        None => panic!("a row ends within a tile"),
+    }
+}
+
+/// sum += row, for a tile.
+#[inline(always)]
+pub(crate) fn add<const N: usize>(sum: &mut [f32; N], row: &[f32; N]) {
+    for lane in 0..N {
+        sum[lane] += row[lane];
+    }
+}
+
+/// sums += Σ_k `transposed[k][tile]` · `adjoint[k]`, for the tile from block `first` on.
+#[inline(always)]
+pub(crate) fn add_products<const N: usize>(sums: &mut [f32; N], transposed: &Matrix, first: usize, adjoint: &[Block]) {
+    let [rows, columns] = transposed.shape();
+    let (wide, matrix) = (blocks(columns), transposed.data());
+    let mut totals = *sums;
+    for (k, &factor) in adjoint.as_flattened()[..rows].iter().enumerate() {
+        // After its peak a readout sends nothing back.
+        if factor != 0.0 {
+            let row = tile::<N>(matrix, k * wide + first);
+            for lane in 0..N {
+                totals[lane] += factor * row[lane];
+            }
+        }
+    }
+    *sums = totals;
+}
+
+/// Whether any lane is above a limit.
+#[inline(always)]
+pub(crate) fn any_above<const N: usize>(values: &[f32; N], limit: f32) -> bool {
+    let mut any = false;
+    for lane in 0..N {
+        any |= values[lane] > limit;
+    }
+    any
+}
+
+/// A bit for each lane above a limit; at most 64 lanes.
+///
+/// Flags become bytes and bytes become bits by a multiplication: compilers turn the first into vector
+/// comparisons, and the plain loop over bits into sixteen scalar ones.
+#[inline(always)]
+pub(crate) fn above<const N: usize>(values: &[f32; N], limit: f32) -> u64 {
+    /// Moves the lowest bit of byte k to bit 56 + k.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let mut flags = [0_u8; N];
+    for lane in 0..N {
+        flags[lane] = u8::from(values[lane] > limit);
+    }
+    let bytes = flags.as_chunks::<8>().0.iter().enumerate();
+    bytes.fold(0, |bits, (k, &bytes)| {
+        bits | (u64::from_le_bytes(bytes).wrapping_mul(GATHER) >> 56) << (8 * k)
+    })
+}
+
+/// Calls `$body` for every tile of a row of `$blocks` blocks: `$width` neurons from the block `$first` on,
+/// wide tiles as long as they fit, then single blocks.
+macro_rules! for_tiles {
+    ($blocks:expr, |$first:ident, $width:ident| $body:expr) => {{
+        let mut $first = 0;
+        while $first + $crate::train::tile::WIDE / $crate::blocks::LANES <= $blocks {
+            const $width: usize = $crate::train::tile::WIDE;
+            $body;
+            $first += $width / $crate::blocks::LANES;
+        }
+        while $first < $blocks {
+            const $width: usize = $crate::blocks::LANES;
+            $body;
+            $first += 1;
+        }
+    }};
+}
+pub(crate) use for_tiles;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bits_are_the_comparisons(values in prop::array::uniform32(-2.0_f32..2.0), limit in -1.0_f32..1.0) {
+            let mut expected = 0;
+            for (lane, &value) in values.iter().enumerate() {
+                expected |= u64::from(value > limit) << lane;
+            }
+            prop_assert_eq!(above(&values, limit), expected);
+            prop_assert_eq!(any_above(&values, limit), expected != 0);
+        }
+    }
+
+    #[test]
+    fn tiles_cover_every_block_once() {
+        for blocks in 0..14 {
+            let mut seen = Vec::new();
+            for_tiles!(blocks, |first, N| seen.extend(first..first + N / LANES));
+            assert_eq!(seen, (0..blocks).collect::<Vec<_>>());
+        }
+    }
+}
