@@ -2,16 +2,20 @@
 //!
 //! Kernels are plain Rust in `#[inline(always)]` functions; here they are instantiated under wider
 //! instruction sets. Rust never reorders or fuses floating-point operations, so all of them give
-//! the same bits.
+//! the same bits. The few things that loops cannot say are a [`Unit`]'s.
+
+mod unit;
 
 use std::sync::OnceLock;
+
+pub use unit::Unit;
 
 /// A piece of work that can be compiled for any instruction set.
 pub trait Kernel {
     /// What it returns.
     type Output;
-    /// The work; mark it `#[inline(always)]`, and all that it calls in its loops.
-    fn run(self) -> Self::Output;
+    /// The work on a vector unit; mark it `#[inline(always)]`, and all that it calls in its loops.
+    fn run<U: Unit>(self) -> Self::Output;
 }
 
 /// An instruction set.
@@ -87,7 +91,7 @@ impl Isa {
         {
             assert!(self <= Self::widest(), "{} is not there", self.name());
             match self {
-                Self::Baseline => kernel.run(),
+                Self::Baseline => kernel.run::<unit::Baseline>(),
                 // SAFETY: `widest` found the features on this processor.
                 Self::Avx2 => unsafe { run_avx2(kernel) },
                 // SAFETY: as above.
@@ -95,7 +99,7 @@ impl Isa {
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
-        kernel.run()
+        kernel.run::<unit::Baseline>()
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -111,11 +115,11 @@ impl Isa {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
+    kernel.run::<unit::Avx2>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
 fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
+    kernel.run::<unit::Avx512>()
 }

@@ -17,7 +17,7 @@ use super::{
     ConfigurationSeed, EventBatch, RecordRequest, Recording, Substrate, SubstrateError, TrialSeed, check_batch,
 };
 use crate::{
-    isa::{Isa, Kernel},
+    isa::{Isa, Kernel, Unit},
     matrix::Matrix,
     placement::Placement,
     pool::Pool,
@@ -380,7 +380,7 @@ struct RunSample<'a, 'b> {
 impl Kernel for RunSample<'_, '_> {
     type Output = Result<(), RunError>;
     #[inline(always)]
-    fn run(self) -> Self::Output {
+    fn run<U: Unit>(self) -> Self::Output {
         self.array.run(
             self.state,
             self.events,

@@ -2,7 +2,7 @@
 
 use crate::{
     blocks::{Block, Blocks, LANES, blocks},
-    isa::{Isa, Kernel},
+    isa::{Isa, Kernel, Unit},
     matrix::Matrix,
     network::Network,
     train::{
@@ -189,7 +189,7 @@ struct Spiking<'a, D>(LayerPass<'a>, D);
 impl Kernel for Readout<'_> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
+    fn run<U: Unit>(self) {
         // A readout's membrane is reached directly: its derivative is never asked for.
         self.0.run::<Superspike, false>(Superspike(0.0));
     }
@@ -198,7 +198,7 @@ impl Kernel for Readout<'_> {
 impl<D: Derivative> Kernel for Spiking<'_, D> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
+    fn run<U: Unit>(self) {
         self.0.run::<D, true>(self.1);
     }
 }

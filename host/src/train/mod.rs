@@ -19,6 +19,7 @@
 //! | [`time_constants`] | learned beside the weights |
 //! | [`run`] | epochs and batches |
 
+mod coarse;
 pub mod engine;
 pub mod exact;
 pub mod gradient;

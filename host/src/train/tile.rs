@@ -5,6 +5,7 @@
 
 use crate::{
     blocks::{Block, LANES, blocks},
+    isa::Unit,
     matrix::Matrix,
 };
 
@@ -71,22 +72,17 @@ pub(crate) fn any_above<const N: usize>(values: &[f32; N], limit: f32) -> bool {
     any
 }
 
-/// A bit for each lane above a limit; at most 64 lanes.
-///
-/// Flags become bytes and bytes become bits by a multiplication: compilers turn the first into vector
-/// comparisons, and the plain loop over bits into sixteen scalar ones.
+/// Calls `then` for each lane above a limit, in order; at most 64 lanes.
 #[inline(always)]
-pub(crate) fn above<const N: usize>(values: &[f32; N], limit: f32) -> u64 {
-    /// Moves the lowest bit of byte k to bit 56 + k.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let mut flags = [0_u8; N];
-    for lane in 0..N {
-        flags[lane] = u8::from(values[lane] > limit);
+pub(crate) fn each_above<U: Unit, const N: usize>(values: &[f32; N], limit: f32, mut then: impl FnMut(usize)) {
+    let mut bits = 0;
+    for (k, block) in values.as_chunks::<LANES>().0.iter().enumerate() {
+        bits |= u64::from(U::above(block, limit)) << (LANES * k);
     }
-    let bytes = flags.as_chunks::<8>().0.iter().enumerate();
-    bytes.fold(0, |bits, (k, &bytes)| {
-        bits | (u64::from_le_bytes(bytes).wrapping_mul(GATHER) >> 56) << (8 * k)
-    })
+    while bits != 0 {
+        then(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
+    }
 }
 
 /// Calls `$body` for every tile of a row of `$blocks` blocks: `$width` neurons from the block `$first` on,
@@ -111,17 +107,27 @@ pub(crate) use for_tiles;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::{Isa, Kernel};
     use proptest::prelude::*;
+
+    struct Each<'a>(&'a [f32; 32], f32, &'a mut Vec<usize>);
+
+    impl Kernel for Each<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<U: Unit>(self) {
+            each_above::<U, 32>(self.0, self.1, |lane| self.2.push(lane));
+        }
+    }
 
     proptest! {
         #[test]
-        fn bits_are_the_comparisons(values in prop::array::uniform32(-2.0_f32..2.0), limit in -1.0_f32..1.0) {
-            let mut expected = 0;
-            for (lane, &value) in values.iter().enumerate() {
-                expected |= u64::from(value > limit) << lane;
-            }
-            prop_assert_eq!(above(&values, limit), expected);
-            prop_assert_eq!(any_above(&values, limit), expected != 0);
+        fn lanes_are_those_of_the_comparisons(values in prop::array::uniform32(-2.0_f32..2.0), limit in -1.0_f32..2.0) {
+            let expected: Vec<usize> = (0..32).filter(|&lane| values[lane] > limit).collect();
+            let mut found = Vec::new();
+            Isa::Baseline.run(Each(&values, limit, &mut found));
+            prop_assert_eq!(any_above(&values, limit), !found.is_empty());
+            prop_assert_eq!(found, expected);
         }
     }
 

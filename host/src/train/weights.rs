@@ -3,8 +3,11 @@
 use crate::{
     matrix::Matrix,
     network::{Below, Connection, Network},
-    train::time_constants::Decays,
+    train::{coarse::Coarse, time_constants::Decays},
 };
+
+/// Neurons from which on products with their adjoints are taken in integers first.
+const WORTH_ROUNDING: usize = 64;
 
 /// Matrices in the order of a network's connections.
 #[derive(Clone, Debug)]
@@ -13,6 +16,8 @@ pub struct PreparedWeights {
     pub forward: Vec<Matrix>,
     /// `[post][pre]`, of connections that spikes of a layer feed.
     pub transposed: Vec<Option<Matrix>>,
+    /// The same in integers, of those whose product going backward is worth it.
+    pub(crate) coarse: Vec<Option<Coarse>>,
     /// Decays of each layer's neurons, where they are learned; otherwise the recursion's own hold.
     pub decays: Vec<Decays>,
 }
@@ -24,11 +29,22 @@ impl PreparedWeights {
         let transpose = |(matrix, connection): (&Matrix, &Connection)| {
             (connection.source != Below::Inputs).then(|| matrix.transposed())
         };
+        let round = |(matrix, connection): (&Matrix, &Connection)| {
+            let dense = connection.source != Below::Inputs && network.layers[connection.layer].spiking;
+            (dense && matrix.shape()[1] >= WORTH_ROUNDING).then(|| Coarse::of(matrix))
+        };
         Self {
             transposed: forward.iter().zip(&connections).map(transpose).collect(),
+            coarse: forward.iter().zip(&connections).map(round).collect(),
             forward,
             decays: Vec::new(),
         }
+    }
+
+    /// With every product in `f32`: for comparison.
+    pub fn exact(mut self) -> Self {
+        self.coarse.fill(None);
+        self
     }
 
     /// With decays of their own for every neuron.

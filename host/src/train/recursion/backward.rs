@@ -8,19 +8,21 @@ use super::{
     LayerRecursion, LayerTrace, Recursion, Reset, SpikeRegulariser, Workspace,
     by_unit::ByUnit,
     decay::{DecayOf, Shared},
+    downstream::{Downstream, surrogates},
     readout::ThroughReadout,
     unless,
 };
 use crate::{
     blocks::{Block, Blocks, LANES, blocks},
-    isa::{Isa, Kernel},
+    isa::{Isa, Kernel, Unit},
     matrix::Matrix,
     network::Network,
     train::{
+        coarse::CoarseRow,
         gradient::Gradients,
         kernels::count_and_regularise,
         surrogate::{Derivative, with_derivative},
-        tile::{add, add_products, for_tiles, tile, tile_mut},
+        tile::{add, for_tiles, tile, tile_mut},
         time_constants::DecayGradient,
         weights::PreparedWeights,
     },
@@ -60,15 +62,23 @@ pub(super) fn run(
             &mut sum.spikes[neurons],
             &mut workspace.spike_slope,
         );
-        let to_above = (index < last).then(|| weights.transposed[network.connections_of(index + 1).0].as_ref());
-        let from_above = match to_above.flatten() {
+        let to_above = (index < last).then(|| network.connections_of(index + 1).0);
+        let from_above = match to_above.and_then(|connection| Downstream::of(weights, connection)) {
             None => FromAbove::Nothing,
             // Its decays are everybody's: what it sends down can be carried through time as one.
-            Some(transposed) if readout && index + 1 == last && weights.decays.is_empty() => {
+            Some(downstream) if readout && index + 1 == last && weights.decays.is_empty() => {
                 let layer = &recursion.layers[last];
-                FromAbove::Readout(ThroughReadout::new(layer, transposed, &workspace.impulses))
+                FromAbove::Readout(ThroughReadout::new(layer, downstream.transposed(), &workspace.impulses))
             }
-            Some(transposed) => FromAbove::Layer(transposed, &above),
+            Some(downstream) => {
+                let rounded = &mut workspace.rounded;
+                rounded.resize_with(recursion.steps, CoarseRow::default);
+                let wide = above.len() / recursion.steps;
+                for (row, rounded) in above.chunks_exact(wide).zip(rounded.iter_mut()) {
+                    downstream.round(row, rounded);
+                }
+                FromAbove::Layer(downstream, &above, rounded)
+            }
         };
         let layer = &recursion.layers[index];
         let (gradient, rest) = sum.weights[feed_forward..].split_at_mut(1);
@@ -81,7 +91,7 @@ pub(super) fn run(
             own: &workspace.by_unit[1],
             output: (index == last).then_some(&workspace.output_adjoint[..]),
             from_above,
-            recurrent: recurrent.and_then(|index| weights.transposed[index].as_ref()),
+            recurrent: recurrent.and_then(|connection| Downstream::of(weights, connection)),
             spike_slope: &workspace.spike_slope,
             reset: if recursion.reset_in_gradient {
                 layer.reset_slope()
@@ -108,8 +118,8 @@ enum FromAbove<'a> {
     Nothing,
     /// A readout.
     Readout(ThroughReadout<'a>),
-    /// Transposed weights to the layer, and its δI[n+1].
-    Layer(&'a Matrix, &'a [Block]),
+    /// Weights to the layer, and its δI[n+1], as it is and rounded.
+    Layer(Downstream<'a>, &'a [Block], &'a [CoarseRow]),
 }
 
 struct LayerPass<'a> {
@@ -124,8 +134,8 @@ struct LayerPass<'a> {
     /// ∂L/∂U of a readout, ∂L/∂S of a spiking output.
     output: Option<&'a [Block]>,
     from_above: FromAbove<'a>,
-    /// Recurrent weights, transposed.
-    recurrent: Option<&'a Matrix>,
+    /// Recurrent weights.
+    recurrent: Option<Downstream<'a>>,
     spike_slope: &'a [Block],
     /// −∂U[n+1]/∂S[n] by the reset; 0 where it is left out.
     reset: f32,
@@ -149,7 +159,7 @@ struct Holding<'a, C, D>(LayerPass<'a>, C, D);
 impl<C: DecayOf> Kernel for Readout<'_, C> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
+    fn run<U: Unit>(self) {
         self.0.readout(self.1);
     }
 }
@@ -157,16 +167,16 @@ impl<C: DecayOf> Kernel for Readout<'_, C> {
 impl<C: DecayOf, D: Derivative> Kernel for Subtracting<'_, C, D> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
-        self.0.spiking::<C, D, false>(self.1, self.2);
+    fn run<U: Unit>(self) {
+        self.0.spiking::<U, C, D, false>(self.1, self.2);
     }
 }
 
 impl<C: DecayOf, D: Derivative> Kernel for Holding<'_, C, D> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
-        self.0.spiking::<C, D, true>(self.1, self.2);
+    fn run<U: Unit>(self) {
+        self.0.spiking::<U, C, D, true>(self.1, self.2);
     }
 }
 
@@ -224,14 +234,14 @@ impl LayerPass<'_> {
     }
 
     #[inline(always)]
-    fn spiking<C: DecayOf, D: Derivative, const HOLD: bool>(mut self, decays: C, derivative: D) {
+    fn spiking<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(mut self, decays: C, derivative: D) {
         self.adjoint.resize(self.steps * self.wide);
         if self.recurrent.is_some() {
-            self.by_steps::<C, D, HOLD>(decays, derivative);
+            self.by_steps::<U, C, D, HOLD>(decays, derivative);
             for_tiles!(self.wide, |first, N| self.collect::<N>(first));
         } else {
             for_tiles!(self.wide, |first, N| {
-                self.through_time::<C, D, N, HOLD>(decays, derivative, first);
+                self.through_time::<U, C, D, N, HOLD>(decays, derivative, first);
                 self.collect::<N>(first);
             });
         }
@@ -239,7 +249,7 @@ impl LayerPass<'_> {
 
     /// One tile back through all steps.
     #[inline(always)]
-    fn through_time<C: DecayOf, D: Derivative, const N: usize, const HOLD: bool>(
+    fn through_time<U: Unit, C: DecayOf, D: Derivative, const N: usize, const HOLD: bool>(
         &mut self,
         decays: C,
         derivative: D,
@@ -250,25 +260,19 @@ impl LayerPass<'_> {
         let mut above = Adjoints::<N>::NONE;
         let mut by_decays = ByDecays::<N>::NONE;
         for step in (0..self.steps).rev() {
-            *tile_mut(self.adjoint, step * self.wide + first) = state.current;
+            let row = step * self.wide + first;
+            *tile_mut(self.adjoint, row) = state.current;
+            let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row));
             let mut slope = *tile(self.spike_slope, first);
             match &self.from_above {
                 FromAbove::Nothing => {}
                 FromAbove::Readout(readout) => readout.carry(&mut above, &mut slope, step, first),
-                FromAbove::Layer(transposed, adjoint) => {
-                    let wide = adjoint.len() / self.steps;
-                    add_products(&mut slope, transposed, first, &adjoint[step * wide..(step + 1) * wide]);
+                FromAbove::Layer(downstream, adjoint, rounded) => {
+                    let adjoint = row_of(adjoint, self.steps, step);
+                    downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, &rounded[step], first);
                 }
             }
-            self.back::<C, D, N, HOLD>(
-                derivative,
-                [&alpha, &beta],
-                slope,
-                &mut state,
-                &mut by_decays,
-                step,
-                first,
-            );
+            self.back::<C, N, HOLD>(&h, [&alpha, &beta], slope, &mut state, &mut by_decays, step, first);
         }
         if let Some(sum) = self.by_decays.as_deref_mut() {
             by_decays.store(sum, first);
@@ -277,13 +281,19 @@ impl LayerPass<'_> {
 
     /// All tiles of a recurrent layer back through one step after the other.
     #[inline(always)]
-    fn by_steps<C: DecayOf, D: Derivative, const HOLD: bool>(&mut self, decays: C, derivative: D) {
+    fn by_steps<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(&mut self, decays: C, derivative: D) {
         let (steps, wide) = (self.steps, self.wide);
         let [mut currents, mut membranes] = [Blocks::zeros(wide), Blocks::zeros(wide)];
         let [mut above_currents, mut above_membranes] = [Blocks::zeros(wide), Blocks::zeros(wide)];
+        let mut own_rounded = CoarseRow::default();
         for step in (0..steps).rev() {
-            self.adjoint[step * wide..(step + 1) * wide].copy_from_slice(&currents);
+            let row = step * wide;
+            self.adjoint[row..row + wide].copy_from_slice(&currents);
+            if let Some(downstream) = &self.recurrent {
+                downstream.round(&currents, &mut own_rounded);
+            }
             for_tiles!(wide, |first, N| {
+                let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row + first));
                 let mut slope: [f32; N] = *tile(self.spike_slope, first);
                 match &self.from_above {
                     FromAbove::Nothing => {}
@@ -292,31 +302,19 @@ impl LayerPass<'_> {
                         readout.carry(&mut above, &mut slope, step, first);
                         above.store(&mut above_currents, &mut above_membranes, first);
                     }
-                    FromAbove::Layer(transposed, adjoint) => {
-                        let wide = adjoint.len() / steps;
-                        add_products(&mut slope, transposed, first, &adjoint[step * wide..(step + 1) * wide]);
+                    FromAbove::Layer(downstream, adjoint, rounded) => {
+                        let adjoint = row_of(adjoint, steps, step);
+                        downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, &rounded[step], first);
                     }
                 }
-                if let Some(transposed) = self.recurrent {
-                    add_products(
-                        &mut slope,
-                        transposed,
-                        first,
-                        &self.adjoint[step * wide..(step + 1) * wide],
-                    );
+                if let Some(downstream) = &self.recurrent {
+                    let adjoint = &self.adjoint[row..row + wide];
+                    downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, &own_rounded, first);
                 }
                 let (alpha, beta) = decays.tile::<N>(first);
                 let mut state = Adjoints::load(&currents, &membranes, first);
                 let mut by_decays = ByDecays::<N>::NONE;
-                self.back::<C, D, N, HOLD>(
-                    derivative,
-                    [&alpha, &beta],
-                    slope,
-                    &mut state,
-                    &mut by_decays,
-                    step,
-                    first,
-                );
+                self.back::<C, N, HOLD>(&h, [&alpha, &beta], slope, &mut state, &mut by_decays, step, first);
                 state.store(&mut currents, &mut membranes, first);
                 if let Some(sum) = self.by_decays.as_deref_mut() {
                     by_decays.store(sum, first);
@@ -328,9 +326,9 @@ impl LayerPass<'_> {
     /// A tile's adjoints one step back, given ∂L/∂S by all that is downstream.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn back<C: DecayOf, D: Derivative, const N: usize, const HOLD: bool>(
+    fn back<C: DecayOf, const N: usize, const HOLD: bool>(
         &self,
-        derivative: D,
+        h: &[f32; N],
         [alpha, beta]: [&[f32; N]; 2],
         mut slope: [f32; N],
         state: &mut Adjoints<N>,
@@ -365,10 +363,9 @@ impl LayerPass<'_> {
         }
         for lane in 0..N {
             let by_spike = slope[lane] - self.reset * next[lane];
-            let h = derivative.at(u[lane] - theta);
             // What follows a spike that resets to a level does not depend on U before it.
             let kept = if HOLD && u[lane] > theta { 0.0 } else { free[lane] };
-            state.membrane[lane] = beta[lane] * kept + h * by_spike;
+            state.membrane[lane] = beta[lane] * kept + h[lane] * by_spike;
             state.current[lane] = alpha[lane] * state.current[lane] + free[lane];
         }
     }
@@ -392,6 +389,13 @@ impl LayerPass<'_> {
             }
         }
     }
+}
+
+/// A step's row of a layer.
+#[inline(always)]
+fn row_of(rows: &[Block], steps: usize, step: usize) -> &[Block] {
+    let wide = rows.len() / steps;
+    &rows[step * wide..(step + 1) * wide]
 }
 
 /// Adjoints of `N` neurons: δI[n+1] and δU[n+1].

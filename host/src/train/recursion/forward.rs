@@ -9,12 +9,12 @@ use super::{
     decay::{DecayOf, Shared},
 };
 use crate::{
-    blocks::{Block, Blocks, LANES, blocks},
-    isa::{Isa, Kernel},
+    blocks::{Blocks, LANES, blocks},
+    isa::{Isa, Kernel, Unit},
     matrix::Matrix,
     network::Network,
     train::{
-        tile::{above, add, any_above, for_tiles, tile, tile_mut},
+        tile::{add, any_above, each_above, for_tiles, tile, tile_mut},
         weights::PreparedWeights,
     },
 };
@@ -70,40 +70,34 @@ struct Holding<'a, C>(LayerPass<'a>, C);
 impl<C: DecayOf> Kernel for Subtracting<'_, C> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
-        self.0.run::<C, false>(self.1);
+    fn run<U: Unit>(self) {
+        self.0.run::<U, C, false>(self.1);
     }
 }
 
 impl<C: DecayOf> Kernel for Holding<'_, C> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
-        self.0.run::<C, true>(self.1);
+    fn run<U: Unit>(self) {
+        self.0.run::<U, C, true>(self.1);
     }
 }
 
 impl LayerPass<'_> {
     #[inline(always)]
-    fn run<C: DecayOf, const HOLD: bool>(mut self, decays: C) {
+    fn run<U: Unit, C: DecayOf, const HOLD: bool>(mut self, decays: C) {
         let (steps, wide) = (self.steps, self.wide);
         self.trace.membranes.resize(steps * wide);
         self.trace.currents.resize(if C::LEARNED { steps * wide } else { 0 });
         self.trace.spikes.clear();
         if self.recurrent.is_some() {
-            self.by_steps::<C, HOLD>(decays);
+            self.by_steps::<U, C, HOLD>(decays);
         } else {
-            for_tiles!(wide, |first, N| self.through_time::<C, N, HOLD>(decays, first));
-            if self.layer.spiking {
-                for row in self.trace.membranes.chunks_exact(wide) {
-                    self.trace.spikes.push_step(row, self.layer.threshold);
-                }
-            }
+            self.trace.unsorted.clear();
+            self.trace.fires.resize(steps, false);
+            for_tiles!(wide, |first, N| self.through_time::<U, C, N, HOLD>(decays, first));
+            self.trace.spikes.sort(&self.trace.unsorted, steps);
         }
-        self.trace
-            .spikes
-            .offsets
-            .resize(steps + 1, self.trace.spikes.units.len() as u32);
         if HOLD {
             self.trace.hold(self.layer.hold_steps(), steps, wide);
         }
@@ -111,12 +105,15 @@ impl LayerPass<'_> {
 
     /// One tile through all steps.
     #[inline(always)]
-    fn through_time<C: DecayOf, const N: usize, const HOLD: bool>(&mut self, decays: C, first: usize) {
+    fn through_time<U: Unit, C: DecayOf, const N: usize, const HOLD: bool>(&mut self, decays: C, first: usize) {
         let (alpha, beta) = decays.tile::<N>(first);
+        let threshold = self.layer.reached();
         let mut state = Tile::<N>::RESTING;
         for step in 0..self.steps {
             let row = step * self.wide + first;
             *tile_mut(&mut self.trace.membranes, row) = state.membrane;
+            // Asked of the trace: a comparison of the whole state at once would keep it out of registers.
+            self.trace.fires[step] = any_above(tile::<N>(&self.trace.membranes, row), threshold);
             if C::LEARNED {
                 *tile_mut(&mut self.trace.currents, row) = state.current;
             }
@@ -126,15 +123,22 @@ impl LayerPass<'_> {
                 add(&mut state.current, tile(self.weights.data(), row));
             }
         }
+        // Not before: a list that may grow in the loop above would drive the state out of the registers.
+        for (step, _) in self.trace.fires.iter().enumerate().filter(|(_, fires)| **fires) {
+            let membranes = tile::<N>(&self.trace.membranes, step * self.wide + first);
+            let unsorted = &mut self.trace.unsorted;
+            each_above::<U, N>(membranes, threshold, |lane| unsorted.push((step as u32, (first * LANES + lane) as u16)));
+        }
     }
 
     /// All tiles of a recurrent layer through one step after the other.
     #[inline(always)]
-    fn by_steps<C: DecayOf, const HOLD: bool>(&mut self, decays: C) {
+    fn by_steps<U: Unit, C: DecayOf, const HOLD: bool>(&mut self, decays: C) {
         let wide = self.wide;
         let [mut membranes, mut currents] = [Blocks::zeros(wide), Blocks::zeros(wide)];
         let mut waiting = Blocks::zeros(wide);
         let recurrent = self.recurrent.map_or(&[][..], Matrix::data);
+        let threshold = self.layer.reached();
         for step in 0..self.steps {
             let row = step * wide;
             for_tiles!(wide, |first, N| {
@@ -155,10 +159,14 @@ impl LayerPass<'_> {
                     *tile_mut(&mut waiting, first) = state.waiting;
                 }
             });
-            let before = self.trace.spikes.units.len();
-            let spikes = &mut self.trace.spikes;
-            spikes.push_step(&self.trace.membranes[row..row + wide], self.layer.threshold);
-            let (below, own) = (self.below.at(step), &spikes.units[before..]);
+            let SpikeTrain { offsets, units } = &mut self.trace.spikes;
+            let before = units.len();
+            offsets.push(before as u32);
+            for_tiles!(wide, |first, N| {
+                let membranes = tile::<N>(&self.trace.membranes, row + first);
+                each_above::<U, N>(membranes, threshold, |lane| units.push((first * LANES + lane) as u16));
+            });
+            let (below, own) = (self.below.at(step), &units[before..]);
             for_tiles!(wide, |first, N| {
                 let mut current: [f32; N] = *tile(&currents, first);
                 for &unit in below {
@@ -171,6 +179,7 @@ impl LayerPass<'_> {
                 *tile_mut(&mut currents, first) = current;
             });
         }
+        self.trace.spikes.offsets.push(self.trace.spikes.units.len() as u32);
     }
 }
 
@@ -192,9 +201,7 @@ impl<const N: usize> Tile<N> {
     /// To the next step, events aside.
     #[inline(always)]
     fn advance<const HOLD: bool>(&mut self, layer: &LayerRecursion, alpha: &[f32; N], beta: &[f32; N]) {
-        let theta = layer.threshold;
-        // A readout never reaches its threshold.
-        let threshold = if layer.spiking { theta } else { f32::INFINITY };
+        let (theta, threshold) = (layer.threshold, layer.reached());
         let (u, i) = (&mut self.membrane, &mut self.current);
         if HOLD {
             let level = layer.level();
@@ -220,24 +227,24 @@ impl<const N: usize> Tile<N> {
 }
 
 impl SpikeTrain {
-    /// Appends a step: the units of a row of membranes that are above the threshold.
-    #[inline(always)]
-    fn push_step(&mut self, row: &[Block], threshold: f32) {
-        self.offsets.push(self.units.len() as u32);
-        for_tiles!(row.len(), |first, N| {
-            let membranes = tile::<N>(row, first);
-            if any_above(membranes, threshold) {
-                self.push_units((first * LANES) as u16, above(membranes, threshold));
-            }
-        });
-    }
-
-    /// Appends the units whose bits are set, counted from `first` on.
-    #[inline(always)]
-    fn push_units(&mut self, first: u16, mut bits: u64) {
-        while bits != 0 {
-            self.units.push(first + bits.trailing_zeros() as u16);
-            bits &= bits - 1;
+    /// Takes spikes that are sorted by tile, by step within a tile, and by unit within a step.
+    fn sort(&mut self, unsorted: &[(u32, u16)], steps: usize) {
+        self.offsets.clear();
+        self.offsets.resize(steps + 1, 0);
+        for &(step, _) in unsorted {
+            self.offsets[step as usize] += 1;
+        }
+        let mut end = 0;
+        for offset in &mut self.offsets {
+            end += *offset;
+            *offset = end;
+        }
+        self.units.resize(unsorted.len(), 0);
+        // Filled from the end of each step, so that each offset ends where its step begins.
+        for &(step, unit) in unsorted.iter().rev() {
+            let next = &mut self.offsets[step as usize];
+            *next -= 1;
+            self.units[*next as usize] = unit;
         }
     }
 }

@@ -14,6 +14,7 @@
 mod backward;
 mod by_unit;
 mod decay;
+mod downstream;
 mod forward;
 mod readout;
 
@@ -26,6 +27,7 @@ use crate::{
     isa::Isa,
     network::Network,
     train::{
+        coarse::CoarseRow,
         gradient::Gradients,
         loss::{Loss, Outcome, Output, dense, most_spikes, van_rossum},
         surrogate::Surrogate,
@@ -76,6 +78,12 @@ impl LayerRecursion {
 }
 
 impl LayerRecursion {
+    /// What U has to exceed for a spike: a readout never gets there.
+    #[inline(always)]
+    fn reached(&self) -> f32 {
+        if self.spiking { self.threshold } else { f32::INFINITY }
+    }
+
     /// U after a spike, where it is held; otherwise 0.
     #[inline(always)]
     fn level(&self) -> f32 {
@@ -113,6 +121,10 @@ pub struct LayerTrace {
     pub membranes: Blocks,
     /// Spikes.
     pub spikes: SpikeTrain,
+    /// Whether any neuron of the present tile fires, `[step]`.
+    fires: Vec<bool>,
+    /// Spikes as they are found: by tile, step and unit.
+    unsorted: Vec<(u32, u16)>,
     /// I, `[step][block]`; empty where time constants are not learned.
     currents: Blocks,
     /// Neurons whose next U is held by a reset, a bit a lane, `[step][block]`; empty where a reset
@@ -197,6 +209,8 @@ pub struct Workspace {
     impulses: Impulses,
     /// Spikes of the layer below and of the layer itself, by unit.
     by_unit: [ByUnit; 2],
+    /// Adjoints of the layer above, rounded, `[step]`.
+    rounded: Vec<CoarseRow>,
 }
 
 /// How hidden spikes are regularised: ∂/∂S of a neuron's count, for one sample.

@@ -1,0 +1,168 @@
+//! What a vector unit does that the compiler does not find by itself: each with a scalar twin.
+//!
+//! All of it is exact (comparisons, integers), so that every unit gives the same bits.
+
+use crate::blocks::{Block, LANES};
+
+/// A vector unit that a kernel is compiled for.
+pub trait Unit: sealed::Unit {
+    /// A bit for each value above a limit.
+    fn above(values: &Block, limit: f32) -> u16;
+
+    /// `sums[lane] += pairs[2 lane] · factors[0] + pairs[2 lane + 1] · factors[1]`
+    ///
+    /// Sums wrap around where they do not fit.
+    fn add_pairs(sums: &mut [i32; LANES], pairs: &[i16; 2 * LANES], factors: [i16; 2]);
+}
+
+mod sealed {
+    pub trait Unit {}
+}
+
+/// What every processor of the target has.
+pub(super) struct Baseline;
+
+impl sealed::Unit for Baseline {}
+
+impl Unit for Baseline {
+    #[inline(always)]
+    fn above(values: &Block, limit: f32) -> u16 {
+        let mut bits = 0;
+        for lane in 0..LANES {
+            bits |= u16::from(values[lane] > limit) << lane;
+        }
+        bits
+    }
+
+    #[inline(always)]
+    fn add_pairs(sums: &mut [i32; LANES], pairs: &[i16; 2 * LANES], factors: [i16; 2]) {
+        let [a, b] = factors.map(i32::from);
+        for lane in 0..LANES {
+            let [x, y] = [pairs[2 * lane], pairs[2 * lane + 1]].map(i32::from);
+            // Only −2¹⁵ four times does not fit.
+            sums[lane] = sums[lane].wrapping_add((x * a).wrapping_add(y * b));
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86_64::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use core::arch::x86_64::{
+        __m256, __m256i, _mm256_add_epi32, _mm256_cmp_ps, _mm256_madd_epi16, _mm256_movemask_ps, _mm256_set1_epi32,
+        _mm256_set1_ps, _mm512_add_epi32, _mm512_cmp_ps_mask, _mm512_madd_epi16, _mm512_set1_epi32, _mm512_set1_ps,
+        _CMP_GT_OQ,
+    };
+
+    use bytemuck::{cast, must_cast};
+
+    use super::{Block, LANES, Unit, sealed};
+
+    /// 256-bit vectors. Made by nobody: a kernel is compiled for it where [`super::super::Isa`] found
+    /// the processor to have it.
+    pub(crate) enum Avx2 {}
+
+    impl sealed::Unit for Avx2 {}
+
+    impl Unit for Avx2 {
+        #[inline(always)]
+        fn above(values: &Block, limit: f32) -> u16 {
+            let [low, high]: [__m256; 2] = must_cast(*values);
+            // SAFETY: the processor has AVX2, see the type.
+            let bits = |half| unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(half, _mm256_set1_ps(limit))) };
+            (bits(low) | bits(high) << 8) as u16
+        }
+
+        #[inline(always)]
+        fn add_pairs(sums: &mut [i32; LANES], pairs: &[i16; 2 * LANES], factors: [i16; 2]) {
+            let halves: [__m256i; 2] = must_cast(*sums);
+            let pairs: [__m256i; 2] = must_cast(*pairs);
+            // SAFETY: the processor has AVX2, see the type.
+            let half = |k: usize| unsafe {
+                _mm256_add_epi32(halves[k], _mm256_madd_epi16(pairs[k], _mm256_set1_epi32(cast(factors))))
+            };
+            *sums = must_cast([half(0), half(1)]);
+        }
+    }
+
+    /// 512-bit vectors; see [`Avx2`].
+    pub(crate) enum Avx512 {}
+
+    impl sealed::Unit for Avx512 {}
+
+    impl Unit for Avx512 {
+        #[inline(always)]
+        fn above(values: &Block, limit: f32) -> u16 {
+            // SAFETY: the processor has AVX-512 F and BW, see the type.
+            unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(must_cast(*values), _mm512_set1_ps(limit)) }
+        }
+
+        #[inline(always)]
+        fn add_pairs(sums: &mut [i32; LANES], pairs: &[i16; 2 * LANES], factors: [i16; 2]) {
+            // SAFETY: the processor has AVX-512 F and BW, see the type.
+            let sum = unsafe {
+                let products = _mm512_madd_epi16(must_cast(*pairs), _mm512_set1_epi32(cast(factors)));
+                _mm512_add_epi32(must_cast(*sums), products)
+            };
+            *sums = must_cast(sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::{Isa, Kernel};
+    use proptest::prelude::*;
+
+    struct Above<'a>(&'a Block, f32);
+
+    impl Kernel for Above<'_> {
+        type Output = u16;
+        #[inline(always)]
+        fn run<U: Unit>(self) -> u16 {
+            U::above(self.0, self.1)
+        }
+    }
+
+    struct AddPairs<'a>([i32; LANES], &'a [i16; 2 * LANES], [i16; 2]);
+
+    impl Kernel for AddPairs<'_> {
+        type Output = [i32; LANES];
+        #[inline(always)]
+        fn run<U: Unit>(mut self) -> [i32; LANES] {
+            U::add_pairs(&mut self.0, self.1, self.2);
+            self.0
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn all_units_equal_the_scalar_one(
+            values in prop::array::uniform16(prop::num::f32::ANY),
+            limit in prop::num::f32::NORMAL,
+            which in 0..LANES,
+            sums: [i32; LANES],
+            pairs in prop::array::uniform32(i16::MIN..=i16::MAX),
+            factors: [i16; 2],
+        ) {
+            let limit = if limit > 0.0 { values[which] } else { limit };
+            for isa in Isa::available() {
+                prop_assert_eq!(isa.run(Above(&values, limit)), Baseline::above(&values, limit));
+                let mut expected = sums;
+                Baseline::add_pairs(&mut expected, &pairs, factors);
+                prop_assert_eq!(isa.run(AddPairs(sums, &pairs, factors)), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_wraps_around() {
+        for isa in Isa::available() {
+            let sums = isa.run(AddPairs([-1; LANES], &[i16::MIN; 2 * LANES], [i16::MIN; 2]));
+            assert_eq!(sums, [i32::MAX; LANES]);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Products with dense adjoints, as exact as they have to be.
+//!
+//! ∂L/∂S of a neuron is a product Σ_k W[n][k] δI_k with all neurons that its spikes reach: where these are
+//! hidden ones, δI is dense and no event saves it. But a surrogate derivative h multiplies it, which is
+//! small for most neurons in most steps: SuperSpike of slope 25 is above 1 % of its peak for one neuron in
+//! twenty-five. So products are taken in 16-bit integers first, and again in `f32` where h is large.
+//!
+//! Integers are 13 bits and a sign: 32 products of two fit into 32 bits. Rounding them off is a relative
+//! error of 2·10⁻⁴ of a product that counts by a sixteenth at most.
+
+use crate::{
+    blocks::{Block, LANES},
+    isa::Unit,
+    matrix::Matrix,
+    train::tile::{WIDE, tile},
+};
+
+/// Largest integer: 32 products of two are below 2³¹.
+const LARGEST: f32 = 8191.0;
+
+/// Pairs of products whose sum fits into 32 bits.
+const PAIRS_A_SUM: usize = 16;
+
+/// Products are exact where h is above this part of its peak.
+pub(crate) const EXACT_ABOVE: f32 = 1.0 / 16.0;
+
+/// A matrix in integers, `[block of n][pair of k]`, each line the weights of 16 n to both k.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coarse {
+    lines: Vec<Line>,
+    /// Number of pairs of k.
+    pairs: usize,
+    /// What 1 stands for.
+    unit: f32,
+}
+
+/// `[n][2]`
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(64))]
+struct Line([i16; 2 * LANES]);
+
+/// δI of one step in integers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CoarseRow {
+    /// `[pair]`
+    factors: Vec<[i16; 2]>,
+    /// What 1 stands for.
+    unit: f32,
+}
+
+/// The largest magnitude; infinite or NaN where any value is.
+#[inline(always)]
+fn largest(values: &[f32]) -> f32 {
+    // A maximum over bits, because comparisons of floats would keep the loop from vectors.
+    let bits = values.iter().map(|value| value.to_bits() & 0x7fff_ffff);
+    f32::from_bits(bits.fold(0, u32::max))
+}
+
+/// The nearest integer, of a number within ±2²².
+#[inline(always)]
+fn nearest(value: f32) -> i16 {
+    // One and a half times 2²³: what is added to it ends up in its lowest bits.
+    (value + 12_582_912.0).to_bits() as i16
+}
+
+impl Coarse {
+    /// Of `[n][k]`.
+    pub fn of(matrix: &Matrix) -> Self {
+        let [rows, columns] = matrix.shape();
+        let most = largest(matrix.data().as_flattened());
+        let scale = if most > 0.0 { LARGEST / most } else { 0.0 };
+        let (blocks, pairs) = (rows.div_ceil(LANES), columns.div_ceil(2));
+        let mut lines = vec![Line([0; 2 * LANES]); blocks * pairs];
+        for n in 0..rows {
+            let own = &mut lines[n / LANES * pairs..][..pairs];
+            let values = matrix.row(n).as_flattened().as_chunks::<2>().0;
+            for (line, pair) in own.iter_mut().zip(values) {
+                for part in 0..2 {
+                    line.0[n % LANES * 2 + part] = nearest(scale * pair[part]);
+                }
+            }
+        }
+        Self {
+            lines,
+            pairs,
+            unit: most / LARGEST,
+        }
+    }
+
+    /// Σ_k W[n][k] · row[k] for a tile of n from block `first` on.
+    #[inline(always)]
+    pub(crate) fn products<U: Unit, const N: usize>(&self, row: &CoarseRow, first: usize) -> [f32; N] {
+        let unit = self.unit * row.unit;
+        let mut totals = [0.0; N];
+        for begin in (0..self.pairs).step_by(PAIRS_A_SUM) {
+            let end = self.pairs.min(begin + PAIRS_A_SUM);
+            let mut integers = [[0_i32; LANES]; WIDE / LANES];
+            let own = |block: usize| match block < N / LANES {
+                true => &self.lines[(first + block) * self.pairs..][begin..end],
+                false => &[],
+            };
+            let lines: [&[Line]; WIDE / LANES] = core::array::from_fn(own);
+            for (k, &factors) in row.factors[begin..end].iter().enumerate() {
+                for block in 0..N / LANES {
+                    U::add_pairs(&mut integers[block], &lines[block][k].0, factors);
+                }
+            }
+            let integers = integers.as_flattened();
+            for lane in 0..N {
+                totals[lane] += integers[lane] as f32;
+            }
+        }
+        for lane in 0..N {
+            totals[lane] *= unit;
+        }
+        totals
+    }
+}
+
+impl CoarseRow {
+    /// Takes the values of one step.
+    #[inline(always)]
+    pub(crate) fn round(&mut self, values: &[Block]) {
+        let values = values.as_flattened();
+        let most = largest(values);
+        let scale = if most > 0.0 { LARGEST / most } else { 0.0 };
+        self.unit = most / LARGEST;
+        self.factors.resize(values.len() / 2, [0; 2]);
+        let factors = self.factors.as_flattened_mut();
+        for (factor, &value) in factors.iter_mut().zip(values) {
+            *factor = nearest(scale * value);
+        }
+    }
+}
+
+/// Σ_k a\[k\] b\[k\], in a fixed order.
+#[inline(always)]
+pub(crate) fn dot(a: &[Block], b: &[Block]) -> f32 {
+    let mut sums = [0.0_f32; WIDE];
+    let whole = a.len() / 4 * 4;
+    for first in (0..whole).step_by(4) {
+        let (a, b) = (tile::<WIDE>(a, first), tile::<WIDE>(b, first));
+        for lane in 0..WIDE {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    for first in whole..a.len() {
+        let (a, b) = (tile::<LANES>(a, first), tile::<LANES>(b, first));
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    let mut half = WIDE / 2;
+    while half > 0 {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        blocks::{Blocks, blocks},
+        isa::{Isa, Kernel},
+        train::tile::{for_tiles, tile_mut},
+    };
+    use proptest::prelude::*;
+
+    struct Product<'a>(&'a Coarse, &'a [Block], usize);
+
+    impl Kernel for Product<'_> {
+        type Output = Vec<Block>;
+        #[inline(always)]
+        fn run<U: Unit>(self) -> Vec<Block> {
+            let mut row = CoarseRow::default();
+            row.round(self.1);
+            let mut all = Blocks::zeros(self.2);
+            for_tiles!(self.2, |first, N| *tile_mut(&mut all, first) = self.0.products::<U, N>(&row, first));
+            all.to_vec()
+        }
+    }
+
+    fn row(values: &[f32]) -> Blocks {
+        let mut row = Blocks::zeros(blocks(values.len()));
+        row.as_flattened_mut()[..values.len()].copy_from_slice(values);
+        row
+    }
+
+    proptest! {
+        /// Rounded factors are off by half a unit each, on every instruction set by the same.
+        #[test]
+        fn products_are_as_near_as_rounding_allows(
+            [rows, columns] in [1_usize..70, 1_usize..150],
+            seed in prop::collection::vec(-1.0_f32..1.0, 70 * 150 + 150),
+        ) {
+            let matrix = Matrix::from_rows([rows, columns], &seed[..rows * columns]);
+            let factors = &seed[rows * columns..][..columns];
+            let (coarse, factors) = (Coarse::of(&matrix), row(factors));
+            let all: Vec<_> = Isa::available().iter().map(|isa| isa.run(Product(&coarse, &factors, blocks(rows)))).collect();
+            for found in &all {
+                prop_assert_eq!(found, &all[0]);
+            }
+            let error = columns as f64 * 1.1 / f64::from(LARGEST);
+            for n in 0..rows {
+                let exact: f64 = (0..columns)
+                    .map(|k| f64::from(matrix.get(n, k)) * f64::from(factors[k / LANES][k % LANES]))
+                    .sum();
+                let found = f64::from(all[0][n / LANES][n % LANES]);
+                prop_assert!((found - exact).abs() <= error, "{found} {exact}");
+                let dot = f64::from(dot(matrix.row(n), &factors));
+                prop_assert!((dot - exact).abs() <= 1e-5 * columns as f64, "{dot} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_give_zeros_and_what_is_not_finite_stays_so() {
+        let matrix = Matrix::from_rows([2, 3], &[1.0, 2.0, 3.0, -1.0, 0.0, 1.0]);
+        let product = |values: &[f32]| Isa::Baseline.run(Product(&Coarse::of(&matrix), &row(values), 1))[0];
+        assert_eq!(product(&[0.0; 3])[..2], [0.0; 2]);
+        assert!(!product(&[0.0, f32::INFINITY, 1.0])[0].is_finite());
+        assert!(!product(&[f32::NAN, 0.0, 1.0])[0].is_finite());
+        let none = Coarse::of(&Matrix::zeros([2, 3]));
+        assert_eq!(Isa::Baseline.run(Product(&none, &row(&[1.0; 3]), 1))[0][..2], [0.0; 2]);
+    }
+
+    #[test]
+    fn the_largest_sums_fit() {
+        let columns = 4 * PAIRS_A_SUM;
+        let matrix = Matrix::from_rows([1, columns], &vec![-1.0; columns]);
+        for isa in Isa::available() {
+            let found = isa.run(Product(&Coarse::of(&matrix), &row(&vec![1.0; columns]), 1))[0][0];
+            assert!((found + columns as f32).abs() < 1e-3, "{found}");
+        }
+    }
+}
