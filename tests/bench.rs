@@ -39,6 +39,25 @@ fn memory_is_that_of_a_process_of_its_own() {
 }
 
 #[test]
+fn a_curve_has_points_slopes_and_a_figure() {
+    let scratch = scratch();
+    let figure = scratch.path().join("figures/growth-threads.svg");
+    let arguments = ["bench", "--curves", "threads", "--json", "--svg", "figures"];
+    let printed = succeed(program(scratch.path()).args(arguments));
+    let lines: Vec<Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let slopes = lines.iter().filter(|line| line["slope"].is_number()).count();
+    let points = lines.iter().filter(|line| line["x"].is_number()).count();
+    assert!(
+        slopes == 2 && points >= 4 && slopes + points == lines.len(),
+        "{printed}"
+    );
+    assert!(std::fs::read_to_string(figure).unwrap().starts_with("<svg"));
+}
+
+#[test]
 fn batches_are_repeated_silently() {
     let scratch = scratch();
     let repeat = ["bench", "chip", "--mode", "infer", "--repeat", "1"];
@@ -55,5 +74,7 @@ fn mistakes_are_explained() {
     bench(&["--mode", "inference"], &["\"inference\"", "train and infer"]);
     bench(&["b1", "--repeat", "2"], &["--mode", "--repeat 2"]);
     bench(&["b1", "b2", "--mode", "train", "--repeat", "2"], &["one benchmark"]);
+    bench(&["--curves", "b1"], &["no curve \"b1\"", "hidden, recurrent"]);
+    bench(&["--svg", "."], &["--curves"]);
     bench(&["--json", "--markdown"], &["--json"]);
 }

@@ -2,6 +2,8 @@
 
 use std::hint::black_box;
 
+use spikeloop_chip::instance::{Condition, Instance};
+
 use super::{
     BenchError, Budget, Measurement, Mode, Name,
     draw::Draw,
@@ -49,6 +51,13 @@ impl Programmed {
         black_box(&self.recording);
         Ok(())
     }
+
+    /// Events that all samples send.
+    pub(super) fn input_events(&self) -> usize {
+        (0..self.events.len())
+            .map(|sample| self.events.sample(sample).len())
+            .sum()
+    }
 }
 
 impl ChipBench {
@@ -74,14 +83,10 @@ impl ChipBench {
     /// A chip of another seed, under the same codes.
     pub(super) fn another(&self, seed: u64) -> Result<Programmed, BenchError> {
         let own = &self.lab.instance;
-        self.programmed_as(spikeloop_chip::instance::Instance::fabricate(
-            own.spec(),
-            seed,
-            spikeloop_chip::instance::Condition::Calibrated,
-        ))
+        self.programmed_as(Instance::fabricate(own.spec(), seed, Condition::Calibrated))
     }
 
-    fn programmed_as(&self, instance: spikeloop_chip::instance::Instance) -> Result<Programmed, BenchError> {
+    fn programmed_as(&self, instance: Instance) -> Result<Programmed, BenchError> {
         let lab = &self.lab;
         let data = &lab.data.train;
         let mut chip = EmulatedChip::new(instance);

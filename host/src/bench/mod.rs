@@ -15,15 +15,18 @@
 //! |---|---|
 //! | [`machine`] | what the machine can do at best |
 //! | [`work`] | what a sample takes, counted, and how near to that best it comes |
+//! | [`curves`], [`slope`] | how time grows with the size of a workload |
 //! | [`memory`] | how much memory a process has taken |
 //! | [`board`] | boards and their lines |
 
 pub mod board;
 mod chip;
+pub mod curves;
 mod draw;
 pub mod machine;
 pub mod memory;
 mod recurrence;
+pub mod slope;
 pub mod work;
 
 use std::time::{Duration, Instant};
@@ -50,6 +53,23 @@ pub enum BenchError {
     UnknownMode {
         /// As given.
         name: String,
+    },
+    /// No such curve.
+    #[error(
+        "there is no curve {name:?}; there are {}",
+        curves::Curve::ALL.map(curves::Curve::text).join(", ")
+    )]
+    UnknownCurve {
+        /// As given.
+        name: String,
+    },
+    /// The system does not give so many threads.
+    #[error("cannot start {threads} threads; leave the curve `threads` out")]
+    Threads {
+        /// Wanted.
+        threads: usize,
+        /// Why.
+        source: rayon::ThreadPoolBuildError,
     },
     /// The emulated chip's experiment.
     #[error(transparent)]
@@ -154,6 +174,16 @@ pub struct Budget {
     pub train: Duration,
     /// Time at least, inference.
     pub infer: Duration,
+}
+
+impl Budget {
+    /// For one point of a curve: all of them take about a minute and a half on two cores.
+    pub const POINT: Self = Self {
+        warm_up: 1,
+        reps: 3,
+        train: Duration::from_millis(400),
+        infer: Duration::from_millis(400),
+    };
 }
 
 impl Default for Budget {

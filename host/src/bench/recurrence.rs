@@ -26,7 +26,7 @@ use crate::{
 /// Steps of the recursions.
 const STEPS: usize = 100;
 /// A step on the events' clock: the recursion knows steps only.
-const STEP_NS: u32 = 1000;
+pub(super) const STEP_NS: u32 = 1000;
 /// Different batches, used in turn.
 pub(super) const BATCHES: usize = 8;
 

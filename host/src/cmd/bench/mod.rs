@@ -1,9 +1,10 @@
 //! `spikeloop bench`
 
+mod curves;
 mod lines;
 mod memory;
 
-use std::{num::NonZeroUsize, process::ExitCode, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::bail;
 use clap::Args;
@@ -24,7 +25,8 @@ const WINDOW: Duration = Duration::from_millis(40);
 /// Measure how fast training and emulation are on this machine, and which part of what it can do
 #[derive(Args)]
 pub struct Arguments {
-    /// Benchmarks: b1, b2, chip, chip-noise, or roofline for the machine alone [default: all]
+    /// Benchmarks: b1, b2, chip, chip-noise, or roofline for the machine alone; with --curves: hidden,
+    /// recurrent, steps, batch, density, threads, chips [default: all]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Measure this mode alone: train or infer
@@ -45,6 +47,12 @@ pub struct Arguments {
     /// Measure memory instead of time: the largest resident set of a process for each benchmark and mode
     #[arg(long)]
     memory: bool,
+    /// Measure how time grows with the size of a workload, instead of the benchmarks
+    #[arg(long, conflicts_with_all = ["memory", "mode"])]
+    curves: bool,
+    /// Write a figure of each curve into this directory
+    #[arg(long, value_name = "DIR", requires = "curves")]
+    svg: Option<PathBuf>,
     /// Run N small batches and measure nothing: what tools that count instructions compare
     #[arg(long, value_name = "N", hide = true)]
     repeat: Option<usize>,
@@ -56,6 +64,16 @@ pub struct Arguments {
 impl Arguments {
     /// Measures and reports.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        if self.curves {
+            prepare(self.threads)?;
+            let form = curves::Form {
+                json: self.json,
+                markdown: self.markdown,
+                svg: self.svg.as_deref(),
+            };
+            curves::run(&self.names, &form)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let (names, machine_alone) = self.chosen()?;
         if let Some(batches) = self.repeat {
             return self.repeat(&names, batches);
