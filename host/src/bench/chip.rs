@@ -29,18 +29,18 @@ const CHIP_BATCH: [usize; 2] = [1000, 100];
 
 /// The published MNIST network on a chip.
 pub(super) struct ChipBench {
-    lab: Lab,
+    pub(super) lab: Lab,
     /// Samples run at a time, and of an update.
     batch: [usize; 2],
 }
 
 /// A programmed chip and what it is asked.
 pub(super) struct Programmed {
-    chip: EmulatedChip,
-    events: EventBatch,
+    pub(super) chip: EmulatedChip,
+    pub(super) events: EventBatch,
     trials: Vec<TrialSeed>,
     request: RecordRequest,
-    recording: Recording,
+    pub(super) recording: Recording,
 }
 
 impl Programmed {
@@ -168,8 +168,6 @@ impl ChipBench {
             batch: self.batch[1] as f64,
             input_events: mean(counters.input_events),
             hidden_spikes: spikes as f64 / samples,
-            // Half of the run on average: where maxima lie is the recording's business.
-            adjoint_steps: 0.5 * bins * network.outputs() as f64,
         };
         Ok((chip, host))
     }

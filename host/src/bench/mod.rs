@@ -17,6 +17,7 @@
 //! | [`work`] | what a sample takes, counted, and how near to that best it comes |
 //! | [`curves`], [`slope`] | how time grows with the size of a workload |
 //! | [`memory`] | how much memory a process has taken |
+//! | [`pieces`] | one kernel at a time, for `cargo bench` |
 //! | [`board`] | boards and their lines |
 
 pub mod board;
@@ -25,6 +26,7 @@ pub mod curves;
 mod draw;
 pub mod machine;
 pub mod memory;
+pub mod pieces;
 mod recurrence;
 pub mod slope;
 pub mod work;

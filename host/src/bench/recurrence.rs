@@ -6,7 +6,6 @@ use rayon::prelude::*;
 
 use super::{Budget, Measurement, Mode, Name, draw::Draw, measurement, time, work::RecursionNumbers};
 use crate::{
-    blocks::{Block, LANES, blocks},
     data::SpikeDataset,
     isa::Isa,
     matrix::Matrix,
@@ -32,11 +31,11 @@ pub(super) const BATCHES: usize = 8;
 
 /// A network of the discrete recursion and its data.
 pub(super) struct Recurrence {
-    network: Network,
-    recursion: Recursion,
-    loss: Loss,
-    weights: Vec<Matrix>,
-    data: SpikeDataset,
+    pub(super) network: Network,
+    pub(super) recursion: Recursion,
+    pub(super) loss: Loss,
+    pub(super) weights: Vec<Matrix>,
+    pub(super) data: SpikeDataset,
     batch: usize,
 }
 
@@ -186,13 +185,20 @@ impl Recurrence {
         (first..first + self.batch).collect()
     }
 
-    fn forward(&self, isa: Isa, weights: &PreparedWeights, events: &EventBatch, sample: usize, into: &mut Workspace) {
+    pub(super) fn forward(
+        &self,
+        isa: Isa,
+        weights: &PreparedWeights,
+        events: &EventBatch,
+        sample: usize,
+        into: &mut Workspace,
+    ) {
         into.inputs
             .bin(events.sample(sample), f64::from(STEP_NS), self.recursion.steps);
         self.recursion.forward(isa, &self.network, weights, into);
     }
 
-    fn prepared(&self, weights: &[Matrix]) -> PreparedWeights {
+    pub(super) fn prepared(&self, weights: &[Matrix]) -> PreparedWeights {
         PreparedWeights::of(&self.network, weights.to_vec())
     }
 
@@ -270,11 +276,10 @@ impl Recurrence {
         let (isa, weights) = (Isa::current(), self.prepared(&self.weights));
         let events = EventBatch::gather(&self.data, &(0..self.data.len()).collect::<Vec<_>>());
         let mut workspace = Workspace::default();
-        let (mut spikes, mut adjoint_steps) = (0, 0);
+        let mut spikes = 0;
         for sample in 0..self.data.len() {
             self.forward(isa, &weights, &events, sample, &mut workspace);
             spikes += workspace.layers[0].spikes.units.len();
-            adjoint_steps += steps_to_peaks(&workspace.layers[1].membranes, self.network.outputs());
         }
         let mean = |sum: usize| sum as f64 / self.data.len().max(1) as f64;
         RecursionNumbers {
@@ -286,7 +291,6 @@ impl Recurrence {
             batch: self.batch as f64,
             input_events: mean(self.data.events()),
             hidden_spikes: mean(spikes),
-            adjoint_steps: mean(adjoint_steps),
         }
     }
 
@@ -343,22 +347,6 @@ impl Recurrence {
     }
 }
 
-/// Steps before the maximum of each readout, summed: only there has a loss of maxima an adjoint.
-fn steps_to_peaks(membranes: &[Block], outputs: usize) -> usize {
-    let wide = blocks(outputs);
-    let peak = |unit: usize| {
-        let values = membranes.iter().skip(unit / LANES).step_by(wide);
-        let (mut step, mut most) = (0, f32::NEG_INFINITY);
-        for (n, block) in values.enumerate() {
-            if block[unit % LANES] > most {
-                (step, most) = (n, block[unit % LANES]);
-            }
-        }
-        step
-    };
-    (0..outputs).map(peak).sum()
-}
-
 /// What training changes.
 struct Learning {
     weights: Vec<Matrix>,
@@ -380,20 +368,10 @@ mod tests {
         assert!(b1.data.times_ns.iter().all(|&time| time < 100 * STEP_NS));
         let numbers = b1.numbers();
         assert!((1.0..200.0).contains(&numbers.hidden_spikes), "{numbers:?}");
-        assert!((1.0..1000.0).contains(&numbers.adjoint_steps), "{numbers:?}");
         let b2 = Recurrence::b2(BATCHES);
         assert!((per_sample(&b2) - 1050.0).abs() < 10.0, "{}", per_sample(&b2));
         assert_eq!(b2.network.sizes(), "700-256r-20");
         assert_eq!(b2.weights.len(), 3);
-    }
-
-    #[test]
-    fn adjoints_reach_back_from_the_peak() {
-        let mut membranes = vec![[0.0; LANES]; 2 * 3];
-        // Readout 1 peaks at step 2, readout 17 at step 1, all others at once.
-        membranes[4][1] = 1.0;
-        membranes[3][1] = 0.5;
-        assert_eq!(steps_to_peaks(&membranes, 18), 2 + 1);
     }
 
     #[test]

@@ -12,7 +12,6 @@
 //! | T, B | steps (bins of the host's grid, on a chip), samples of a batch |
 //! | H, O | hidden neurons, readouts |
 //! | E, S | input events, hidden spikes |
-//! | P | steps summed over the readouts that their adjoint covers: up to their maxima |
 //! | R | H where the hidden layer is recurrent, else 0 |
 //! | W | weights: inputs·H + R·H + H·O |
 
@@ -34,6 +33,10 @@ const SURROGATE: f64 = 5.0;
 const HIDDEN_STEP_BACK: f64 = 5.0;
 /// δU ← β δU + ∂U; δI ← α δI + δU.
 const READOUT_STEP_BACK: f64 = 4.0;
+/// Σ w δU and Σ w δI of a hidden neuron: b ← βb, a ← αa + b.
+const CARRIED: f64 = 3.0;
+/// A product and a sum.
+const IMPULSE: f64 = 2.0;
 /// m, v: 3 and 4; w −= rate m / (√v + ε): 5.
 const ADAM: f64 = 12.0;
 
@@ -107,8 +110,6 @@ pub struct RecursionNumbers {
     pub input_events: f64,
     /// S
     pub hidden_spikes: f64,
-    /// P
-    pub adjoint_steps: f64,
 }
 
 impl RecursionNumbers {
@@ -126,6 +127,11 @@ impl RecursionNumbers {
     fn rows(&self) -> f64 {
         let to_itself = if self.recurrent { self.hidden } else { 0.0 };
         self.input_events * self.hidden + self.hidden_spikes * (self.outputs + to_itself)
+    }
+
+    /// 3 T H + 2 H O
+    fn by_readouts(&self) -> f64 {
+        self.hidden * (CARRIED * self.steps + IMPULSE * self.outputs)
     }
 
     /// Forward, and the maximum of each readout.
@@ -148,7 +154,9 @@ impl RecursionNumbers {
     /// On top of [`Self::infer`]:
     ///
     /// * T (10 H + 4 O): surrogate and adjoints
-    /// * 2 H P: adjoint of hidden spikes by the readouts, transposed weights times adjoint currents
+    /// * 3 T H + 2 H O: adjoint of hidden spikes by the readouts. Between the maxima, where the loss acts, the
+    ///   adjoints of all readouts decay alike: what each hidden neuron gets from them is carried through time
+    ///   like one readout's (3), and a maximum adds the readout's weights (2)
     /// * 2 H R T: the same by the recurrent weights, dense, because the adjoint of every neuron acts
     /// * one for each number of an event's row: the gradient's rows take adjoint currents
     /// * (⌈B/8⌉ − 1) W / B: shards of eight samples summed; 12 W / B: Adam
@@ -161,7 +169,7 @@ impl RecursionNumbers {
         let (forward, weights) = (self.infer(), self.weights());
         let states = self.hidden * (HIDDEN_STEP_BACK + SURROGATE) + self.outputs * READOUT_STEP_BACK;
         let transposed = self.recurrent_rows() * self.hidden;
-        let products = 2.0 * (self.hidden * self.adjoint_steps + transposed * self.steps);
+        let products = self.by_readouts() + 2.0 * transposed * self.steps;
         let shard = SAMPLES_A_SHARD as f64;
         let sums = ((self.batch / shard).ceil() - 1.0) * weights / self.batch;
         let membranes = self.steps * (self.hidden + self.outputs);
@@ -255,16 +263,13 @@ impl ChipNumbers {
     /// One update in the loop: the emulation, the backward pass over T bins of the host's grid, and a share
     /// of quantising, programming and Adam. `host` has the numbers of the network on that grid.
     ///
-    /// * T (14 H + 8 O), 2 H P, 4 for each number of an event's row, (⌈B/8⌉ − 1) W / B, 18 W / B
+    /// * T (14 H + 8 O), 3 T H + 2 H O, 4 for each number of an event's row, (⌈B/8⌉ − 1) W / B, 18 W / B
     pub fn train(&self, host: &RecursionNumbers) -> Work {
         let (chip, weights) = (self.infer(), host.weights());
         let states = host.steps * (BIN_BACK * host.hidden + READOUT_BIN_BACK * host.outputs);
         let sums = ((host.batch / SAMPLES_A_SHARD as f64).ceil() - 1.0) * weights / host.batch;
-        let back = states
-            + 2.0 * host.hidden * host.adjoint_steps
-            + EVENT_BACK * host.rows()
-            + sums
-            + (QUANTISE + ADAM) * weights / host.batch;
+        let back =
+            states + host.by_readouts() + EVENT_BACK * host.rows() + sums + (QUANTISE + ADAM) * weights / host.batch;
         Work {
             flops: chip.flops + back,
             bytes: chip.bytes
@@ -293,7 +298,6 @@ mod tests {
         batch: 16.0,
         input_events: 5.0,
         hidden_spikes: 7.0,
-        adjoint_steps: 11.0,
     };
 
     #[test]
@@ -312,7 +316,7 @@ mod tests {
     #[test]
     fn training_adds_adjoints_products_and_the_update() {
         let (work, forward) = (SMALL.train(), SMALL.infer());
-        let back = 10.0 * (30.0 + 8.0) + 2.0 * 3.0 * 11.0 + 29.0 + 18.0 / 16.0 + 12.0 * 18.0 / 16.0;
+        let back = 10.0 * (30.0 + 8.0) + 3.0 * (3.0 * 10.0 + 2.0 * 2.0) + 29.0 + 18.0 / 16.0 + 12.0 * 18.0 / 16.0;
         assert!((work.flops - forward.flops - back).abs() < 1e-9);
         // The dense product by recurrent weights, and their rows on both ways.
         let recurrent = RecursionNumbers {
