@@ -41,7 +41,7 @@ impl Recorder for Sink {
 
 /// HICANN-X, with or without temporal noise.
 fn spec(noise: bool) -> Option<ChipSpec> {
-    let mut spec = builtin("hicann-x")?;
+    let mut spec = builtin("hicann-x").ok()?;
     if !noise {
         spec.membrane.noise_lsb.value = 0.0;
         spec.adc.noise_lsb.value = 0.0;
