@@ -17,8 +17,10 @@ use spikeloop_chip::{
     wiring::{Population, Projection, Source, Wiring},
 };
 
-/// Neurons, and inputs.
-const SIZE: u16 = 256;
+/// Neurons.
+const NEURONS: u16 = 256;
+/// Inputs: what a circuit has room for, each on two rows.
+const INPUTS: u16 = 128;
 /// Length of a run, ns: a hundred steps.
 const DURATION_NS: u32 = 10_000;
 
@@ -50,13 +52,13 @@ fn spec(noise: bool) -> Option<ChipSpec> {
     Some(spec)
 }
 
-/// 256 circuits, each driven by all inputs with weights of both signs.
+/// Circuits of one each, all driven by all inputs with weights of both signs.
 fn array(spec: &ChipSpec) -> Option<Array> {
     let chip = Instance::fabricate(spec, 1, Condition::Calibrated);
     let codes = chip.trimmed(&Targets::defaults(spec));
     let wiring = Wiring {
-        inputs: usize::from(SIZE),
-        populations: vec![Population::spiking(usize::from(SIZE), 1, (0..SIZE).collect())],
+        inputs: usize::from(INPUTS),
+        populations: vec![Population::spiking(usize::from(NEURONS), 1, (0..NEURONS).collect())],
         projections: vec![Projection {
             source: Source::Inputs,
             target: 0,
@@ -69,7 +71,7 @@ fn array(spec: &ChipSpec) -> Option<Array> {
         seed: 1,
     };
     let mut array = Array::configure(&chip, &configuration).ok()?;
-    let cells = usize::from(SIZE) * usize::from(SIZE);
+    let cells = usize::from(INPUTS) * usize::from(NEURONS);
     let signed = |k: usize| if (k / 3).is_multiple_of(2) { 5 } else { -5 };
     array
         .program(&Weights::Codes(vec![(0..cells).map(signed).collect()]))
@@ -81,7 +83,7 @@ fn array(spec: &ChipSpec) -> Option<Array> {
 fn events(count: u32) -> Vec<InputEvent> {
     let event = |k: u32| InputEvent {
         time_ns: (u64::from(k) * u64::from(DURATION_NS) / u64::from(count.max(1))) as u32,
-        unit: (k * 37 % u32::from(SIZE)) as u16,
+        unit: (k * 37 % u32::from(INPUTS)) as u16,
     };
     (0..count).map(event).collect()
 }
