@@ -46,6 +46,14 @@ pub const QEMU: Need = Need {
     present: || works(Command::new("qemu-system-arm").arg("--version")),
 };
 
+/// Counts instructions.
+pub const VALGRIND: Need = Need {
+    name: "valgrind",
+    why: "it counts the instructions that a sample takes",
+    remedy: "install it (Debian: apt install valgrind; Fedora: dnf install valgrind); it runs on Linux",
+    present: || works(Command::new("valgrind").arg("--version")),
+};
+
 /// Formats.
 pub const RUSTFMT: Need = Need {
     name: "rustfmt",

@@ -1,7 +1,7 @@
 //! Running one command and saying so.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The cargo that runs us, at the root of the workspace.
@@ -16,6 +16,12 @@ pub fn cargo<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Command {
 pub fn root() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package)
+}
+
+/// Where cargo puts what it builds.
+pub fn target() -> PathBuf {
+    let elsewhere = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    root().join(elsewhere.unwrap_or("target".into()))
 }
 
 /// Shows a command, runs it and waits; the error is a sentence that names it.

@@ -2,7 +2,11 @@
 
 use std::ffi::OsString;
 
+use crate::count::CountOptions;
 use crate::firmware::{BOARDS, Board};
+
+/// Names of the tasks, for messages.
+const NAMES: &str = "test, lint, count, firmware, peers and performance";
 
 /// One run of xtask.
 #[derive(Debug, PartialEq)]
@@ -13,8 +17,14 @@ pub enum Task {
     Test(TestOptions),
     /// Run the static checks.
     Lint,
+    /// Count instructions.
+    Count(CountOptions),
     /// Build the firmware of these boards.
     Firmware(Vec<&'static Board>),
+    /// Measure beside other frameworks, with these words for the program that does.
+    Peers(Vec<OsString>),
+    /// Write the page of measured figures, with those of other frameworks where these words say how.
+    Performance(Vec<OsString>),
 }
 
 /// What follows `--`.
@@ -29,7 +39,7 @@ impl Task {
     pub fn parse(words: Vec<OsString>) -> Result<Self, String> {
         let mut words = words.into_iter();
         let Some(name) = words.next() else {
-            return Err("which task? test, lint or firmware".into());
+            return Err(format!("which task? There are {NAMES}"));
         };
         let mut rest = words.peekable();
         let help = |word: &OsString| word == "-h" || word == "--help";
@@ -45,6 +55,9 @@ impl Task {
                 Task::Test(TestOptions { words })
             }
             Some("lint") => Task::Lint,
+            Some("count") => Task::Count(CountOptions::parse(rest.by_ref())?),
+            Some("peers") => Task::Peers(rest.by_ref().collect()),
+            Some("performance") => Task::Performance(rest.by_ref().collect()),
             Some("firmware") => {
                 let named = rest
                     .by_ref()
@@ -53,7 +66,7 @@ impl Task {
                 let all = || BOARDS.iter().collect();
                 Task::Firmware(if named.is_empty() { all() } else { named })
             }
-            _ => return Err(format!("no task is called {name:?}; there are test, lint and firmware")),
+            _ => return Err(format!("no task is called {name:?}; there are {NAMES}")),
         };
         match rest.next() {
             Some(word) if matches!(task, Task::Test(_)) => Err(format!(
@@ -153,6 +166,8 @@ mod tests {
     fn tasks_and_help() {
         assert_eq!(parse("lint"), Ok(Task::Lint));
         assert_eq!(parse("test"), Ok(Task::Test(TestOptions::default())));
+        assert_eq!(parse("count"), Ok(Task::Count(CountOptions::default())));
+        assert_eq!(parse("peers a b"), Ok(Task::Peers(vec!["a".into(), "b".into()])));
         for line in ["help", "-h", "--help", "test --help", "lint -h"] {
             assert_eq!(parse(line), Ok(Task::Help), "{line}");
         }
@@ -214,8 +229,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_explained() {
-        assert!(parse("").unwrap_err().contains("test, lint or firmware"));
+        assert!(parse("").unwrap_err().contains("test, lint, count"));
         assert!(parse("tset").unwrap_err().contains("\"tset\""));
+        assert!(parse("count b9").unwrap_err().contains("\"b9\""));
         assert!(parse("lint all").unwrap_err().contains("\"all\""));
         assert!(
             parse("test golden_")

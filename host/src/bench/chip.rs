@@ -2,7 +2,14 @@
 
 use std::hint::black_box;
 
-use super::{BenchError, Budget, Measurement, Name, draw::Draw, measurement, time};
+use spikeloop_chip::instance::{Condition, Instance};
+
+use super::{
+    BenchError, Budget, Measurement, Mode, Name,
+    draw::Draw,
+    measurement, time,
+    work::{ChipNumbers, RecursionNumbers},
+};
 use crate::{
     data::{DataSplits, SpikeDataset},
     experiment::{BUILT_IN, Experiment},
@@ -20,8 +27,201 @@ use crate::{
 /// Samples that the emulated chip runs at a time, and that an update takes.
 const CHIP_BATCH: [usize; 2] = [1000, 100];
 
-/// The published MNIST network, with every fixed imperfection, with or without temporal noise.
-fn chip_lab(noise: bool) -> Result<Lab, BenchError> {
+/// The published MNIST network on a chip.
+pub(super) struct ChipBench {
+    pub(super) lab: Lab,
+    /// Samples run at a time, and of an update.
+    batch: [usize; 2],
+}
+
+/// A programmed chip and what it is asked.
+pub(super) struct Programmed {
+    pub(super) chip: EmulatedChip,
+    pub(super) events: EventBatch,
+    trials: Vec<TrialSeed>,
+    request: RecordRequest,
+    pub(super) recording: Recording,
+}
+
+impl Programmed {
+    /// Runs all samples.
+    pub(super) fn run(&mut self) -> Result<(), SubstrateError> {
+        self.chip
+            .run(&self.events, &self.request, &self.trials, &mut self.recording)?;
+        black_box(&self.recording);
+        Ok(())
+    }
+
+    /// Events that all samples send.
+    pub(super) fn input_events(&self) -> usize {
+        (0..self.events.len())
+            .map(|sample| self.events.sample(sample).len())
+            .sum()
+    }
+}
+
+impl ChipBench {
+    pub(super) fn new(name: Name) -> Result<Self, BenchError> {
+        Self::with(name, CHIP_BATCH)
+    }
+
+    /// With so many samples in both modes.
+    pub(super) fn of(name: Name, batch: usize) -> Result<Self, BenchError> {
+        Self::with(name, [batch; 2])
+    }
+
+    fn with(name: Name, batch: [usize; 2]) -> Result<Self, BenchError> {
+        let lab = lab(name == Name::ChipNoise, batch[0])?;
+        Ok(Self { lab, batch })
+    }
+
+    /// The chip of the lab with its initial weights, before the samples of a batch.
+    pub(super) fn programmed(&self) -> Result<Programmed, BenchError> {
+        self.programmed_as(self.lab.instance.clone())
+    }
+
+    /// A chip of another seed, under the same codes.
+    pub(super) fn another(&self, seed: u64) -> Result<Programmed, BenchError> {
+        let own = &self.lab.instance;
+        self.programmed_as(Instance::fabricate(own.spec(), seed, Condition::Calibrated))
+    }
+
+    fn programmed_as(&self, instance: Instance) -> Result<Programmed, BenchError> {
+        let lab = &self.lab;
+        let data = &lab.data.train;
+        let mut chip = EmulatedChip::new(instance);
+        chip.configure(&lab.placement, &lab.codes, lab.seeds.configuration())?;
+        let quantiser = Quantiser::new(&lab.network, &lab.placement.weight_range, lab.placement.weight_max);
+        chip.program(&quantiser.codes(&lab.initial))?;
+        let indices: Vec<usize> = (0..data.len()).collect();
+        let trial = |&index: &usize| lab.seeds.trial(Occasion::Test, index);
+        Ok(Programmed {
+            chip,
+            events: EventBatch::gather(data, &indices),
+            trials: indices.iter().map(trial).collect(),
+            request: RecordRequest {
+                duration_ns: data.window_ns,
+                adc_interval_ns: lab.spec.adc_interval_ns(),
+                spikes: true,
+            },
+            recording: Recording::default(),
+        })
+    }
+
+    /// An update of the loop, its batches in turn.
+    fn update(&self) -> Result<impl FnMut() -> Result<(), SubstrateError>, BenchError> {
+        let data = &self.lab.data.train;
+        let mut engine = self.lab.chip()?;
+        let mut weights = self.lab.initial.clone();
+        let mut adam = Optimiser::new(OptimiserSettings::default(), &weights);
+        let regulariser = SpikeRegulariser::default();
+        let (mut turn, batch) = (0, self.batch[1]);
+        Ok(move || {
+            let first = turn * batch % data.len();
+            turn += 1;
+            let indices: Vec<usize> = (first..first + batch).collect();
+            let batch = Batch {
+                events: &EventBatch::gather(data, &indices),
+                labels: &data.labels[first..first + batch],
+                indices: &indices,
+                occasion: Occasion::Train(0),
+                regulariser: &regulariser,
+                dropped: &[],
+            };
+            let gradients = engine.gradients(&weights, &batch)?;
+            adam.update(|_| Group::weights(1e-3), &mut weights, &gradients.weights);
+            engine.clip(&mut weights);
+            engine.recycle(gradients);
+            Ok(())
+        })
+    }
+
+    /// Mean numbers of a sample, of the chip and of the network on the host's grid.
+    fn numbers(&self, recording: &Recording) -> Result<(ChipNumbers, RecursionNumbers), BenchError> {
+        let (network, spec) = (&self.lab.network, &self.lab.spec);
+        let (samples, counters) = (self.lab.data.train.len() as f64, &recording.counters);
+        let mean = |sum: u64| sum as f64 / samples;
+        let (steps, circuits) = (mean(counters.ticks), network.neurons() as f64);
+        let hidden = network.hidden_neurons();
+        let neurons = recording.spike_neurons.iter();
+        let spikes = neurons.filter(|&&neuron| usize::from(neuron) < hidden).count();
+        let noise_values = if spec.membrane.noise_lsb.value > 0.0 {
+            circuits * steps * spec.timing.step_ns.value / spec.membrane.noise_interval_ns.value
+        } else {
+            0.0
+        };
+        let chip = ChipNumbers {
+            steps,
+            circuits,
+            synaptic_events: mean(counters.synaptic_events),
+            adc_samples: mean(counters.adc_samples),
+            noise_values,
+            adc_noise: spec.adc.noise_lsb.value > 0.0,
+        };
+        let bins = self.lab.chip()?.grid().bins() as f64;
+        let host = RecursionNumbers {
+            steps: bins,
+            inputs: network.inputs as f64,
+            hidden: hidden as f64,
+            outputs: network.outputs() as f64,
+            recurrent: false,
+            batch: self.batch[1] as f64,
+            input_events: mean(counters.input_events),
+            hidden_spikes: spikes as f64 / samples,
+        };
+        Ok((chip, host))
+    }
+
+    pub(super) fn measure(
+        &self,
+        name: Name,
+        modes: &[Mode],
+        budget: &Budget,
+        report: &mut dyn FnMut(Measurement),
+    ) -> Result<(), BenchError> {
+        let mut programmed = self.programmed()?;
+        programmed.run()?;
+        let (chip, host) = self.numbers(&programmed.recording)?;
+        for &mode in modes {
+            let (timed, batch, work) = match mode {
+                Mode::Train => {
+                    let timed = time(budget, budget.train, self.update()?)?;
+                    (timed, self.batch[1], chip.train(&host))
+                }
+                Mode::Infer => {
+                    let timed = time(budget, budget.infer, || programmed.run())?;
+                    (timed, self.batch[0], chip.infer())
+                }
+            };
+            let line = measurement(name, mode.text(), timed, batch, host.hidden_spikes);
+            report(line.with_work(work));
+        }
+        Ok(())
+    }
+
+    /// So many batches without a clock.
+    pub(super) fn repeat(&self, mode: Mode, batches: usize) -> Result<(), BenchError> {
+        match mode {
+            Mode::Train => {
+                let mut update = self.update()?;
+                for _ in 0..batches {
+                    update()?;
+                }
+            }
+            Mode::Infer => {
+                let mut programmed = self.programmed()?;
+                for _ in 0..batches {
+                    programmed.run()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The published MNIST network and so many images, with every fixed imperfection, with or without temporal
+/// noise.
+fn lab(noise: bool, images: usize) -> Result<Lab, BenchError> {
     let settings = [
         "name=bench",
         "data.window_us=10.0",
@@ -39,7 +239,7 @@ fn chip_lab(noise: bool) -> Result<Lab, BenchError> {
     let mut draw = Draw::new(3);
     let (tau_in_ns, window_ns) = (8000.0, 10_000);
     let mut train = SpikeDataset::new("synthetic images", 256, 10, window_ns);
-    for _ in 0..CHIP_BATCH[0] {
+    for _ in 0..images {
         let spikes = draw.image(256);
         let in_ns = |&(time, unit): &(f64, u16)| ((tau_in_ns * time) as u32, unit);
         let mut spikes: Vec<_> = spikes.iter().map(in_ns).filter(|spike| spike.0 <= window_ns).collect();
@@ -53,65 +253,4 @@ fn chip_lab(noise: bool) -> Result<Lab, BenchError> {
         train,
     };
     Ok(Lab::with_data(experiment, spec, data)?)
-}
-
-pub(super) fn measure(name: Name, budget: &Budget, report: &mut dyn FnMut(Measurement)) -> Result<(), BenchError> {
-    let lab = chip_lab(name == Name::ChipNoise)?;
-    let (data, hidden_neurons) = (&lab.data.train, lab.network.hidden_neurons());
-
-    let mut chip = EmulatedChip::new(lab.instance.clone());
-    chip.configure(&lab.placement, &lab.codes, lab.seeds.configuration())?;
-    let quantiser = Quantiser::new(&lab.network, &lab.placement.weight_range, lab.placement.weight_max);
-    chip.program(&quantiser.codes(&lab.initial))?;
-    let indices: Vec<usize> = (0..data.len()).collect();
-    let events = EventBatch::gather(data, &indices);
-    let trials: Vec<TrialSeed> = indices
-        .iter()
-        .map(|&index| lab.seeds.trial(Occasion::Test, index))
-        .collect();
-    let request = RecordRequest {
-        duration_ns: data.window_ns,
-        adc_interval_ns: lab.spec.adc_interval_ns(),
-        spikes: true,
-    };
-    let mut recording = Recording::default();
-    chip.run(&events, &request, &trials, &mut recording)?;
-    let hidden = recording
-        .spike_neurons
-        .iter()
-        .filter(|&&n| usize::from(n) < hidden_neurons)
-        .count();
-    let hidden = hidden as f64 / data.len() as f64;
-
-    let mut engine = lab.chip()?;
-    let mut weights = lab.initial.clone();
-    let mut adam = Optimiser::new(OptimiserSettings::default(), &weights);
-    let regulariser = SpikeRegulariser::default();
-    let (mut turn, batch) = (0, CHIP_BATCH[1]);
-    let timed = time(budget, budget.train, || {
-        let first = turn * batch % data.len();
-        turn += 1;
-        let indices = &indices[first..first + batch];
-        let batch = Batch {
-            events: &EventBatch::gather(data, indices),
-            labels: &data.labels[first..first + batch],
-            indices,
-            occasion: Occasion::Train(0),
-            regulariser: &regulariser,
-            dropped: &[],
-        };
-        let gradients = engine.gradients(&weights, &batch)?;
-        adam.update(|_| Group::weights(1e-3), &mut weights, &gradients.weights);
-        engine.clip(&mut weights);
-        engine.recycle(gradients);
-        Ok::<_, SubstrateError>(())
-    })?;
-    report(measurement(name, "train", timed, batch, hidden));
-
-    let timed = time(budget, budget.infer, || {
-        chip.run(&events, &request, &trials, &mut recording)
-    })?;
-    black_box(&recording);
-    report(measurement(name, "infer", timed, data.len(), hidden));
-    Ok(())
 }

@@ -10,28 +10,68 @@
 //!
 //! `train` is forward, backward and Adam of one batch, `infer` is forward and the decision; on the
 //! chip `infer` is the emulation alone, and `train` one update in the loop, of 100 samples.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`machine`] | what the machine can do at best |
+//! | [`work`] | what a sample takes, counted, and how near to that best it comes |
+//! | [`curves`], [`slope`] | how time grows with the size of a workload |
+//! | [`memory`] | how much memory a process has taken |
+//! | [`pieces`] | one kernel at a time, for `cargo bench` |
+//! | [`board`] | boards and their lines |
 
 pub mod board;
 mod chip;
+pub mod curves;
 mod draw;
+pub mod machine;
+pub mod memory;
+pub mod pieces;
 mod recurrence;
+pub mod slope;
+pub mod work;
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::{experiment::ExperimentError, isa::Isa, lab::LabError, substrate::SubstrateError};
-use recurrence::Recurrence;
+use chip::ChipBench;
+use recurrence::{BATCHES, Recurrence};
+use work::Work;
 
 /// Why a benchmark cannot run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {
     /// No such benchmark.
-    #[error("there is no benchmark {name:?}; there are {}", Name::ALL.map(Name::text).join(", "))]
+    #[error("there is no benchmark {name:?}; there are {} and roofline", Name::ALL.map(Name::text).join(", "))]
     Unknown {
         /// As given.
         name: String,
+    },
+    /// No such mode.
+    #[error("there is no mode {name:?}; there are {}", Mode::ALL.map(Mode::text).join(" and "))]
+    UnknownMode {
+        /// As given.
+        name: String,
+    },
+    /// No such curve.
+    #[error(
+        "there is no curve {name:?}; there are {}",
+        curves::Curve::ALL.map(curves::Curve::text).join(", ")
+    )]
+    UnknownCurve {
+        /// As given.
+        name: String,
+    },
+    /// The system does not give so many threads.
+    #[error("cannot start {threads} threads; leave the curve `threads` out")]
+    Threads {
+        /// Wanted.
+        threads: usize,
+        /// Why.
+        source: rayon::ThreadPoolBuildError,
     },
     /// The emulated chip's experiment.
     #[error(transparent)]
@@ -94,6 +134,37 @@ impl std::str::FromStr for Name {
     }
 }
 
+/// What of a benchmark runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Whole updates.
+    Train,
+    /// Forward and the decision, or the emulation alone.
+    Infer,
+}
+
+impl Mode {
+    /// Both, in the order in which they are measured.
+    pub const ALL: [Self; 2] = [Self::Train, Self::Infer];
+
+    /// As on the command line.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Infer => "infer",
+        }
+    }
+}
+
+impl std::str::FromStr for Mode {
+    type Err = BenchError;
+
+    fn from_str(name: &str) -> Result<Self, BenchError> {
+        let found = Self::ALL.into_iter().find(|known| known.text() == name);
+        found.ok_or_else(|| BenchError::UnknownMode { name: name.into() })
+    }
+}
+
 /// How long to measure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Budget {
@@ -105,6 +176,16 @@ pub struct Budget {
     pub train: Duration,
     /// Time at least, inference.
     pub infer: Duration,
+}
+
+impl Budget {
+    /// For one point of a curve: all of them take about a minute and a half on two cores.
+    pub const POINT: Self = Self {
+        warm_up: 1,
+        reps: 3,
+        train: Duration::from_millis(400),
+        infer: Duration::from_millis(400),
+    };
 }
 
 impl Default for Budget {
@@ -139,17 +220,45 @@ pub struct Measurement {
     pub isa: &'static str,
     /// Mean number of hidden spikes of a sample before training: is the workload plausible?
     pub hidden_spikes_per_sample: f64,
+    /// What a sample takes, where it is counted.
+    pub work: Option<Work>,
 }
 
-/// Runs one benchmark in both modes; `report` gets each line as soon as it is known.
+impl Measurement {
+    fn with_work(self, work: Work) -> Self {
+        Self {
+            work: Some(work),
+            ..self
+        }
+    }
+}
+
+/// Runs one benchmark in these modes; `report` gets each line as soon as it is known.
 ///
 /// # Errors
 /// [`BenchError`], of the emulated chip.
-pub fn run(name: Name, budget: &Budget, report: &mut dyn FnMut(Measurement)) -> Result<(), BenchError> {
+pub fn run(name: Name, modes: &[Mode], budget: &Budget, report: &mut dyn FnMut(Measurement)) -> Result<(), BenchError> {
     match name {
-        Name::B1 => Recurrence::b1().measure(name, budget, report),
-        Name::B2 => Recurrence::b2().measure(name, budget, report),
-        Name::Chip | Name::ChipNoise => return chip::measure(name, budget, report),
+        Name::B1 => Recurrence::b1(BATCHES).measure(name, modes, budget, report),
+        Name::B2 => Recurrence::b2(BATCHES).measure(name, modes, budget, report),
+        Name::Chip | Name::ChipNoise => return ChipBench::new(name)?.measure(name, modes, budget, report),
+    }
+    Ok(())
+}
+
+/// Samples of a batch when instructions are counted: a simulated processor is fifty times slower.
+const COUNTED: usize = 16;
+
+/// Sets one benchmark up, and runs so many small batches of it without looking at a clock: what tools that
+/// count instructions compare. Two runs that differ in `batches` differ by those batches and nothing else.
+///
+/// # Errors
+/// [`BenchError`], of the emulated chip.
+pub fn repeat(name: Name, mode: Mode, batches: usize) -> Result<(), BenchError> {
+    match name {
+        Name::B1 => Recurrence::b1(1).first(COUNTED).repeat(mode, batches),
+        Name::B2 => Recurrence::b2_of(COUNTED, 1).repeat(mode, batches),
+        Name::Chip | Name::ChipNoise => ChipBench::of(name, COUNTED)?.repeat(mode, batches)?,
     }
     Ok(())
 }
@@ -186,6 +295,7 @@ fn measurement(name: Name, mode: &'static str, timed: (f64, usize), batch: usize
         batch,
         isa: Isa::current().name(),
         hidden_spikes_per_sample: hidden,
+        work: None,
     }
 }
 
@@ -204,7 +314,7 @@ mod tests {
     fn every_benchmark_reports_both_modes() {
         let mut lines = Vec::new();
         for name in Name::ALL {
-            run(name, &ONCE, &mut |line| lines.push(line)).unwrap();
+            run(name, &Mode::ALL, &ONCE, &mut |line| lines.push(line)).unwrap();
         }
         let modes: Vec<_> = lines.iter().map(|line| (line.bench, line.mode)).collect();
         let all = [
@@ -219,6 +329,13 @@ mod tests {
         ];
         assert_eq!(modes, all);
         assert!(lines.iter().all(|line| line.median_ms > 0.0 && line.reps == 1));
+        for line in &lines {
+            let work = line.work.unwrap();
+            let ops = line.hidden_spikes_per_sample * work.bytes * work.ops();
+            assert!(ops.is_finite() && ops > 0.0, "{line:?}");
+            // Only the noisy chip draws random numbers.
+            assert_eq!(work.integer_ops > 0.0, line.bench == "chip-noise", "{line:?}");
+        }
         // The published network fires some 20 hidden spikes an image once it is trained.
         assert!(
             (15.0..80.0).contains(&lines[5].hidden_spikes_per_sample),
@@ -228,7 +345,22 @@ mod tests {
     }
 
     #[test]
+    fn batches_are_repeated_without_a_clock() {
+        for name in Name::ALL {
+            for mode in Mode::ALL {
+                repeat(name, mode, 1).unwrap();
+            }
+        }
+    }
+
+    #[test]
     fn names_are_known_or_listed() {
+        assert_eq!("infer".parse::<Mode>().unwrap(), Mode::Infer);
+        let message = "inference".parse::<Mode>().unwrap_err().to_string();
+        assert!(
+            message.contains("\"inference\"") && message.contains("train and infer"),
+            "{message}"
+        );
         assert_eq!("b2".parse::<Name>().unwrap(), Name::B2);
         let message = "nonsense".parse::<Name>().unwrap_err().to_string();
         assert!(

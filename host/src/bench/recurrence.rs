@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use rayon::prelude::*;
 
-use super::{Budget, Measurement, Name, draw::Draw, measurement, time};
+use super::{Budget, Measurement, Mode, Name, draw::Draw, measurement, time, work::RecursionNumbers};
 use crate::{
     data::SpikeDataset,
     isa::Isa,
@@ -25,26 +25,38 @@ use crate::{
 /// Steps of the recursions.
 const STEPS: usize = 100;
 /// A step on the events' clock: the recursion knows steps only.
-const STEP_NS: u32 = 1000;
+pub(super) const STEP_NS: u32 = 1000;
 /// Different batches, used in turn.
-const BATCHES: usize = 8;
+pub(super) const BATCHES: usize = 8;
 
 /// A network of the discrete recursion and its data.
 pub(super) struct Recurrence {
-    network: Network,
-    recursion: Recursion,
-    loss: Loss,
-    weights: Vec<Matrix>,
-    data: SpikeDataset,
+    pub(super) network: Network,
+    pub(super) recursion: Recursion,
+    pub(super) loss: Loss,
+    pub(super) weights: Vec<Matrix>,
+    pub(super) data: SpikeDataset,
     batch: usize,
 }
 
+/// What a recurrence is made of.
+pub(super) struct Dimensions {
+    /// Inputs, hidden neurons, readouts.
+    pub(super) sizes: [usize; 3],
+    /// Whether the hidden layer is recurrent.
+    pub(super) recurrent: bool,
+    /// Time steps.
+    pub(super) steps: usize,
+    /// Samples of a batch.
+    pub(super) batch: usize,
+}
+
 impl Recurrence {
-    pub(super) fn b1() -> Self {
+    pub(super) fn b1(batches: usize) -> Self {
         let mut draw = Draw::new(1);
         let batch = 100;
         let mut data = SpikeDataset::new("b1", 256, 10, STEPS as u32 * STEP_NS);
-        for _ in 0..BATCHES * batch {
+        for _ in 0..batches * batch {
             let spikes = draw.image(256);
             // Latest steps are full where pixels are dark.
             let step = |time: f64| ((20.0 * time) as u32).min(STEPS as u32 - 1);
@@ -55,14 +67,24 @@ impl Recurrence {
             let label = (draw.uniform() * 10.0) as u16;
             data.push_sample(&mut spikes, label);
         }
-        Self::new(&[256, 246, 10], false, &[1.0, 0.3], draw, data, batch)
+        let dimensions = Dimensions {
+            sizes: [256, 246, 10],
+            recurrent: false,
+            steps: STEPS,
+            batch,
+        };
+        Self::new(&dimensions, &[1.0, 0.3], draw, data)
     }
 
-    pub(super) fn b2() -> Self {
+    pub(super) fn b2(batches: usize) -> Self {
+        Self::b2_of(128, batches)
+    }
+
+    /// With so many samples a batch.
+    pub(super) fn b2_of(batch: usize, batches: usize) -> Self {
         let mut draw = Draw::new(2);
-        let batch = 128;
         let mut data = SpikeDataset::new("b2", 700, 20, STEPS as u32 * STEP_NS);
-        for _ in 0..BATCHES * batch {
+        for _ in 0..batches * batch {
             let mut spikes = Vec::new();
             for step in 0..STEPS as u32 {
                 let on = (0..700).filter(|_| draw.uniform() < 0.015);
@@ -71,19 +93,24 @@ impl Recurrence {
             let label = (draw.uniform() * 20.0) as u16;
             data.push_sample(&mut spikes, label);
         }
-        Self::new(&[700, 256, 20], true, &[0.35, 0.5, 0.3], draw, data, batch)
+        let dimensions = Dimensions {
+            sizes: [700, 256, 20],
+            recurrent: true,
+            steps: STEPS,
+            batch,
+        };
+        Self::new(&dimensions, &[0.35, 0.5, 0.3], draw, data)
     }
 
-    /// `sigmas` are the connections' standard deviations times the root of the fan-in.
-    fn new(
-        sizes: &[usize; 3],
-        recurrent: bool,
-        sigmas: &[f64],
-        mut draw: Draw,
-        data: SpikeDataset,
-        batch: usize,
-    ) -> Self {
-        let [inputs, hidden, outputs] = *sizes;
+    /// `data` are whole batches; `sigmas` are the connections' standard deviations times the root of the
+    /// fan-in.
+    pub(super) fn new(dimensions: &Dimensions, sigmas: &[f64], mut draw: Draw, data: SpikeDataset) -> Self {
+        let Dimensions {
+            sizes: [inputs, hidden, outputs],
+            recurrent,
+            steps,
+            batch,
+        } = *dimensions;
         let layer = |size, recurrent, spiking| Layer {
             size,
             recurrent,
@@ -125,7 +152,7 @@ impl Recurrence {
         };
         let recursion = Recursion {
             layers: network.layers.iter().map(layer).collect(),
-            steps: STEPS,
+            steps,
             reset_in_gradient: false,
         };
         let loss = Loss::new(LossKind::Max, outputs).of_batch(batch);
@@ -139,19 +166,39 @@ impl Recurrence {
         }
     }
 
+    /// With batches of its first samples.
+    pub(super) fn first(mut self, samples: usize) -> Self {
+        self.batch = samples;
+        self.loss = self.loss.of_batch(samples);
+        self.data = self.data.take(samples);
+        self
+    }
+
+    /// Different batches.
+    fn batches(&self) -> usize {
+        (self.data.len() / self.batch).max(1)
+    }
+
     /// Indices of a batch.
     fn indices(&self, turn: usize) -> Vec<usize> {
-        let first = turn % BATCHES * self.batch;
+        let first = turn % self.batches() * self.batch;
         (first..first + self.batch).collect()
     }
 
-    fn forward(&self, isa: Isa, weights: &PreparedWeights, events: &EventBatch, sample: usize, into: &mut Workspace) {
+    pub(super) fn forward(
+        &self,
+        isa: Isa,
+        weights: &PreparedWeights,
+        events: &EventBatch,
+        sample: usize,
+        into: &mut Workspace,
+    ) {
         into.inputs
             .bin(events.sample(sample), f64::from(STEP_NS), self.recursion.steps);
         self.recursion.forward(isa, &self.network, weights, into);
     }
 
-    fn prepared(&self, weights: &[Matrix]) -> PreparedWeights {
+    pub(super) fn prepared(&self, weights: &[Matrix]) -> PreparedWeights {
         PreparedWeights::of(&self.network, weights.to_vec())
     }
 
@@ -224,29 +271,79 @@ impl Recurrence {
         }
     }
 
-    /// Mean number of hidden spikes of a sample.
-    fn hidden_spikes(&self) -> f64 {
-        let (weights, workspaces) = (self.prepared(&self.weights), Pool::default());
-        let spikes: usize = (0..BATCHES).map(|turn| self.infer(&weights, turn, &workspaces).0).sum();
-        spikes as f64 / self.data.len() as f64
+    /// Mean numbers of a sample before training.
+    pub(super) fn numbers(&self) -> RecursionNumbers {
+        let (isa, weights) = (Isa::current(), self.prepared(&self.weights));
+        let events = EventBatch::gather(&self.data, &(0..self.data.len()).collect::<Vec<_>>());
+        let mut workspace = Workspace::default();
+        let mut spikes = 0;
+        for sample in 0..self.data.len() {
+            self.forward(isa, &weights, &events, sample, &mut workspace);
+            spikes += workspace.layers[0].spikes.units.len();
+        }
+        let mean = |sum: usize| sum as f64 / self.data.len().max(1) as f64;
+        RecursionNumbers {
+            steps: self.recursion.steps as f64,
+            inputs: self.network.inputs as f64,
+            hidden: self.network.hidden_neurons() as f64,
+            outputs: self.network.outputs() as f64,
+            recurrent: self.network.layers[0].recurrent,
+            batch: self.batch as f64,
+            input_events: mean(self.data.events()),
+            hidden_spikes: mean(spikes),
+        }
     }
 
-    pub(super) fn measure(&self, name: Name, budget: &Budget, report: &mut dyn FnMut(Measurement)) {
-        let hidden = self.hidden_spikes();
+    pub(super) fn measure(&self, name: Name, modes: &[Mode], budget: &Budget, report: &mut dyn FnMut(Measurement)) {
+        let numbers = self.numbers();
+        for &mode in modes {
+            let (timed, work) = match mode {
+                Mode::Train => (self.time_training(budget), numbers.train()),
+                Mode::Infer => (self.time_inference(budget), numbers.infer()),
+            };
+            let line = measurement(name, mode.text(), timed, self.batch, numbers.hidden_spikes);
+            report(line.with_work(work));
+        }
+    }
+
+    /// Median time of a batch in ms, and batches.
+    pub(super) fn time_training(&self, budget: &Budget) -> (f64, usize) {
         let mut learning = self.learning();
         let mut turns = 0..;
         let Ok::<_, std::convert::Infallible>(timed) = time(budget, budget.train, || {
             black_box(self.train(&mut learning, turns.next().unwrap_or(0)));
             Ok(())
         });
-        report(measurement(name, "train", timed, self.batch, hidden));
+        timed
+    }
+
+    /// The same without learning.
+    pub(super) fn time_inference(&self, budget: &Budget) -> (f64, usize) {
         let (weights, workspaces) = (self.prepared(&self.weights), Pool::default());
         let mut turns = 0..;
         let Ok::<_, std::convert::Infallible>(timed) = time(budget, budget.infer, || {
             black_box(self.infer(&weights, turns.next().unwrap_or(0), &workspaces));
             Ok(())
         });
-        report(measurement(name, "infer", timed, self.batch, hidden));
+        timed
+    }
+
+    /// So many batches without a clock.
+    pub(super) fn repeat(&self, mode: Mode, batches: usize) {
+        match mode {
+            Mode::Train => {
+                let mut learning = self.learning();
+                for turn in 0..batches {
+                    black_box(self.train(&mut learning, turn));
+                }
+            }
+            Mode::Infer => {
+                let (weights, workspaces) = (self.prepared(&self.weights), Pool::default());
+                for turn in 0..batches {
+                    black_box(self.infer(&weights, turn, &workspaces));
+                }
+            }
+        }
     }
 }
 
@@ -264,13 +361,14 @@ mod tests {
 
     #[test]
     fn the_workloads_are_those_that_were_agreed() {
-        let b1 = Recurrence::b1();
+        let b1 = Recurrence::b1(BATCHES);
         let per_sample = |bench: &Recurrence| bench.data.events() as f64 / bench.data.len() as f64;
         assert!((per_sample(&b1) - 64.0).abs() < 2.0, "{}", per_sample(&b1));
         assert_eq!(b1.network.sizes(), "256-246-10");
         assert!(b1.data.times_ns.iter().all(|&time| time < 100 * STEP_NS));
-        assert!((1.0..200.0).contains(&b1.hidden_spikes()), "{}", b1.hidden_spikes());
-        let b2 = Recurrence::b2();
+        let numbers = b1.numbers();
+        assert!((1.0..200.0).contains(&numbers.hidden_spikes), "{numbers:?}");
+        let b2 = Recurrence::b2(BATCHES);
         assert!((per_sample(&b2) - 1050.0).abs() < 10.0, "{}", per_sample(&b2));
         assert_eq!(b2.network.sizes(), "700-256r-20");
         assert_eq!(b2.weights.len(), 3);
@@ -278,7 +376,7 @@ mod tests {
 
     #[test]
     fn training_learns_the_batch_by_heart() {
-        let b1 = Recurrence::b1();
+        let b1 = Recurrence::b1(BATCHES);
         let mut learning = b1.learning();
         let first = b1.train(&mut learning, 0);
         let last = (0..30).map(|_| b1.train(&mut learning, 0)).last().unwrap();

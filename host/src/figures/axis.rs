@@ -1,6 +1,6 @@
 //! Ranges, ticks and their labels.
 
-/// A linear axis.
+/// A linear axis, or a logarithmic one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
     /// Where it begins.
@@ -9,8 +9,10 @@ pub struct Axis {
     pub max: f64,
     /// Where numbers stand.
     pub ticks: Vec<f64>,
-    /// Distance of ticks.
+    /// Distance of ticks, on a linear axis.
     step: f64,
+    /// Whether equal ratios are equally far apart; then `min` is above 0.
+    logarithmic: bool,
 }
 
 impl Axis {
@@ -40,6 +42,34 @@ impl Axis {
             max: last + margin,
             ticks,
             step,
+            logarithmic: false,
+        }
+    }
+
+    /// Around all values above 0, equal ratios equally far apart; numbers at powers of ten, and at twice and
+    /// five times them where there are few.
+    pub fn logarithmic(values: impl IntoIterator<Item = f64>) -> Self {
+        let positive = values.into_iter().filter(|&value| value > 1e-30 && value < 1e30);
+        let (min, max) = positive.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| {
+            (min.min(value), max.max(value))
+        });
+        let (min, max) = if min > max {
+            (1.0, 10.0)
+        } else {
+            (min / 1.25, 1.25 * max)
+        };
+        // Within a factor of five there is always a number or two.
+        let room = libm::sqrt((5.0 * min / max).max(1.0));
+        let (min, max) = (min / room, max * room);
+        let decades = libm::floor(libm::log10(min)) as i32..=libm::ceil(libm::log10(max)) as i32;
+        let digits: &[f64] = if max / min > 300.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+        let ticks = decades.flat_map(|power| digits.iter().map(move |digit| digit * power_of_ten(power)));
+        Self {
+            min,
+            max,
+            ticks: ticks.filter(|tick| (min..=max).contains(tick)).collect(),
+            step: 1.0,
+            logarithmic: true,
         }
     }
 
@@ -62,16 +92,24 @@ impl Axis {
             max,
             ticks: (first..=last).map(|k| k as f64 * step).collect(),
             step,
+            logarithmic: false,
         }
     }
 
     /// Where a value lies: 0 at the beginning, 1 at the end.
     pub fn share(&self, value: f64) -> f64 {
+        if self.logarithmic {
+            return libm::log(value / self.min) / libm::log(self.max / self.min);
+        }
         (value - self.min) / (self.max - self.min)
     }
 
     /// A tick for people, with as many digits as its neighbours need, and a true minus sign.
     pub fn label(&self, tick: f64) -> String {
+        if self.logarithmic {
+            let plain = (1e-3..1e6).contains(&tick);
+            return if plain { format!("{tick}") } else { format!("{tick:e}") };
+        }
         let mut digits = 0;
         let mut step = self.step;
         while step < 0.999 && digits < 12 {
@@ -89,6 +127,12 @@ impl Axis {
             None => text,
         }
     }
+}
+
+/// As exact as it can be printed: a product of inexact tenths would show its last digits.
+fn power_of_ten(power: i32) -> f64 {
+    let whole = libm::pow(10.0, f64::from(power.abs()));
+    if power < 0 { 1.0 / whole } else { whole }
 }
 
 /// Smallest and largest finite value, with a distance between them that arithmetic can bear.
@@ -177,6 +221,22 @@ mod tests {
         assert_eq!(labels(&Axis::indices(256, 3)), ["0", "100", "200"]);
         assert_eq!(labels(&Axis::indices(1, 3)), ["0"]);
         assert_eq!(Axis::indices(0, 3), Axis::indices(1, 3));
+    }
+
+    #[test]
+    fn equal_ratios_are_equally_far_apart() {
+        let axis = Axis::logarithmic([1.0, 10.0, 1000.0]);
+        assert_eq!(labels(&axis), ["1", "10", "100", "1000"]);
+        let shares = [1.0, 10.0, 100.0].map(|value| axis.share(value));
+        assert!((shares[1] - shares[0] - (shares[2] - shares[1])).abs() < 1e-12);
+        assert_eq!(labels(&Axis::logarithmic([0.1, 2.0])), ["0.1", "0.2", "0.5", "1", "2"]);
+        for odd in [vec![], vec![0.0, -1.0, f64::NAN], vec![3.0], vec![1e-9, 1e12]] {
+            let axis = Axis::logarithmic(odd.clone());
+            assert!(
+                axis.min > 0.0 && axis.min < axis.max && !axis.ticks.is_empty(),
+                "{odd:?}: {axis:?}"
+            );
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | [`run`] | a run opened again: its lab and its weights |
 //! | [`capture`], [`choose`] | one sample on the ideal network and on the chip; the neurons worth showing |
 //! | [`curves`], [`confusion`], [`sample`] with [`readouts`] | the three figures |
+//! | [`growth`] | how time grows with the size of a workload |
 //! | [`svg`], [`axis`], [`panel`], [`labels`], [`palette`] | what they are drawn with |
 //! | [`terminal`] | the same for the terminal |
 //!
@@ -24,6 +25,7 @@ pub mod choose;
 pub mod confusion;
 pub mod curves;
 mod error;
+pub mod growth;
 pub mod history;
 pub mod labels;
 pub mod palette;

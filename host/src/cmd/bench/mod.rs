@@ -1,0 +1,170 @@
+//! `spikeloop bench`
+
+mod curves;
+mod lines;
+mod memory;
+
+use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::bail;
+use clap::Args;
+use spikeloop::{
+    bench::{Budget, Mode, Name, machine, repeat, run},
+    isa::Isa,
+};
+
+use super::{parse_threads, prepare, print, say};
+use lines::Lines;
+
+/// The name that asks for the machine alone.
+const ROOFLINE: &str = "roofline";
+
+/// Time for each figure of the machine.
+const WINDOW: Duration = Duration::from_millis(40);
+
+/// Measure how fast training and emulation are on this machine, and which part of what it can do
+#[derive(Args)]
+pub struct Arguments {
+    /// Benchmarks: b1, b2, chip, chip-noise, or roofline for the machine alone; with --curves: hidden,
+    /// recurrent, steps, batch, density, threads, chips [default: all]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Measure this mode alone: train or infer
+    #[arg(long, value_name = "MODE")]
+    mode: Option<Mode>,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    threads: Option<NonZeroUsize>,
+    /// Print one JSON object a line, each as soon as it is measured
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// Print Markdown
+    #[arg(long)]
+    markdown: bool,
+    /// Leave out what the machine can do
+    #[arg(long)]
+    no_roofline: bool,
+    /// Measure memory instead of time: the largest resident set of a process for each benchmark and mode
+    #[arg(long)]
+    memory: bool,
+    /// Measure how time grows with the size of a workload, instead of the benchmarks
+    #[arg(long, conflicts_with_all = ["memory", "mode"])]
+    curves: bool,
+    /// Write a figure of each curve into this directory
+    #[arg(long, value_name = "DIR", requires = "curves")]
+    svg: Option<PathBuf>,
+    /// Run N small batches and measure nothing: what tools that count instructions compare
+    #[arg(long, value_name = "N", hide = true)]
+    repeat: Option<usize>,
+    /// Run a few batches and print the largest resident set of this process
+    #[arg(long, hide = true)]
+    peak: bool,
+}
+
+impl Arguments {
+    /// Measures and reports.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        if self.curves {
+            prepare(self.threads)?;
+            let form = curves::Form {
+                json: self.json,
+                markdown: self.markdown,
+                svg: self.svg.as_deref(),
+            };
+            curves::run(&self.names, &form)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (names, machine_alone) = self.chosen()?;
+        if let Some(batches) = self.repeat {
+            return self.repeat(&names, batches);
+        }
+        if self.peak {
+            prepare(self.threads)?;
+            memory::print_peaks(&names, &self.modes())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if self.memory {
+            Isa::from_environment().map_err(anyhow::Error::msg)?;
+            return self.memory(&names);
+        }
+        prepare(self.threads)?;
+        let rooflines = if self.no_roofline && !machine_alone {
+            Vec::new()
+        } else {
+            if !self.json {
+                say("roofline: what this machine can do");
+            }
+            machine::measure(WINDOW)
+        };
+        let mut lines = Lines::new(rooflines);
+        if self.json {
+            print(&lines.machine_json()?)?;
+        }
+        for name in names {
+            if !self.json {
+                say(&format!("{}: {}", name.text(), name.description()));
+            }
+            let mut failure = Ok(());
+            run(name, &self.modes(), &Budget::default(), &mut |line| {
+                let line = lines.add(line);
+                if self.json && failure.is_ok() {
+                    failure = line.json().and_then(|line| print(&line));
+                }
+            })?;
+            failure?;
+        }
+        if self.markdown {
+            print(&lines.to_markdown())?;
+        } else if !self.json {
+            print(&lines.to_terminal())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The benchmarks that were asked for, all if none is named, and whether it is the machine alone.
+    fn chosen(&self) -> anyhow::Result<(Vec<Name>, bool)> {
+        let named = self.names.iter().filter(|name| *name != ROOFLINE);
+        let names: Result<Vec<Name>, _> = named.map(|name| name.parse()).collect();
+        let names = names?;
+        match (names.is_empty(), self.names.is_empty()) {
+            (true, true) => Ok((Name::ALL.into(), false)),
+            (alone, _) => Ok((names, alone)),
+        }
+    }
+
+    fn modes(&self) -> Vec<Mode> {
+        self.mode.map_or(Mode::ALL.into(), |mode| vec![mode])
+    }
+
+    /// On this thread alone: others that wait for work would be counted too.
+    fn repeat(&self, names: &[Name], batches: usize) -> anyhow::Result<ExitCode> {
+        Isa::from_environment().map_err(anyhow::Error::msg)?;
+        let (&[name], Some(mode)) = (names, self.mode) else {
+            bail!("--repeat takes one benchmark and --mode: spikeloop bench b1 --mode train --repeat {batches}");
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
+        pool.build_global()?;
+        repeat(name, mode, batches)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn memory(&self, names: &[Name]) -> anyhow::Result<ExitCode> {
+        let mut peaks = Vec::new();
+        for &name in names {
+            for mode in self.modes() {
+                let peak = memory::measure(name, mode, self.threads)?;
+                if self.json {
+                    print(&peak.json()?)?;
+                }
+                peaks.push(peak);
+            }
+        }
+        let table = memory::table(&peaks);
+        if self.markdown {
+            print(&table.to_markdown())?;
+        } else if !self.json {
+            print(&format!("\n{}", table.to_terminal()))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
