@@ -213,7 +213,7 @@ fn events(dice: &mut Dice, inputs: usize, duration_ns: u32) -> Vec<InputEvent> {
 }
 
 /// What one case gives: digest and counters of three runs with one state.
-pub fn digest_of(case: u32, mut state_of: impl FnMut(&Array) -> State) -> u64 {
+fn digest_of(case: u32, mut state_of: impl FnMut(&Array) -> State) -> u64 {
     let mut dice = Dice(Stream::new(Purpose::Benchmark, &[77, case.into()]), 0);
     let spec = chip_file(&mut dice);
     let wiring = wiring(&mut dice, &spec);
@@ -312,6 +312,19 @@ fn recordings_and_counters_are_those_of_the_loop_step_by_step() {
     }
     for (case, (found, expected)) in digests.iter().zip(DIGESTS).enumerate() {
         assert_eq!(*found, expected, "case {case}");
+    }
+}
+
+/// However many steps are taken at a time, and however many input events go with them.
+#[test]
+fn windows_of_any_length_give_the_same() {
+    for case in 0..CASES {
+        let expected = digest_of(case, State::in_single_steps);
+        assert_eq!(expected, DIGESTS[case as usize], "case {case}, single steps");
+        for longest in [2, 3, 7, 30] {
+            let found = digest_of(case, |array| State::with_window(array, longest));
+            assert_eq!(found, expected, "case {case}, windows of {longest} steps");
+        }
     }
 }
 
