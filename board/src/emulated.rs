@@ -321,7 +321,7 @@ fn build(
     };
     let array = Array::configure_in(instance, &configuration, environment).map_err(invalid)?;
     Ok(Box::new(Configured {
-        state: State::new(&array),
+        state: State::in_single_steps(&array),
         wiring,
         codes,
         seed,

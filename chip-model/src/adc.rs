@@ -1,9 +1,6 @@
 //! The membrane ADC: one channel a column, each with its own offset and gain.
 
-use crate::{
-    random::{LANES, Stream},
-    spec::AdcSpec,
-};
+use crate::{lanes::LANES, spec::AdcSpec};
 
 /// Properties common to all channels.
 #[derive(Clone, Copy, Debug)]
@@ -35,22 +32,22 @@ impl Converter {
         }
     }
 
-    /// Samples [`LANES`] neurons from `first` on; returns the codes and how many of the first
-    /// `real` lay outside the linear range.
+    /// Whether its samples are noisy.
+    #[inline(always)]
+    pub(crate) fn is_noisy(&self) -> bool {
+        self.noise_lsb > 0.0
+    }
+
+    /// Samples [`LANES`] neurons; `noise` is in standard deviations. Returns the codes and how many of
+    /// the first `real` lay outside the linear range.
     #[inline(always)]
     pub(crate) fn convert(
         &self,
         channels: &ChannelBlock,
         v: &[f32; LANES],
-        noise: &Stream,
-        [first, k]: [u32; 2],
+        noise: &[f32; LANES],
         real: usize,
     ) -> ([u16; LANES], u32) {
-        let mut ripple = [0.0; LANES];
-        if self.noise_lsb > 0.0 {
-            // One block of the generator serves four successive samples.
-            ripple = noise.gaussian_lanes(first, k / 4, 0)[(k % 4) as usize];
-        }
         let mut codes = [0; LANES];
         let mut outside = [0_u32; LANES];
         for lane in 0..LANES {
@@ -62,7 +59,7 @@ impl Converter {
             let linear = if low > self.linear_max { self.linear_max } else { low };
             outside[lane] = u32::from(linear != v[lane]);
             let seen = linear + self.outer_slope * (v[lane] - linear);
-            let read = channels.gain[lane] * seen + channels.offset_lsb[lane] + self.noise_lsb * ripple[lane];
+            let read = channels.gain[lane] * seen + channels.offset_lsb[lane] + self.noise_lsb * noise[lane];
             let code = read * self.codes_per_lsb + 0.5;
             let low = if code < 0.0 { 0.0 } else { code };
             let code = if low > self.max_code { self.max_code } else { low };
@@ -76,7 +73,7 @@ impl Converter {
 #[cfg(all(test, feature = "toml"))]
 mod tests {
     use super::*;
-    use crate::random::Purpose;
+    use crate::random::{Purpose, Stream};
 
     #[test]
     fn offsets_gains_range_and_rounding() {
@@ -94,8 +91,7 @@ mod tests {
         v[4] = 230.0;
         v[5] = -400.0;
         v[6] = 900.0;
-        let noise = Stream::new(Purpose::AdcNoise, &[0]);
-        let (codes, outside) = converter.convert(&channels, &v, &noise, [0, 0], LANES);
+        let (codes, outside) = converter.convert(&channels, &v, &[0.0; LANES], LANES);
         assert_eq!(codes[..7], [100, 110, 97, 101, 220, 0, 255]);
         assert_eq!(outside, 3);
     }
@@ -111,7 +107,8 @@ mod tests {
         let noise = Stream::new(Purpose::AdcNoise, &[1]);
         let (mut square, n) = (0.0, 16_000.0);
         for k in 0..1000 {
-            for code in converter.convert(&channels, &[100.0; LANES], &noise, [0, k], LANES).0 {
+            let ripple = noise.gaussian_lanes(0, k, 0)[0];
+            for code in converter.convert(&channels, &[100.0; LANES], &ripple, LANES).0 {
                 square += (f64::from(code) - 100.0) * (f64::from(code) - 100.0);
             }
         }

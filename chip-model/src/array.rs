@@ -1,7 +1,13 @@
 //! The chip at work: configure, program, run.
 
+mod adc;
+mod arrivals;
+mod noise;
 mod run;
 mod state;
+mod tile;
+mod under_way;
+mod window;
 
 use alloc::{collections::BTreeSet, vec, vec::Vec};
 
@@ -10,16 +16,19 @@ use crate::{
     dac::{Codes, Parameter},
     drift::{Environment, EnvironmentError},
     instance::{CircuitPattern, Instance},
+    lanes::{LANES, Lanes},
     link::Link,
     neuron::{CircuitValues, Crossing, CurrentBlock, NeuronBlock, Propagator},
-    random::LANES,
     spec::ChipSpec,
     synapse::{Synapses, UnitStrength},
     weights::Weights,
     wiring::{Source, Wiring, WiringError},
 };
+use adc::Samples;
+use noise::Noise;
 pub use run::RunError;
 pub use state::State;
+use window::Reach;
 
 /// What an analog configuration consists of.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +116,8 @@ pub enum ProgramError {
 pub struct Array {
     pub(crate) populations: Vec<Neurons>,
     projections: Vec<Synapses>,
+    /// `[projection][pre][post block]`: what an event adds to the currents.
+    rows: Vec<Lanes>,
     from_inputs: FanOut,
     /// `[population]`
     from_population: Vec<FanOut>,
@@ -127,6 +138,8 @@ pub struct Array {
     adc_interval_ns: u32,
     noise: Option<Noise>,
     crossing: Crossing,
+    /// How many steps can be taken at a time.
+    reach: Reach,
 }
 
 /// Where the events of a source go.
@@ -143,8 +156,12 @@ struct FanOut {
 #[derive(Clone, Debug)]
 pub(crate) struct Neurons {
     pub(crate) first: usize,
+    /// Blocks of the populations before.
+    first_block: usize,
     pub(crate) count: usize,
     pub(crate) joined: usize,
+    /// Whether any of its synapses belong to neurons of the chip.
+    driven_by_spikes: bool,
     pub(crate) blocks: Vec<NeuronBlock>,
     /// `[block][member]`
     pub(crate) currents: Vec<CurrentBlock>,
@@ -186,23 +203,23 @@ impl Clock {
         }
     }
 
+    /// Two spikes of one neuron can arrive in the same step if they are fired less than so many steps
+    /// apart. A Gaussian of 32 bits stays within 6.4 σ.
+    fn spread_steps(&self) -> f32 {
+        13.0 * self.jitter_ns / self.step_ns as f32 + 1.2
+    }
+
+    /// Whole steps from the step of a spike to the first one in which it can arrive.
+    fn quickest_steps(&self) -> usize {
+        let quickest_ns = self.delay_ns as f32 - 7.0 * self.jitter_ns - 1.0;
+        (quickest_ns / self.step_ns as f32).max(0.0) as usize
+    }
+
     /// What the host sees of a time: the nearest on the raster.
     #[inline(always)]
     fn stamp(&self, time_ns: u32) -> u32 {
         time_ns.saturating_add(self.resolution_ns / 2) / self.resolution_ns * self.resolution_ns
     }
-}
-
-/// The noise current: an autoregressive process on its own grid, so that the integration step
-/// does not change it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Noise {
-    /// Integration steps of one value.
-    pub(crate) steps: u32,
-    /// What of a value is left in the next.
-    pub(crate) keep: f32,
-    /// √(1 − keep²)
-    pub(crate) kick: f32,
 }
 
 /// A channel's ideal: what [`Array::assemble`] gets where nothing is known.
@@ -367,13 +384,19 @@ impl Array {
         let timing = &spec.timing;
         let noise_us = spec.membrane.noise_interval_ns.value / 1000.0;
         let keep = libm::exp(-noise_us / spec.membrane.noise_correlation_us.value);
+        let rows_of = |p| wiring.shape(p)[0] * wiring.shape(p)[1].div_ceil(LANES);
+        let mut rows = Vec::with_capacity(wiring.projections.iter().map(rows_of).sum());
+        let clock = Clock::new(spec);
+        let populations: Vec<_> = (0..wiring.populations.len()).map(population).collect();
         Self {
-            populations: (0..wiring.populations.len()).map(population).collect(),
+            reach: Reach::new(wiring, &populations, &clock),
+            populations,
             projections: wiring
                 .projections
                 .iter()
-                .map(|p| Synapses::new(wiring, p, spec.signed_inputs(), parts.strength))
+                .map(|p| Synapses::new(wiring, p, spec.signed_inputs(), parts.strength, &mut rows))
                 .collect(),
+            rows,
             from_inputs: fan_out(Source::Inputs),
             from_population: (0..wiring.populations.len())
                 .map(|p| fan_out(Source::Population(p)))
@@ -383,7 +406,7 @@ impl Array {
             weight_max: spec.weight_max(),
             synapses_limit: parts.synapses_limit,
             weight_writes: 0,
-            clock: Clock::new(spec),
+            clock,
             converter: Converter::new(&spec.adc),
             input_link: Link::new(&timing.input_link),
             output_link: Link::new(&timing.output_link),
@@ -417,14 +440,14 @@ impl Array {
             match weights {
                 Weights::Codes(all) => {
                     let (codes, table) = (&all[index], &self.weight_of_code);
-                    synapses.program(|k| {
+                    synapses.program(&mut self.rows, |k| {
                         let weight = table[usize::from(codes[k].unsigned_abs())];
                         if codes[k] < 0 { -weight } else { weight }
                     });
                 }
                 Weights::Floats(all) => {
                     let (floats, table) = (&all[index], &self.weight_of_code);
-                    synapses.program(|k| between_codes(table, floats[k]));
+                    synapses.program(&mut self.rows, |k| between_codes(table, floats[k]));
                 }
             }
             self.weight_writes += weights.len_of(index) as u64;
@@ -439,7 +462,7 @@ impl Array {
     /// There is no such matrix or row.
     pub fn program_row(&mut self, matrix: usize, pre: usize, code: impl Fn(usize) -> i8) {
         let (synapses, table) = (&mut self.projections[matrix], &self.weight_of_code);
-        synapses.program_row(pre, |post| {
+        synapses.program_row(&mut self.rows, pre, |post| {
             let code = code(post);
             let weight = table[usize::from(code.unsigned_abs()).min(table.len() - 1)];
             if code < 0 { -weight } else { weight }
@@ -504,14 +527,16 @@ impl Array {
         self.clock.step_ns
     }
 
-    /// Memory that an array of this wiring and its state take, bytes; none where nobody could count
-    /// them. The wiring fits the chip.
+    /// Memory that an array of this wiring and its state [in single steps](State::in_single_steps)
+    /// take, bytes; none where nobody could count them. The wiring fits the chip.
     pub fn bytes(spec: &ChipSpec, wiring: &Wiring) -> Option<usize> {
-        let mut sum = size_of::<Self>() + size_of::<State>() + spec.circuits() * size_of::<Column>();
+        let samples = Samples::in_window(1, spec.step_ns(), spec.adc_interval_ns());
+        let joined = wiring.populations.iter().map(|p| p.joined).max().unwrap_or(1);
+        let mut sum = size_of::<Self>() + State::bytes(joined, samples) + spec.circuits() * size_of::<Column>();
         for population in &wiring.populations {
             let blocks = population.neurons.div_ceil(LANES);
             sum = sum.checked_add(blocks.checked_mul(Neurons::block_bytes(population.joined))?)?;
-            sum = sum.checked_add(blocks.checked_mul(State::block_bytes(population.joined))?)?;
+            sum = sum.checked_add(blocks.checked_mul(State::block_bytes(population.joined, samples))?)?;
             sum = sum.checked_add(size_of_val(&population.circuits[..]).checked_mul(3)?)?;
         }
         for projection in &wiring.projections {
@@ -523,6 +548,20 @@ impl Array {
         sum.checked_add(neurons.checked_mul(State::neuron_bytes(Clock::new(spec).reach_steps))?)
     }
 
+    /// Where the events of a source go.
+    #[inline(always)]
+    fn fan_out(&self, source: Source) -> &FanOut {
+        match source {
+            Source::Inputs => &self.from_inputs,
+            Source::Population(population) => &self.from_population[population],
+        }
+    }
+
+    /// ADC samples of each column that a window of so many steps can have.
+    fn samples_in(&self, window: usize) -> usize {
+        Samples::in_window(window, self.clock.step_ns, self.adc_interval_ns)
+    }
+
     /// Number of inputs.
     pub fn inputs(&self) -> usize {
         self.inputs
@@ -530,7 +569,7 @@ impl Array {
 
     /// The true signed current step of a synapse, LSB/µs: for tests and oracles.
     pub fn oracle_strength(&self, projection: usize, pre: usize, post: usize) -> f32 {
-        self.projections[projection].strength(pre, post)
+        self.projections[projection].strength(&self.rows, pre, post)
     }
 }
 
@@ -623,8 +662,16 @@ impl Neurons {
         let blocks = count.div_ceil(LANES);
         let mut neurons = Self {
             first: wiring.first_neuron(index),
+            first_block: wiring.populations[..index]
+                .iter()
+                .map(|p| p.neurons.div_ceil(LANES))
+                .sum(),
             count,
             joined,
+            driven_by_spikes: wiring
+                .projections
+                .iter()
+                .any(|projection| projection.target == index && projection.source != Source::Inputs),
             blocks: vec![idle; blocks],
             currents: vec![silent; blocks * joined],
             channels: vec![
@@ -676,6 +723,12 @@ impl Neurons {
         neurons.all_on = (neurons.blocks.clone(), neurons.currents.clone());
         neurons.switch_off(|_| false);
         neurons
+    }
+
+    /// Refractory times, in steps.
+    fn holds(&self) -> impl Iterator<Item = f32> {
+        let all = self.blocks.iter().flat_map(|block| block.hold);
+        all.take(self.count)
     }
 
     /// Lets these circuits, and dead ones, contribute nothing to their neurons: no synaptic current,

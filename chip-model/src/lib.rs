@@ -59,6 +59,7 @@ pub mod drift;
 pub mod energy;
 pub mod event;
 pub mod instance;
+mod lanes;
 pub mod link;
 pub mod neuron;
 pub mod random;

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crate::{
     dac::{Parameter, PerParameter},
-    random::LANES,
+    lanes::{LANES, any},
 };
 
 /// What one circuit really does.
@@ -178,6 +178,14 @@ pub(crate) struct Membranes {
     pub any_held: bool,
 }
 
+impl Currents {
+    /// No current.
+    pub(crate) const NONE: Self = Self {
+        exc: [0.0; LANES],
+        inh: [0.0; LANES],
+    };
+}
+
 impl Membranes {
     /// At these potentials, free.
     pub(crate) fn at(v: [f32; LANES]) -> Self {
@@ -201,8 +209,8 @@ pub(crate) struct Stepped {
     pub any_above: bool,
 }
 
-/// Advances [`LANES`] neurons by one step. `noise` is the present noise in standard deviations;
-/// `clipped` counts the steps in which V ran into its limits.
+/// Advances [`LANES`] neurons by one step. `noise` is what the noise adds to V in it, LSB; `clipped`
+/// counts the steps in which V ran into its limits.
 #[inline(always)]
 pub(crate) fn step(
     constants: &NeuronBlock,
@@ -220,15 +228,22 @@ pub(crate) fn step(
     }
     if let Some(noise) = noise {
         for lane in 0..LANES {
-            free[lane] += constants.noise[lane] * noise[lane];
+            free[lane] += noise[lane];
         }
     }
+    // Short loops over copies: long ones over memory would not be unrolled into single instructions.
     for (k, c) in current_constants.iter().zip(currents) {
+        let (mut exc, mut inh) = (c.exc, c.inh);
         for lane in 0..LANES {
-            free[lane] += k.kappa_exc[lane] * c.exc[lane] - k.kappa_inh[lane] * c.inh[lane];
-            c.exc[lane] *= k.alpha_exc[lane];
-            c.inh[lane] *= k.alpha_inh[lane];
+            free[lane] += k.kappa_exc[lane] * exc[lane] - k.kappa_inh[lane] * inh[lane];
         }
+        for lane in 0..LANES {
+            exc[lane] *= k.alpha_exc[lane];
+        }
+        for lane in 0..LANES {
+            inh[lane] *= k.alpha_inh[lane];
+        }
+        (c.exc, c.inh) = (exc, inh);
     }
     let held_before = membranes.held;
     let mut v = free;
@@ -243,7 +258,7 @@ pub(crate) fn step(
             left[lane] = if held > 1.0 { held - 1.0 } else { 0.0 };
         }
         membranes.held = left;
-        membranes.any_held = left.iter().any(|&held| held > 0.0);
+        membranes.any_held = any(&left.map(|held| u32::from(held > 0.0)));
     }
     let mut above = [0_u32; LANES];
     for lane in 0..LANES {
@@ -253,12 +268,11 @@ pub(crate) fn step(
         membranes.v[lane] = inside;
         above[lane] = u32::from(inside >= constants.threshold[lane]);
     }
-    let any_above = above.iter().fold(0, |any, &bit| any | bit) != 0;
     Stepped {
         before,
         free,
         held_before,
-        any_above,
+        any_above: any(&above),
     }
 }
 

@@ -3,8 +3,8 @@
 use alloc::{vec, vec::Vec};
 
 use crate::{
+    lanes::{LANES, Lanes, any},
     neuron::Currents,
-    random::LANES,
     wiring::{Projection, Wiring},
 };
 
@@ -16,14 +16,14 @@ pub(crate) struct Synapses {
     pub(crate) shape: [usize; 2],
     /// Blocks of [`LANES`] target neurons.
     blocks: usize,
+    /// Where its rows begin among those of all projections.
+    first: usize,
     /// `[pre]`: which joined circuit of the target takes this source.
     pub(crate) member: Vec<usize>,
     /// `[pre][post padded]`: step of the excitatory current for weight 1, LSB/µs.
     unit_exc: Vec<f32>,
     /// The same for the inhibitory one.
     unit_inh: Vec<f32>,
-    /// `[pre][post block]`: signed step of the current; positive excites, negative inhibits.
-    step: Vec<[f32; LANES]>,
     /// `[pre]`: synapses with a weight other than zero.
     pub(crate) connected: Vec<u32>,
 }
@@ -37,8 +37,16 @@ pub(crate) trait UnitStrength {
 }
 
 impl Synapses {
-    /// Unprogrammed synapses; `unit` gives the strength that weight 1 would have.
-    pub(crate) fn new(wiring: &Wiring, projection: &Projection, signed_inputs: usize, unit: &dyn UnitStrength) -> Self {
+    /// Unprogrammed synapses, with new rows at the end of `rows`; `unit` gives the strength that
+    /// weight 1 would have.
+    pub(crate) fn new(
+        wiring: &Wiring,
+        projection: &Projection,
+        signed_inputs: usize,
+        unit: &dyn UnitStrength,
+        rows: &mut Vec<Lanes>,
+    ) -> Self {
+        let first = rows.len();
         let shape @ [pre, post] = wiring.shape(projection);
         let population = &wiring.populations[projection.target];
         let blocks = post.div_ceil(LANES);
@@ -55,14 +63,15 @@ impl Synapses {
                 }
             }
         }
+        rows.resize(first + pre * blocks, Lanes::ZERO);
         Self {
             target: projection.target,
             shape,
             blocks,
+            first,
             member: (0..pre).map(|j| slot(j) / signed_inputs).collect(),
             unit_exc,
             unit_inh,
-            step: vec![[0.0; LANES]; pre * blocks],
             connected: vec![0; pre],
         }
     }
@@ -74,51 +83,113 @@ impl Synapses {
     }
 
     /// Writes the weights: `weight(k)` is the signed true weight at index k of `[pre][post]`.
-    pub(crate) fn program(&mut self, weight: impl Fn(usize) -> f32) {
+    pub(crate) fn program(&mut self, rows: &mut [Lanes], weight: impl Fn(usize) -> f32) {
         let [pre, post] = self.shape;
         for j in 0..pre {
-            self.program_row(j, |i| weight(j * post + i));
+            self.program_row(rows, j, |i| weight(j * post + i));
         }
     }
 
     /// Writes one row: `weight(i)` is the signed true weight to target `i`.
-    pub(crate) fn program_row(&mut self, j: usize, weight: impl Fn(usize) -> f32) {
-        let padded = self.blocks * LANES;
-        let units = j * padded..j * padded + self.shape[1];
+    pub(crate) fn program_row(&mut self, rows: &mut [Lanes], j: usize, weight: impl Fn(usize) -> f32) {
+        let (padded, post) = (self.blocks * LANES, self.shape[1]);
+        let units = j * padded..j * padded + post;
         let units = self.unit_exc[units.clone()].iter().zip(&self.unit_inh[units]);
-        let steps = self.step[j * self.blocks..(j + 1) * self.blocks].as_flattened_mut();
+        let row = &mut rows[self.row(j)..][..self.blocks];
         let mut connected = 0;
-        for (i, (step, (&exc, &inh))) in steps.iter_mut().zip(units).enumerate() {
+        for (i, (&exc, &inh)) in units.enumerate() {
             let w = weight(i);
-            *step = w * if w < 0.0 { inh } else { exc };
+            row[i / LANES].0[i % LANES] = w * if w < 0.0 { inh } else { exc };
             connected += u32::from(w != 0.0);
         }
         self.connected[j] = connected;
     }
 
+    /// Where the row of source `pre` begins: one [`Lanes`] for each block of targets, the signed steps
+    /// of the current; positive excites, negative inhibits.
+    #[inline(always)]
+    pub(crate) fn row(&self, pre: usize) -> usize {
+        self.first + pre * self.blocks
+    }
+
     /// The signed current step of a synapse, LSB/µs.
-    pub(crate) fn strength(&self, pre: usize, post: usize) -> f32 {
-        self.step[pre * self.blocks + post / LANES][post % LANES]
+    pub(crate) fn strength(&self, rows: &[Lanes], pre: usize, post: usize) -> f32 {
+        rows[self.row(pre) + post / LANES].0[post % LANES]
     }
 
     /// Adds one event of source `pre` to its target's currents (`[block][member]`); returns how
     /// many currents ran into their limit.
     #[inline(always)]
-    pub(crate) fn deliver(&self, pre: usize, joined: usize, currents: &mut [Currents], limit: f32) -> u32 {
+    pub(crate) fn deliver(
+        &self,
+        rows: &[Lanes],
+        pre: usize,
+        joined: usize,
+        currents: &mut [Currents],
+        limit: f32,
+    ) -> u32 {
         let member = self.member[pre];
-        let row = &self.step[pre * self.blocks..(pre + 1) * self.blocks];
-        let mut saturated = [0_u32; LANES];
-        for (step, currents) in row.iter().zip(currents.chunks_exact_mut(joined)) {
-            let (q, mut exc, mut inh) = (*step, currents[member].exc, currents[member].inh);
-            for lane in 0..LANES {
-                exc[lane] += if q[lane] > 0.0 { q[lane] } else { 0.0 };
-                inh[lane] += if q[lane] < 0.0 { -q[lane] } else { 0.0 };
-                saturated[lane] += u32::from(exc[lane] > limit) + u32::from(inh[lane] > limit);
-                exc[lane] = if exc[lane] > limit { limit } else { exc[lane] };
-                inh[lane] = if inh[lane] > limit { limit } else { inh[lane] };
-            }
-            (currents[member].exc, currents[member].inh) = (exc, inh);
+        let row = &rows[self.row(pre)..][..self.blocks];
+        let mut saturated = [0; LANES];
+        for (steps, currents) in row.iter().zip(currents.chunks_exact_mut(joined)) {
+            add_within(&mut currents[member], steps, limit, &mut saturated);
         }
         saturated.iter().sum()
     }
+}
+
+/// Adds the steps that events on these rows bring to a block, without a look at the limit.
+#[inline(always)]
+pub(crate) fn add(currents: &mut Currents, rows: &[Lanes], driven: &[u32], block: usize) {
+    let (mut exc, mut inh) = (currents.exc, currents.inh);
+    for &row in driven {
+        let q = rows[row as usize + block].0;
+        for lane in 0..LANES {
+            exc[lane] += if q[lane] > 0.0 { q[lane] } else { 0.0 };
+        }
+        for lane in 0..LANES {
+            inh[lane] -= if q[lane] < 0.0 { q[lane] } else { 0.0 };
+        }
+    }
+    (currents.exc, currents.inh) = (exc, inh);
+}
+
+/// Whether a current is beyond the limit. Steps only add: where none is after several events, none
+/// was after any of them.
+#[inline(always)]
+pub(crate) fn beyond(currents: &[Currents], limit: f32) -> bool {
+    // The largest first, then one comparison: several would be shuffled into one another.
+    let mut most = [0.0; LANES];
+    for c in currents {
+        for lane in 0..LANES {
+            most[lane] = if c.exc[lane] > most[lane] {
+                c.exc[lane]
+            } else {
+                most[lane]
+            };
+        }
+        for lane in 0..LANES {
+            most[lane] = if c.inh[lane] > most[lane] {
+                c.inh[lane]
+            } else {
+                most[lane]
+            };
+        }
+    }
+    any(&most.map(|most| u32::from(most > limit)))
+}
+
+/// Adds the steps of one event up to the limit; `saturated` counts the currents that ran into it.
+#[inline(always)]
+pub(crate) fn add_within(currents: &mut Currents, steps: &Lanes, limit: f32, saturated: &mut [u32; LANES]) {
+    let (mut exc, mut inh) = (currents.exc, currents.inh);
+    for lane in 0..LANES {
+        let q = steps.0[lane];
+        exc[lane] += if q > 0.0 { q } else { 0.0 };
+        inh[lane] -= if q < 0.0 { q } else { 0.0 };
+        saturated[lane] += u32::from(exc[lane] > limit) + u32::from(inh[lane] > limit);
+        exc[lane] = if exc[lane] > limit { limit } else { exc[lane] };
+        inh[lane] = if inh[lane] > limit { limit } else { inh[lane] };
+    }
+    (currents.exc, currents.inh) = (exc, inh);
 }

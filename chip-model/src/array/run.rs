@@ -3,35 +3,43 @@
 //! One integration step: (1) every membrane advances by its exact propagator under the currents of
 //! the step's beginning, and the currents decay; (2) membranes above threshold fire; (3) events due
 //! in this step, from outside and from the chip itself, are added to the currents; (4) the ADC
-//! samples. The functions are `#[inline(always)]` so that a caller can compile them for a wider
-//! vector unit; the bits are the same.
+//! samples.
+//!
+//! Several steps are taken at a time, a window: each population in turn, each block of it through all
+//! of them (`tile.rs`), and then what follows from the spikes, in the order of steps. How long a window
+//! can be is said in `window.rs`; the results do not depend on it. The functions are
+//! `#[inline(always)]` so that a caller can compile them for a wider vector unit; the bits are the
+//! same.
 
 use super::{
-    Array, Neurons, Noise, State,
-    state::{Fired, PopulationState},
+    Array, State,
+    arrivals::Input,
+    state::Fired,
+    tile::{Tile, Window},
 };
 use crate::{
     counters::Counters,
     event::InputEvent,
-    neuron,
-    random::{LANES, Purpose, Stream},
+    lanes::LANES,
+    random::{Purpose, Stream},
     recorder::{RecordRequest, Recorder},
     wiring::Source,
 };
 
 /// The numbers of one trial.
-struct Trial {
-    membrane: Stream,
-    jitter: Stream,
-    adc: Stream,
+pub(super) struct Trial {
+    pub(super) membrane: Stream,
+    pub(super) jitter: Stream,
+    pub(super) adc: Stream,
 }
 
-/// When a spike happened, ns.
-struct Times {
-    /// V reached the threshold.
-    crossed_ns: u32,
-    /// The spike left its circuit: the same, jittered.
-    leaves_ns: u32,
+/// Input events on their way through the link.
+struct Incoming<'a> {
+    waiting: core::slice::Iter<'a, InputEvent>,
+    /// Until when the link is busy, ns.
+    free_ns: u32,
+    /// The next one that gets through.
+    arriving: Option<Input>,
 }
 
 /// Why a run is not possible.
@@ -96,7 +104,8 @@ impl Array {
         counters: &mut Counters,
     ) -> Result<(), RunError> {
         self.check_request(request)?;
-        state.reset(self);
+        let longest = self.reach.window.min(state.window) as u32;
+        state.reset(self, longest as usize);
         let [instance, configuration] = self.seeds;
         let stream = |purpose| Stream::new(purpose, &[instance, configuration, trial_seed]);
         let trial = Trial {
@@ -104,195 +113,263 @@ impl Array {
             jitter: stream(Purpose::SpikeJitter),
             adc: stream(Purpose::AdcNoise),
         };
-        let step_ns = self.clock.step_ns;
-        let steps = request.duration_ns.div_ceil(step_ns);
-        let (mut input_free_ns, mut output_free_ns) = (0, 0);
-        let mut waiting = events.iter();
-        let mut arriving = self.next_input(&mut waiting, &mut input_free_ns, counters);
-        let (samples, mut next_sample) = (request.samples(), 0);
-
-        for step in 0..steps {
-            self.integrate(state, step, &trial);
-
-            if state.fired.len() > 1 {
-                in_order_of_crossing(&mut state.fired);
+        let steps = request.duration_ns.div_ceil(self.clock.step_ns);
+        let mut incoming = Incoming {
+            waiting: events.iter(),
+            free_ns: 0,
+            arriving: None,
+        };
+        self.next_input(&mut incoming, counters);
+        let (mut first, mut output_free_ns) = (0, 0);
+        while first < steps {
+            let last = self.take_inputs(
+                state,
+                &mut incoming,
+                [first, (first + longest).min(steps) - 1],
+                counters,
+            );
+            state.samples.advance(request, last, self.clock.step_ns);
+            state.fired.clear();
+            for population in 0..self.populations.len() {
+                self.carry(state, population, [first, last], &trial, counters);
             }
-            for fired in 0..state.fired.len() {
-                let fired = state.fired[fired];
-                let Fired { population, neuron, .. } = fired;
-                let Times { crossed_ns, leaves_ns } = self.times(step, fired, &trial);
-                counters.spikes += 1;
-                let number = self.populations[usize::from(population)].first as u16 + neuron;
-                if request.spikes {
-                    // The link serves spikes in the order of their crossings: jitter moves a stamp,
-                    // but does not decide who is lost.
-                    match self.output_link.pass(&mut output_free_ns, crossed_ns) {
-                        Some(_) => {
-                            counters.output_events += 1;
-                            recorder.spike(number, self.clock.stamp(leaves_ns));
-                        }
-                        None => counters.lost_output_events += 1,
-                    }
-                }
-                if !self.from_population[usize::from(population)].projections.is_empty() {
-                    // On the chip a spike is an edge: only the host sees it on the stamps' raster.
-                    let due = ((leaves_ns + self.clock.delay_ns) / step_ns).max(step);
-                    let latest = step as usize + self.clock.reach_steps - 1;
-                    state.under_way.send((due as usize).min(latest), (population, neuron));
-                }
+            in_order_of_crossing(&mut state.fired);
+            if !self.reach.streams {
+                self.send(state, 0);
             }
-
-            while let Some((time_ns, unit)) = arriving {
-                if time_ns / step_ns > step {
-                    break;
-                }
-                self.deliver(state, Source::Inputs, unit, counters);
-                arriving = self.next_input(&mut waiting, &mut input_free_ns, counters);
-            }
-            while let Some((population, neuron)) = state.under_way.receive(step as usize) {
-                self.deliver(state, Source::Population(population.into()), neuron, counters);
-            }
-
-            while next_sample < samples && (step + 1) * step_ns >= request.sample_time_ns(next_sample) {
-                self.sample(state, next_sample, &trial, recorder, counters);
-                next_sample += 1;
-            }
-            recorder.step();
+            self.finish(state, &mut incoming, [first, last], counters);
+            self.report(state, [first, last], request, &mut output_free_ns, recorder, counters);
+            first = last + 1;
         }
         // What arrives after the end was sent in vain.
-        counters.lost_input_events += u64::from(arriving.is_some()) + waiting.len() as u64;
-        counters.input_events -= u64::from(arriving.is_some());
+        let pending = u64::from(incoming.arriving.is_some());
+        counters.lost_input_events += pending + incoming.waiting.len() as u64;
+        counters.input_events -= pending;
         counters.ticks += u64::from(steps);
-        let clipped = state.populations.iter().flat_map(|p| p.clipped);
-        counters.saturated_membrane += clipped.map(u64::from).sum::<u64>();
+        let sum = |lanes: &[u32; LANES]| lanes.iter().map(|&count| u64::from(count)).sum::<u64>();
+        for population in &state.populations {
+            counters.saturated_membrane += sum(&population.clipped);
+            counters.saturated_current += sum(&population.saturated);
+        }
         Ok(())
     }
 
-    /// The next event that the input link lets through, and when.
+    /// The next event that the input link lets through.
     #[inline(always)]
-    fn next_input(
-        &self,
-        waiting: &mut core::slice::Iter<InputEvent>,
-        free_ns: &mut u32,
-        counters: &mut Counters,
-    ) -> Option<(u32, u16)> {
-        // An input that the wiring does not have leads nowhere: such an event is lost too.
-        let known = |event: &InputEvent| usize::from(event.unit) < self.inputs;
-        for event in waiting {
-            if !known(event) {
-                counters.lost_input_events += 1;
-                continue;
-            }
-            if let Some(time_ns) = self.input_link.pass(free_ns, event.time_ns) {
+    fn next_input(&self, incoming: &mut Incoming, counters: &mut Counters) {
+        let before = incoming.arriving.take().map_or(0, |input| input.step);
+        for event in incoming.waiting.by_ref() {
+            // An input that the wiring does not have leads nowhere: such an event is lost too.
+            let known = usize::from(event.unit) < self.inputs;
+            let through = known.then(|| self.input_link.pass(&mut incoming.free_ns, event.time_ns));
+            if let Some(time_ns) = through.flatten() {
                 counters.input_events += 1;
-                return Some((time_ns, event.unit));
+                incoming.arriving = Some(Input {
+                    step: (time_ns / self.clock.step_ns).max(before),
+                    unit: event.unit,
+                });
+                return;
             }
             counters.lost_input_events += 1;
         }
-        None
     }
 
-    /// Advances all neurons; lists and resets those that reach their threshold.
+    /// Takes the input events that arrive in a window; returns its last step. With more of them than
+    /// there is room for it ends early, and those of its last step come [later](Self::finish).
     #[inline(always)]
-    fn integrate(&self, state: &mut State, step: u32, trial: &Trial) {
-        state.fired.clear();
-        for (index, (population, now)) in self.populations.iter().zip(&mut state.populations).enumerate() {
-            if let Some(noise) = self.noise.filter(|noise| step.is_multiple_of(noise.steps)) {
-                next_noise(population, now, &noise, step / noise.steps, trial);
+    fn take_inputs(
+        &self,
+        state: &mut State,
+        incoming: &mut Incoming,
+        [first, last]: [u32; 2],
+        counters: &mut Counters,
+    ) -> u32 {
+        state.inputs.clear();
+        while let Some(input) = incoming.arriving.filter(|input| input.step <= last) {
+            let step = input.step.max(first);
+            if state.inputs.len() == state.inputs_room {
+                return step;
             }
-            let joined = population.joined;
-            for (block, constants) in population.blocks.iter().enumerate() {
-                let members = block * joined..(block + 1) * joined;
-                let membranes = &mut now.membranes[block];
-                let stepped = neuron::step(
-                    constants,
-                    &population.currents[members.clone()],
-                    membranes,
-                    &mut now.currents[members],
-                    self.noise.is_some().then_some(&now.noise[block]),
-                    self.v_limits,
-                    &mut now.clipped,
+            self.count_event(Source::Inputs, input.unit, counters);
+            state.inputs.push(Input { step, ..input });
+            self.next_input(incoming, counters);
+        }
+        last
+    }
+
+    /// Carries a population through a window.
+    #[inline(always)]
+    fn carry(&self, state: &mut State, index: usize, steps: [u32; 2], trial: &Trial, counters: &mut Counters) {
+        let (population, now) = (&self.populations[index], &mut state.populations[index]);
+        let (joined, before) = (population.joined, state.fired.len());
+        state
+            .arrivals
+            .gather(self, index, steps, &state.inputs, &state.under_way);
+        for (block, constants) in population.blocks.iter().enumerate() {
+            if let Some(noise) = self.noise {
+                noise.pushes(
+                    population,
+                    block,
+                    &mut now.noise[block],
+                    steps,
+                    trial,
+                    &mut state.pushes,
                 );
-                if !stepped.any_above {
+            }
+            let members = block * joined..(block + 1) * joined;
+            let tile = Tile {
+                population: index as u16,
+                block,
+                constants,
+                current_constants: &population.currents[members.clone()],
+                membranes: &mut now.membranes[block],
+                currents: &mut now.currents[members],
+                clipped: &mut now.clipped,
+                saturated: &mut now.saturated,
+                seen: &mut state.samples.seen,
+                fired: &mut state.fired,
+            };
+            tile.advance(&Window {
+                array: self,
+                steps,
+                arrivals: &state.arrivals,
+                trial,
+                sample_steps: &state.samples.steps,
+                pushes: &state.pushes,
+            });
+            if !state.samples.steps.is_empty() {
+                state.samples.convert(self, index, block, trial, counters);
+            }
+        }
+        if self.reach.streams && state.fired.len() > before {
+            in_order_of_crossing(&mut state.fired[before..]);
+            self.send(state, before);
+        }
+    }
+
+    /// Sends the window's spikes from number `from` on to the synapses that they drive.
+    #[inline(always)]
+    fn send(&self, state: &mut State, from: usize) {
+        let clock = &self.clock;
+        for fired in &state.fired[from..] {
+            let Fired {
+                step,
+                population,
+                neuron,
+                ..
+            } = *fired;
+            if !self.from_population[usize::from(population)].projections.is_empty() {
+                // On the chip a spike is an edge: only the host sees it on the stamps' raster.
+                let due = ((fired.leaves_ns + clock.delay_ns) / clock.step_ns).max(step);
+                let latest = step as usize + clock.reach_steps - 1;
+                state.under_way.send((due as usize).min(latest), (population, neuron));
+            }
+        }
+    }
+
+    /// The events of the window's last step that did not go with it, and the counts of those that did.
+    #[inline(always)]
+    fn finish(&self, state: &mut State, incoming: &mut Incoming, [first, last]: [u32; 2], counters: &mut Counters) {
+        while let Some(input) = incoming.arriving.filter(|input| input.step <= last) {
+            self.deliver(state, Source::Inputs, input.unit, counters);
+            self.next_input(incoming, counters);
+        }
+        for step in first as usize..last as usize {
+            for &(population, neuron) in state.under_way.due(step) {
+                self.count_event(Source::Population(population.into()), neuron, counters);
+            }
+        }
+        state.under_way.forget(first as usize..last as usize);
+        while let Some((population, neuron)) = state.under_way.receive(last as usize) {
+            self.deliver(state, Source::Population(population.into()), neuron, counters);
+        }
+    }
+
+    /// Tells the recorder what happened in a window, step by step.
+    #[inline(always)]
+    fn report<R: Recorder>(
+        &self,
+        state: &State,
+        [first, last]: [u32; 2],
+        request: &RecordRequest,
+        output_free_ns: &mut u32,
+        recorder: &mut R,
+        counters: &mut Counters,
+    ) {
+        counters.spikes += state.fired.len() as u64;
+        let mut fired = state.fired.iter().peekable();
+        for step in first..=last {
+            while let Some(fired) = fired.next_if(|fired| fired.step == step) {
+                if !request.spikes {
                     continue;
                 }
-                for lane in 0..LANES {
-                    if let Some(fraction) = neuron::fire(constants, membranes, &stepped, lane, self.crossing) {
-                        let neuron = (block * LANES + lane) as u16;
-                        state.fired.push(Fired {
-                            population: index as u16,
-                            neuron,
-                            fraction,
-                        });
+                // The link serves spikes in the order of their crossings: jitter moves a stamp, but
+                // does not decide who is lost.
+                match self.output_link.pass(output_free_ns, self.crossed_ns(fired)) {
+                    Some(_) => {
+                        counters.output_events += 1;
+                        let number = self.populations[usize::from(fired.population)].first as u16 + fired.neuron;
+                        recorder.spike(number, self.clock.stamp(fired.leaves_ns));
                     }
+                    None => counters.lost_output_events += 1,
                 }
             }
+            for k in state.samples.at(step) {
+                for (index, population) in self.populations.iter().enumerate() {
+                    recorder.samples(k, population.first, state.samples.codes(self, index, k));
+                    counters.adc_samples += population.count as u64;
+                }
+            }
+            recorder.step();
         }
     }
 
-    /// The times of a spike, without and with its jitter.
+    /// When V reached the threshold, ns.
     #[inline(always)]
-    fn times(&self, step: u32, fired: Fired, trial: &Trial) -> Times {
-        let clock = &self.clock;
-        let (begin_ns, after_ns) = (step * clock.step_ns, fired.fraction * clock.step_ns as f32);
-        let mut late_ns = after_ns;
-        if clock.jitter_ns > 0.0 {
+    fn crossed_ns(&self, fired: &Fired) -> u32 {
+        self.time_ns(fired, 0.0)
+    }
+
+    /// When a spike leaves its circuit, ns: its crossing, jittered.
+    #[inline(always)]
+    pub(super) fn leaves_ns(&self, fired: &Fired, trial: &Trial) -> u32 {
+        let mut late_ns = 0.0;
+        if self.clock.jitter_ns > 0.0 {
             let number = self.populations[usize::from(fired.population)].first as u32 + u32::from(fired.neuron);
-            late_ns += clock.jitter_ns * trial.jitter.gaussian(number, step, 0);
+            late_ns = self.clock.jitter_ns * trial.jitter.gaussian(number, fired.step, 0);
         }
-        // Everything before the sample's beginning is the beginning.
-        let at = |after_ns: f32| begin_ns.saturating_add_signed(libm::floorf(after_ns + 0.5) as i32);
-        Times {
-            crossed_ns: at(after_ns),
-            leaves_ns: at(late_ns),
+        self.time_ns(fired, late_ns)
+    }
+
+    /// A spike's time, so much after its crossing; everything before the sample's beginning is the
+    /// beginning.
+    #[inline(always)]
+    fn time_ns(&self, fired: &Fired, late_ns: f32) -> u32 {
+        let step_ns = self.clock.step_ns;
+        let after_ns = fired.fraction * step_ns as f32 + late_ns;
+        (fired.step * step_ns).saturating_add_signed(libm::floorf(after_ns + 0.5) as i32)
+    }
+
+    /// Counts an event of the source `unit`.
+    #[inline(always)]
+    fn count_event(&self, source: Source, unit: u16, counters: &mut Counters) {
+        let (fan, pre) = (self.fan_out(source), usize::from(unit));
+        counters.row_events += u64::from(fan.rows[pre]);
+        for &projection in &fan.projections {
+            counters.synaptic_events += u64::from(self.projections[projection].connected[pre]);
         }
     }
 
     /// Adds an event to all synapses that it reaches.
     #[inline(always)]
     fn deliver(&self, state: &mut State, source: Source, unit: u16, counters: &mut Counters) {
-        let fan = match source {
-            Source::Inputs => &self.from_inputs,
-            Source::Population(population) => &self.from_population[population],
-        };
-        let pre = usize::from(unit);
-        counters.row_events += u64::from(fan.rows[pre]);
-        for &projection in &fan.projections {
+        self.count_event(source, unit, counters);
+        for &projection in &self.fan_out(source).projections {
             let synapses = &self.projections[projection];
             let joined = self.populations[synapses.target].joined;
             let currents = &mut state.populations[synapses.target].currents;
-            let saturated = synapses.deliver(pre, joined, currents, self.current_limit);
-            counters.synaptic_events += u64::from(synapses.connected[pre]);
+            let saturated = synapses.deliver(&self.rows, usize::from(unit), joined, currents, self.current_limit);
             counters.saturated_current += u64::from(saturated);
-        }
-    }
-
-    /// Samples every column once.
-    #[inline(always)]
-    fn sample<R: Recorder>(
-        &self,
-        state: &mut State,
-        k: usize,
-        trial: &Trial,
-        recorder: &mut R,
-        counters: &mut Counters,
-    ) {
-        for (population, now) in self.populations.iter().zip(&state.populations) {
-            for (block, membranes) in now.membranes.iter().enumerate() {
-                let first = population.first + block * LANES;
-                let real = (population.count - block * LANES).min(LANES);
-                let (codes, outside) = self.converter.convert(
-                    &population.channels[block],
-                    &membranes.v,
-                    &trial.adc,
-                    [first as u32, k as u32],
-                    real,
-                );
-                state.codes[block * LANES..(block + 1) * LANES].copy_from_slice(&codes);
-                counters.adc_clipped += u64::from(outside);
-            }
-            recorder.samples(k, population.first, &state.codes[..population.count]);
-            counters.adc_samples += population.count as u64;
         }
     }
 }
@@ -301,30 +378,7 @@ impl Array {
 #[inline(never)]
 fn in_order_of_crossing(fired: &mut [Fired]) {
     fired.sort_unstable_by(|a, b| {
-        let order = a.fraction.total_cmp(&b.fraction);
+        let order = a.step.cmp(&b.step).then(a.fraction.total_cmp(&b.fraction));
         order.then((a.population, a.neuron).cmp(&(b.population, b.neuron)))
     });
-}
-
-/// Draws the noise current's value number `value`.
-#[inline(always)]
-fn next_noise(population: &Neurons, now: &mut PopulationState, noise: &Noise, value: u32, trial: &Trial) {
-    // The process begins in its stationary state.
-    let (keep, kick) = if value == 0 {
-        (0.0, 1.0)
-    } else {
-        (noise.keep, noise.kick)
-    };
-    for block in 0..population.blocks.len() {
-        if value.is_multiple_of(4) {
-            let first = (population.first + block * LANES) as u32;
-            now.kicks[block] = trial.membrane.gaussian_lanes(first, value / 4, 0);
-        }
-        let fresh = now.kicks[block][(value % 4) as usize];
-        let mut present = now.noise[block];
-        for lane in 0..LANES {
-            present[lane] = keep * present[lane] + kick * fresh[lane];
-        }
-        now.noise[block] = present;
-    }
 }

@@ -2,29 +2,53 @@
 
 use alloc::{vec, vec::Vec};
 
-use super::Array;
-use crate::{
-    neuron::{Currents, Membranes},
-    random::LANES,
+use super::{
+    Array,
+    adc::Samples,
+    arrivals::{Arrivals, Input},
+    noise::NoiseState,
+    run::Trial,
+    under_way::{Event, UnderWay},
 };
+use crate::{
+    lanes::{LANES, Lanes},
+    neuron::{Currents, Membranes},
+    wiring::Source,
+};
+
+/// Input events that a window takes before its neurons are carried through it; what is more ends the
+/// window.
+const INPUTS: usize = 1024;
 
 /// Membranes, currents and events under way.
 #[derive(Clone, Debug)]
 pub struct State {
+    /// Longest window there is room for, in steps.
+    pub(super) window: usize,
     pub(super) populations: Vec<PopulationState>,
     pub(super) under_way: UnderWay,
-    /// Spikes of the present step.
+    /// Spikes of the present window.
     pub(super) fired: Vec<Fired>,
-    pub(super) codes: Vec<u16>,
+    /// Input events of the present window, in the order of their arrival.
+    pub(super) inputs: Vec<Input>,
+    pub(super) inputs_room: usize,
+    /// Events of the present window at the present population.
+    pub(super) arrivals: Arrivals,
+    /// `[interval]`: what the noise adds to V of the present block in the present window.
+    pub(super) pushes: Vec<Lanes>,
+    pub(super) samples: Samples,
 }
 
-/// A spike of the present step.
+/// A spike of the present window.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fired {
-    pub(super) population: u16,
-    pub(super) neuron: u16,
+    pub(super) step: u32,
     /// When it crossed the threshold, as a fraction of the step.
     pub(super) fraction: f32,
+    /// When it left its circuit, ns.
+    pub(super) leaves_ns: u32,
+    pub(super) population: u16,
+    pub(super) neuron: u16,
 }
 
 #[derive(Clone, Debug)]
@@ -33,70 +57,93 @@ pub(super) struct PopulationState {
     pub(super) membranes: Vec<Membranes>,
     /// `[block][member]`
     pub(super) currents: Vec<Currents>,
-    /// `[block]`: present value of the noise, in standard deviations.
-    pub(super) noise: Vec<[f32; LANES]>,
-    /// `[block]`: Gaussians for four successive values of the noise.
-    pub(super) kicks: Vec<[[f32; LANES]; 4]>,
+    /// `[block]`
+    pub(super) noise: Vec<NoiseState>,
     /// Neuron-steps in which V was clipped.
     pub(super) clipped: [u32; LANES],
+    /// Currents that ran into their limit.
+    pub(super) saturated: [u32; LANES],
 }
 
-/// Spikes on their way to on-chip synapses: a ring of steps with room for every neuron in each.
-#[derive(Clone, Debug)]
-pub(super) struct UnderWay {
-    slots: usize,
-    room: usize,
-    /// `[slot][room]`: (population, neuron).
-    events: Vec<(u16, u16)>,
-    /// `[slot]`
-    count: Vec<usize>,
+impl Fired {
+    pub(super) fn new(array: &Array, trial: &Trial, step: u32, population: u16, neuron: u16, fraction: f32) -> Self {
+        let mut fired = Self {
+            step,
+            fraction,
+            leaves_ns: 0,
+            population,
+            neuron,
+        };
+        fired.leaves_ns = array.leaves_ns(&fired, trial);
+        fired
+    }
 }
 
 impl State {
     /// For an array; another array of the same wiring and the same chip file may use it too.
     pub fn new(array: &Array) -> Self {
-        let still = Currents {
-            exc: [0.0; LANES],
-            inh: [0.0; LANES],
-        };
+        Self::with_window(array, usize::MAX)
+    }
+
+    /// The same in little memory: one step at a time. Runs give the same, but take longer.
+    pub fn in_single_steps(array: &Array) -> Self {
+        Self::with_window(array, 1)
+    }
+
+    /// With windows of so many steps at most. The results do not depend on it.
+    pub fn with_window(array: &Array, longest: usize) -> Self {
+        let window = longest.clamp(1, array.reach.window);
         let population = |p: &super::Neurons| PopulationState {
             membranes: p.rest.iter().map(|&rest| Membranes::at(rest)).collect(),
-            currents: vec![still; p.currents.len()],
-            noise: vec![[0.0; LANES]; p.blocks.len()],
-            kicks: vec![[[0.0; LANES]; 4]; p.blocks.len()],
+            currents: vec![Currents::NONE; p.currents.len()],
+            noise: vec![NoiseState::NONE; p.blocks.len()],
             clipped: [0; LANES],
+            saturated: [0; LANES],
         };
         let neurons = array.neurons();
+        let blocks = array.populations.iter().map(|p| p.blocks.len()).sum();
+        let joined = array.populations.iter().map(|p| p.joined).max().unwrap_or(1);
+        let inputs = if longest > 1 { INPUTS } else { 0 };
+        // Projections that bring a source's events to one population, at most.
+        let brought = |source| array.fan_out(source).projections.len();
+        let by_spikes = (0..array.populations.len())
+            .map(|p| brought(Source::Population(p)))
+            .max();
+        let rows = inputs * brought(Source::Inputs) + (window - 1) * neurons * by_spikes.unwrap_or(0);
         Self {
+            window,
             populations: array.populations.iter().map(population).collect(),
-            under_way: UnderWay {
-                slots: array.clock.reach_steps,
-                room: neurons,
-                events: vec![(0, 0); array.clock.reach_steps * neurons],
-                count: vec![0; array.clock.reach_steps],
-            },
-            fired: Vec::with_capacity(neurons),
-            codes: vec![0; neurons.div_ceil(LANES) * LANES + LANES],
+            under_way: UnderWay::new(array.clock.reach_steps + window - 1, neurons),
+            fired: Vec::with_capacity(neurons * window),
+            inputs: Vec::with_capacity(inputs),
+            inputs_room: inputs,
+            arrivals: Arrivals::with_capacity(rows, window * joined),
+            pushes: vec![Lanes::ZERO; array.noise.map_or(0, |noise| noise.values_in(window))],
+            samples: Samples::with_capacity(array.samples_in(window), blocks),
         }
     }
 
-    /// Memory of one block of neurons.
-    pub(super) fn block_bytes(joined: usize) -> usize {
+    /// Memory of one block of neurons, in single steps.
+    pub(super) fn block_bytes(joined: usize, samples: usize) -> usize {
         size_of::<Membranes>()
             + joined * size_of::<Currents>()
-            + size_of::<[f32; LANES]>()
-            + size_of::<[[f32; LANES]; 4]>()
-            + size_of::<[u16; LANES]>()
+            + size_of::<NoiseState>()
+            + Samples::block_bytes(samples)
     }
 
-    /// Memory of one neuron whose spikes can be under way for so many steps.
+    /// Memory of one neuron whose spikes can be under way for so many steps, in single steps.
     pub(super) fn neuron_bytes(reach_steps: usize) -> usize {
-        size_of::<(u16, u16)>() * reach_steps + size_of::<Fired>()
+        size_of::<Event>() * reach_steps + size_of::<Fired>()
+    }
+
+    /// Memory beside that of blocks and neurons, in single steps.
+    pub(super) fn bytes(joined: usize, samples: usize) -> usize {
+        size_of::<Self>() + 2 * size_of::<Lanes>() + joined * size_of::<u32>() + Samples::bytes(samples)
     }
 
     /// Back to rest: no currents, nothing under way, V at its resting potential. Circuits that rest
     /// above their threshold never get there: the reset between two samples leaves them at V_reset.
-    pub(super) fn reset(&mut self, array: &Array) {
+    pub(super) fn reset(&mut self, array: &Array, window: usize) {
         for (state, population) in self.populations.iter_mut().zip(&array.populations) {
             let begins = state.membranes.iter_mut().zip(&population.blocks).zip(&population.rest);
             for ((membranes, constants), rest) in begins {
@@ -109,35 +156,10 @@ impl State {
                 }));
             }
             state.clipped = [0; LANES];
-            for currents in &mut state.currents {
-                currents.exc = [0.0; LANES];
-                currents.inh = [0.0; LANES];
-            }
+            state.saturated = [0; LANES];
+            state.currents.fill(Currents::NONE);
         }
-        self.under_way.count.fill(0);
-    }
-}
-
-impl UnderWay {
-    /// Sends an event to the end of step `step`; where a step is full, to the next.
-    #[inline]
-    pub(super) fn send(&mut self, step: usize, event: (u16, u16)) {
-        for step in step..step + self.slots {
-            let slot = step % self.slots;
-            if self.count[slot] < self.room {
-                self.events[slot * self.room + self.count[slot]] = event;
-                self.count[slot] += 1;
-                return;
-            }
-        }
-    }
-
-    /// Takes the next event due at the end of `step`.
-    #[inline]
-    pub(super) fn receive(&mut self, step: usize) -> Option<(u16, u16)> {
-        let slot = step % self.slots;
-        let last = self.count[slot].checked_sub(1)?;
-        self.count[slot] = last;
-        Some(self.events[slot * self.room + last])
+        self.under_way.clear(array.clock.reach_steps + window - 1);
+        self.samples.begin();
     }
 }

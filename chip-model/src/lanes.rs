@@ -1,0 +1,22 @@
+//! Sixteen neighbouring neurons side by side.
+
+pub use crate::random::LANES;
+
+/// One number for each of [`LANES`] neighbouring neurons, in one cache line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(64))]
+pub(crate) struct Lanes(pub(crate) [f32; LANES]);
+
+impl Lanes {
+    /// Zero for each.
+    pub(crate) const ZERO: Self = Self([0.0; LANES]);
+}
+
+/// Whether any of these words has a bit set.
+///
+/// A comparison written into words and folded by this becomes one vector instruction; a search that
+/// ends early stays scalar.
+#[inline(always)]
+pub(crate) fn any(words: &[u32; LANES]) -> bool {
+    words.iter().fold(0, |any, &word| any | word) != 0
+}
