@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::{
     blocks::{Block, Blocks, LANES},
-    isa::{Isa, Kernel},
+    isa::{Isa, Kernel, Unit},
 };
 
 /// Windows of which the best one counts.
@@ -156,7 +156,7 @@ struct Accumulate<const N: usize> {
 impl<const N: usize> Kernel for Accumulate<N> {
     type Output = f32;
     #[inline(always)]
-    fn run(self) -> f32 {
+    fn run<U: Unit>(self) -> f32 {
         // They tend to summand / (1 − factor): nothing under- or overflows.
         let mut sums = [2.0_f32; N];
         for _ in 0..self.times {
@@ -178,7 +178,7 @@ struct Triad<'a> {
 impl Kernel for Triad<'_> {
     type Output = ();
     #[inline(always)]
-    fn run(self) {
+    fn run<U: Unit>(self) {
         let sources = self.from.as_flattened().iter().zip(self.scaled.as_flattened());
         for (to, (from, scaled)) in self.to.as_flattened_mut().iter_mut().zip(sources) {
             *to = from + self.factor * scaled;
