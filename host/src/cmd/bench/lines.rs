@@ -4,7 +4,7 @@ use serde::Serialize;
 use spikeloop::{
     bench::{
         Measurement,
-        machine::{Level, Roofline},
+        machine::{Level, Roofline, description},
         work::Reached,
     },
     isa::Isa,
@@ -100,7 +100,7 @@ impl Lines {
         if self.lines.iter().any(|line| line.measurement.work.is_some()) {
             text += "\nspikes, Mop: hidden spikes and 10⁶ operations of a sample; roofline: part of what is possible.";
         }
-        text + &format!("\nInstruction set: {}.\n", Isa::current().name())
+        text + &format!("\n{}.\n", description())
     }
 
     fn machine(&self) -> Table {
