@@ -26,6 +26,10 @@ lint:
 bench *options:
     cargo run --release --locked -- bench "$@"
 
+# Instructions that a sample takes, against their budget: `just count b1 --accept`
+count *options:
+    cargo xtask count "$@"
+
 # The documentation of our own packages
 doc:
     cargo doc --locked --workspace --no-deps --open

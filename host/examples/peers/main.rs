@@ -10,7 +10,6 @@
 //! printed is Markdown.
 
 mod contest;
-mod machine;
 mod report;
 mod run;
 
@@ -110,7 +109,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<String> {
         }
     }
     anyhow::ensure!(!report.is_empty(), "nothing could be measured:\n{}", report.failures());
-    Ok(report.to_markdown(&machine::sentence()))
+    Ok(report.to_markdown(&spikeloop::bench::machine::description()))
 }
 
 #[cfg(test)]

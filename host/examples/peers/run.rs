@@ -82,11 +82,15 @@ impl<'a> Runner<'a> {
             all.push(peak.as_os_str());
         }
         all.extend(words.iter().map(OsString::as_os_str));
-        let name = words
-            .iter()
-            .map(|word| word.to_string_lossy())
-            .collect::<Vec<_>>()
-            .join(" ");
+        // Where things lie on this machine is nobody else's business: what failed ends up in a page.
+        let short = |word: &OsString| {
+            Path::new(word)
+                .file_name()
+                .unwrap_or(word)
+                .to_string_lossy()
+                .into_owned()
+        };
+        let name = words.iter().map(short).collect::<Vec<_>>().join(" ");
         let (first, rest) = all.split_first().context("nothing to run")?;
         let output = Command::new(first).args(rest).stdin(Stdio::null()).output();
         let output = output.with_context(|| format!("cannot start `{name}`"))?;

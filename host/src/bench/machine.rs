@@ -61,6 +61,22 @@ impl Roofline {
     }
 }
 
+/// Processor, cores and instruction set, as a sentence without its point.
+pub fn description() -> String {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = model(&cpuinfo).unwrap_or("an unknown processor");
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    format!(
+        "{name}, cores at hand: {cores}, instruction set: {}",
+        Isa::current().name()
+    )
+}
+
+fn model(cpuinfo: &str) -> Option<&str> {
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim()).filter(|name| !name.is_empty())
+}
+
 /// Measures one thread, and all of the pool if it has more; about `window` for each of 18 figures.
 pub fn measure(window: Duration) -> Vec<Roofline> {
     let all = rayon::current_num_threads();
@@ -240,6 +256,14 @@ mod tests {
         };
         let bandwidth = |bytes| roofline.bandwidth_gb_per_s(bytes);
         assert_eq!([10.0, 1000.0, 1001.0, 1e9].map(bandwidth), [300.0, 300.0, 20.0, 20.0]);
+    }
+
+    #[test]
+    fn the_processor_is_named() {
+        let text = "processor\t: 0\nmodel name\t: AMD EPYC 9R14\nstepping\t: 1\n";
+        assert_eq!(model(text), Some("AMD EPYC 9R14"));
+        assert_eq!(model("processor: 0"), None);
+        assert!(description().contains(Isa::current().name()));
     }
 
     #[test]

@@ -157,7 +157,8 @@ impl RecursionNumbers {
     /// * 3 T H + 2 H O: adjoint of hidden spikes by the readouts. Between the maxima, where the loss acts, the
     ///   adjoints of all readouts decay alike: what each hidden neuron gets from them is carried through time
     ///   like one readout's (3), and a maximum adds the readout's weights (2)
-    /// * 2 H R T: the same by the recurrent weights, dense, because the adjoint of every neuron acts
+    /// * 2 H R T: the same by the recurrent weights, dense, because the adjoint of every neuron acts. A kernel
+    ///   that does some of them in 16-bit integers gets more of them into a vector than the peak counts
     /// * one for each number of an event's row: the gradient's rows take adjoint currents
     /// * (⌈B/8⌉ − 1) W / B: shards of eight samples summed; 12 W / B: Adam
     ///

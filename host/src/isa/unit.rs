@@ -51,9 +51,9 @@ pub(super) use x86_64::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use core::arch::x86_64::{
-        __m256, __m256i, _mm256_add_epi32, _mm256_cmp_ps, _mm256_madd_epi16, _mm256_movemask_ps, _mm256_set1_epi32,
-        _mm256_set1_ps, _mm512_add_epi32, _mm512_cmp_ps_mask, _mm512_madd_epi16, _mm512_set1_epi32, _mm512_set1_ps,
-        _CMP_GT_OQ,
+        __m256, __m256i, _CMP_GT_OQ, _mm256_add_epi32, _mm256_cmp_ps, _mm256_madd_epi16, _mm256_movemask_ps,
+        _mm256_set1_epi32, _mm256_set1_ps, _mm512_add_epi32, _mm512_cmp_ps_mask, _mm512_madd_epi16, _mm512_set1_epi32,
+        _mm512_set1_ps,
     };
 
     use bytemuck::{cast, must_cast};

@@ -179,7 +179,8 @@ mod tests {
             let mut row = CoarseRow::default();
             row.round(self.1);
             let mut all = Blocks::zeros(self.2);
-            for_tiles!(self.2, |first, N| *tile_mut(&mut all, first) = self.0.products::<U, N>(&row, first));
+            for_tiles!(self.2, |first, N| *tile_mut(&mut all, first) =
+                self.0.products::<U, N>(&row, first));
             all.to_vec()
         }
     }

@@ -8,6 +8,7 @@ use spikeloop::{
     bench::{
         Budget,
         curves::{Curve, Point, growth, measure},
+        machine::description,
         slope::Growth,
     },
     figures::{self, growth::Series},
@@ -103,9 +104,9 @@ pub fn run(names: &[String], form: &Form) -> anyhow::Result<()> {
     }
     let closing = "Density in % of the inputs a step. Slope 1 is linear, 2 quadratic; with threads, −1 is ideal.";
     if form.markdown {
-        print(&format!("{}\n{closing}\n", table.to_markdown()))?;
+        print(&format!("{}\n{closing}\n{}.\n", table.to_markdown(), description()))?;
     } else if !form.json {
-        print(&format!("\n{}\n{closing}\n", table.to_terminal()))?;
+        print(&format!("\n{}\n{closing}\n{}.\n", table.to_terminal(), description()))?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use spikeloop::{
     bench::{
         Measurement,
-        machine::{Level, Roofline},
+        machine::{Level, Roofline, description},
         work::Reached,
     },
     isa::Isa,
@@ -98,9 +98,9 @@ impl Lines {
             text += "\n* of what bandwidth allows; without a star, of the arithmetic peak.";
         }
         if self.lines.iter().any(|line| line.measurement.work.is_some()) {
-            text += "\nMop: 10⁶ operations that a sample takes; roofline: the part of what the machine allows.";
+            text += "\nspikes, Mop: hidden spikes and 10⁶ operations of a sample; roofline: part of what is possible.";
         }
-        text + &format!("\nInstruction set: {}.\n", Isa::current().name())
+        text + &format!("\n{}.\n", description())
     }
 
     fn machine(&self) -> Table {
@@ -131,7 +131,7 @@ impl Lines {
             ">batch",
             ">ms",
             ">samples/s",
-            ">hidden spikes",
+            ">spikes",
             ">Mop",
             ">Gop/s",
             ">roofline",

@@ -161,9 +161,9 @@ impl Arguments {
         }
         let table = memory::table(&peaks);
         if self.markdown {
-            print(&table.to_markdown())?;
+            print(&format!("{}\n{}.\n", table.to_markdown(), machine::description()))?;
         } else if !self.json {
-            print(&format!("\n{}", table.to_terminal()))?;
+            print(&format!("\n{}\n{}.\n", table.to_terminal(), machine::description()))?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -127,7 +127,9 @@ impl LayerPass<'_> {
         for (step, _) in self.trace.fires.iter().enumerate().filter(|(_, fires)| **fires) {
             let membranes = tile::<N>(&self.trace.membranes, step * self.wide + first);
             let unsorted = &mut self.trace.unsorted;
-            each_above::<U, N>(membranes, threshold, |lane| unsorted.push((step as u32, (first * LANES + lane) as u16)));
+            each_above::<U, N>(membranes, threshold, |lane| {
+                unsorted.push((step as u32, (first * LANES + lane) as u16))
+            });
         }
     }
 
