@@ -110,8 +110,15 @@ impl Stream {
     /// `out[word][lane]` belongs to index `first + lane` and to word `word` of its block.
     #[inline(always)]
     pub fn gaussian_lanes(&self, first: u32, step: u32, draw: u32) -> [[f32; LANES]; 4] {
-        let [a, b, c, d] = philox_lanes(first, step, draw, self.key);
-        [gaussians(a), gaussians(b), gaussians(c), gaussians(d)]
+        // All four in one go: their chains of dependent operations overlap.
+        let gaussians = gaussians(philox_lanes(first, step, draw, self.key));
+        let mut out = [[0.0; LANES]; 4];
+        for word in 0..4 {
+            for lane in 0..LANES {
+                out[word][lane] = gaussians[word * LANES + lane];
+            }
+        }
+        out
     }
 }
 
@@ -144,16 +151,19 @@ pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
-/// The same for [`LANES`] neighbouring first counters, laid out for the vector unit:
-/// `out[word][lane]`.
+/// The same for [`LANES`] neighbouring first counters, laid out for the vector unit: all their first
+/// words, all their second ones and so on.
 ///
 /// A word lies in the lower half of 64 bits, and what is above it is never looked at: a product's
 /// upper half is then one shift away, and its lower half no work at all.
 #[inline(always)]
-fn philox_lanes(first: u32, c1: u32, c2: u32, key: [u32; 2]) -> [[u32; LANES]; 4] {
+fn philox_lanes(first: u32, c1: u32, c2: u32, key: [u32; 2]) -> [u32; 4 * LANES] {
     const WORD: u64 = 0xFFFF_FFFF;
-    let [m0, m1] = MULTIPLIER.map(u64::from);
-    let mut c0: [u64; LANES] = core::array::from_fn(|lane| first.wrapping_add(lane as u32).into());
+    let [m0, m1] = [u64::from(MULTIPLIER[0]), u64::from(MULTIPLIER[1])];
+    let mut c0 = [0; LANES];
+    for lane in 0..LANES {
+        c0[lane] = first.wrapping_add(lane as u32).into();
+    }
     let (mut c1, mut c2, mut c3) = ([u64::from(c1); LANES], [u64::from(c2); LANES], [0; LANES]);
     let [mut k0, mut k1] = key;
     for _ in 0..10 {
@@ -167,7 +177,14 @@ fn philox_lanes(first: u32, c1: u32, c2: u32, key: [u32; 2]) -> [[u32; LANES]; 4
         k0 = k0.wrapping_add(WEYL[0]);
         k1 = k1.wrapping_add(WEYL[1]);
     }
-    [c0, c1, c2, c3].map(|words| words.map(|word| word as u32))
+    // Plain loops: `map` of an array may be a call, compiled for the least of all vector units.
+    let mut out = [0; 4 * LANES];
+    for (word, lanes) in [c0, c1, c2, c3].iter().enumerate() {
+        for lane in 0..LANES {
+            out[word * LANES + lane] = lanes[lane] as u32;
+        }
+    }
+    out
 }
 
 /// Inverse normal distribution function of a 32-bit word.

@@ -176,7 +176,11 @@ pub(crate) fn beyond(currents: &[Currents], limit: f32) -> bool {
             };
         }
     }
-    any(&most.map(|most| u32::from(most > limit)))
+    let mut beyond = [0; LANES];
+    for lane in 0..LANES {
+        beyond[lane] = u32::from(most[lane] > limit);
+    }
+    any(&beyond)
 }
 
 /// Adds the steps of one event up to the limit; `saturated` counts the currents that ran into it.
