@@ -160,8 +160,10 @@ pub(crate) struct Neurons {
     first_block: usize,
     pub(crate) count: usize,
     pub(crate) joined: usize,
-    /// Whether any of its synapses belong to neurons of the chip.
-    driven_by_spikes: bool,
+    /// Projections that bring events of the inputs.
+    from_inputs: Vec<usize>,
+    /// Those that bring spikes of the chip: the population and the projection.
+    from_spikes: Vec<(u16, usize)>,
     pub(crate) blocks: Vec<NeuronBlock>,
     /// `[block][member]`
     pub(crate) currents: Vec<CurrentBlock>,
@@ -668,10 +670,8 @@ impl Neurons {
                 .sum(),
             count,
             joined,
-            driven_by_spikes: wiring
-                .projections
-                .iter()
-                .any(|projection| projection.target == index && projection.source != Source::Inputs),
+            from_inputs: Vec::new(),
+            from_spikes: Vec::new(),
             blocks: vec![idle; blocks],
             currents: vec![silent; blocks * joined],
             channels: vec![
@@ -685,6 +685,13 @@ impl Neurons {
             all_on: (Vec::new(), Vec::new()),
             members: Vec::with_capacity(population.circuits.len()),
         };
+        for (number, projection) in wiring.projections.iter().enumerate() {
+            match projection.source {
+                _ if projection.target != index => {}
+                Source::Inputs => neurons.from_inputs.push(number),
+                Source::Population(source) => neurons.from_spikes.push((source as u16, number)),
+            }
+        }
         for neuron in 0..count {
             let (block, lane) = (neuron / LANES, neuron % LANES);
             let ids = population.members(neuron);

@@ -198,6 +198,7 @@ impl Membranes {
 }
 
 /// Where a step of [`LANES`] neurons led before anyone fired.
+#[derive(Clone, Copy)]
 pub(crate) struct Stepped {
     /// V one step before.
     before: [f32; LANES],

@@ -15,7 +15,7 @@ use super::{
     Array, State,
     arrivals::Input,
     state::Fired,
-    tile::{Tile, Window},
+    tile::{Tile, Window, widest},
 };
 use crate::{
     counters::Counters,
@@ -205,41 +205,47 @@ impl Array {
         state
             .arrivals
             .gather(self, index, steps, &state.inputs, &state.under_way);
-        for (block, constants) in population.blocks.iter().enumerate() {
+        let blocks = population.blocks.len();
+        let mut next = 0;
+        while next < blocks {
+            let tile = next..(next + widest(joined)).min(blocks);
+            let members = tile.start * joined..tile.end * joined;
+            let half = state.pushes.len() / 2;
+            let (pushes_a, pushes_b) = state.pushes.split_at_mut(half);
             if let Some(noise) = self.noise {
-                noise.pushes(
-                    population,
-                    block,
-                    &mut now.noise[block],
-                    steps,
-                    trial,
-                    &mut state.pushes,
-                );
+                for (block, pushes) in tile.clone().zip([&mut *pushes_a, &mut *pushes_b]) {
+                    noise.pushes(population, block, &mut now.noise[block], steps, trial, pushes);
+                }
             }
-            let members = block * joined..(block + 1) * joined;
-            let tile = Tile {
-                population: index as u16,
-                block,
-                constants,
-                current_constants: &population.currents[members.clone()],
-                membranes: &mut now.membranes[block],
-                currents: &mut now.currents[members],
-                clipped: &mut now.clipped,
-                saturated: &mut now.saturated,
-                seen: &mut state.samples.seen,
-                fired: &mut state.fired,
-            };
-            tile.advance(&Window {
+            let window = Window {
                 array: self,
                 steps,
                 arrivals: &state.arrivals,
                 trial,
                 sample_steps: &state.samples.steps,
-                pushes: &state.pushes,
-            });
-            if !state.samples.steps.is_empty() {
-                state.samples.convert(self, index, block, trial, counters);
+                pushes: [pushes_a, pushes_b],
+            };
+            let half = state.samples.seen.len() / 2;
+            let (seen_a, seen_b) = state.samples.seen.split_at_mut(half);
+            Tile {
+                population: index as u16,
+                block: tile.start,
+                constants: &population.blocks[tile.clone()],
+                current_constants: &population.currents[members.clone()],
+                membranes: &mut now.membranes[tile.clone()],
+                currents: &mut now.currents[members],
+                clipped: &mut now.clipped,
+                saturated: &mut now.saturated,
+                seen: [seen_a, seen_b],
+                fired: &mut state.fired,
             }
+            .advance(&window);
+            if !state.samples.steps.is_empty() {
+                for block in tile.clone() {
+                    state.samples.convert(self, index, [tile.start, block], trial, counters);
+                }
+            }
+            next = tile.end;
         }
         if self.reach.streams && state.fired.len() > before {
             in_order_of_crossing(&mut state.fired[before..]);
@@ -298,6 +304,7 @@ impl Array {
     ) {
         counters.spikes += state.fired.len() as u64;
         let mut fired = state.fired.iter().peekable();
+        let mut samples = state.samples.taken().peekable();
         for step in first..=last {
             while let Some(fired) = fired.next_if(|fired| fired.step == step) {
                 if !request.spikes {
@@ -314,9 +321,10 @@ impl Array {
                     None => counters.lost_output_events += 1,
                 }
             }
-            for k in state.samples.at(step) {
-                for (index, population) in self.populations.iter().enumerate() {
-                    recorder.samples(k, population.first, state.samples.codes(self, index, k));
+            while let Some((_, k, codes)) = samples.next_if(|sample| sample.0 == step) {
+                for population in &self.populations {
+                    let codes = &codes[population.first_block * LANES..][..population.count];
+                    recorder.samples(k, population.first, codes);
                     counters.adc_samples += population.count as u64;
                 }
             }
@@ -377,8 +385,12 @@ impl Array {
 /// Neurons fire in the order of their numbers; their spikes leave in the order of time.
 #[inline(never)]
 fn in_order_of_crossing(fired: &mut [Fired]) {
-    fired.sort_unstable_by(|a, b| {
+    let order = |a: &Fired, b: &Fired| {
         let order = a.step.cmp(&b.step).then(a.fraction.total_cmp(&b.fraction));
         order.then((a.population, a.neuron).cmp(&(b.population, b.neuron)))
-    });
+    };
+    // Where only one population fires, its spikes were sorted to be sent.
+    if !fired.is_sorted_by(|a, b| order(a, b).is_le()) {
+        fired.sort_unstable_by(order);
+    }
 }
