@@ -205,12 +205,6 @@ impl Clock {
         }
     }
 
-    /// Two spikes of one neuron can arrive in the same step if they are fired less than so many steps
-    /// apart. A Gaussian of 32 bits stays within 6.4 σ.
-    fn spread_steps(&self) -> f32 {
-        13.0 * self.jitter_ns / self.step_ns as f32 + 1.2
-    }
-
     /// Whole steps from the step of a spike to the first one in which it can arrive.
     fn quickest_steps(&self) -> usize {
         let quickest_ns = self.delay_ns as f32 - 7.0 * self.jitter_ns - 1.0;
@@ -389,10 +383,9 @@ impl Array {
         let rows_of = |p| wiring.shape(p)[0] * wiring.shape(p)[1].div_ceil(LANES);
         let mut rows = Vec::with_capacity(wiring.projections.iter().map(rows_of).sum());
         let clock = Clock::new(spec);
-        let populations: Vec<_> = (0..wiring.populations.len()).map(population).collect();
         Self {
-            reach: Reach::new(wiring, &populations, &clock),
-            populations,
+            populations: (0..wiring.populations.len()).map(population).collect(),
+            reach: Reach::new(wiring, &clock),
             projections: wiring
                 .projections
                 .iter()
@@ -730,12 +723,6 @@ impl Neurons {
         neurons.all_on = (neurons.blocks.clone(), neurons.currents.clone());
         neurons.switch_off(|_| false);
         neurons
-    }
-
-    /// Refractory times, in steps.
-    fn holds(&self) -> impl Iterator<Item = f32> {
-        let all = self.blocks.iter().flat_map(|block| block.hold);
-        all.take(self.count)
     }
 
     /// Lets these circuits, and dead ones, contribute nothing to their neurons: no synaptic current,

@@ -33,6 +33,13 @@ pub(super) struct Trial {
     pub(super) adc: Stream,
 }
 
+/// More spikes are due in one step than there are neurons, so that some are put off to the next. Which
+/// ones depends on the order in which they are sent: only one step at a time has the right one.
+struct Crowded {
+    /// First step of the window in which it happened.
+    first: u32,
+}
+
 /// Input events on their way through the link.
 struct Incoming<'a> {
     waiting: core::slice::Iter<'a, InputEvent>,
@@ -104,8 +111,6 @@ impl Array {
         counters: &mut Counters,
     ) -> Result<(), RunError> {
         self.check_request(request)?;
-        let longest = self.reach.window.min(state.window) as u32;
-        state.reset(self, longest as usize);
         let [instance, configuration] = self.seeds;
         let stream = |purpose| Stream::new(purpose, &[instance, configuration, trial_seed]);
         let trial = Trial {
@@ -113,6 +118,30 @@ impl Array {
             jitter: stream(Purpose::SpikeJitter),
             adc: stream(Purpose::AdcNoise),
         };
+        let longest = self.reach.window.min(state.window) as u32;
+        let (before, mut longest, mut heard) = (*counters, longest, 0);
+        while let Err(Crowded { first }) = self.go(state, events, request, &trial, [longest, heard], recorder, counters)
+        {
+            // What the recorder has heard up to here was right, and is the same again.
+            (*counters, longest, heard) = (before, 1, first);
+        }
+        Ok(())
+    }
+
+    /// Runs in windows of at most `longest` steps; the recorder hears of the steps from `heard` on.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn go<R: Recorder>(
+        &self,
+        state: &mut State,
+        events: &[InputEvent],
+        request: &RecordRequest,
+        trial: &Trial,
+        [longest, heard]: [u32; 2],
+        recorder: &mut R,
+        counters: &mut Counters,
+    ) -> Result<(), Crowded> {
+        state.reset(self, longest as usize);
         let steps = request.duration_ns.div_ceil(self.clock.step_ns);
         let mut incoming = Incoming {
             waiting: events.iter(),
@@ -131,14 +160,18 @@ impl Array {
             state.samples.advance(request, last, self.clock.step_ns);
             state.fired.clear();
             for population in 0..self.populations.len() {
-                self.carry(state, population, [first, last], &trial, counters);
+                self.carry(state, population, [first, last], trial, counters);
             }
             in_order_of_crossing(&mut state.fired);
             if !self.reach.streams {
                 self.send(state, 0);
             }
+            if state.under_way.crowded && longest > 1 {
+                return Err(Crowded { first });
+            }
             self.finish(state, &mut incoming, [first, last], counters);
-            self.report(state, [first, last], request, &mut output_free_ns, recorder, counters);
+            let link = &mut output_free_ns;
+            self.report(state, [first, last], request, link, first >= heard, recorder, counters);
             first = last + 1;
         }
         // What arrives after the end was sent in vain.
@@ -291,14 +324,16 @@ impl Array {
         }
     }
 
-    /// Tells the recorder what happened in a window, step by step.
+    /// Tells the recorder what happened in a window, step by step, if it has not heard of it before.
     #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
     fn report<R: Recorder>(
         &self,
         state: &State,
         [first, last]: [u32; 2],
         request: &RecordRequest,
         output_free_ns: &mut u32,
+        heard: bool,
         recorder: &mut R,
         counters: &mut Counters,
     ) {
@@ -316,7 +351,9 @@ impl Array {
                     Some(_) => {
                         counters.output_events += 1;
                         let number = self.populations[usize::from(fired.population)].first as u16 + fired.neuron;
-                        recorder.spike(number, self.clock.stamp(fired.leaves_ns));
+                        if heard {
+                            recorder.spike(number, self.clock.stamp(fired.leaves_ns));
+                        }
                     }
                     None => counters.lost_output_events += 1,
                 }
@@ -324,11 +361,15 @@ impl Array {
             while let Some((_, k, codes)) = samples.next_if(|sample| sample.0 == step) {
                 for population in &self.populations {
                     let codes = &codes[population.first_block * LANES..][..population.count];
-                    recorder.samples(k, population.first, codes);
+                    if heard {
+                        recorder.samples(k, population.first, codes);
+                    }
                     counters.adc_samples += population.count as u64;
                 }
             }
-            recorder.step();
+            if heard {
+                recorder.step();
+            }
         }
     }
 
