@@ -20,6 +20,9 @@ pub(crate) struct ChannelBlock {
     pub offset_lsb: [f32; LANES],
 }
 
+/// Floats from here to its double are whole numbers, in their lower bits.
+const WHOLE: f32 = 8_388_608.0;
+
 impl Converter {
     pub(crate) fn new(spec: &AdcSpec) -> Self {
         Self {
@@ -63,8 +66,11 @@ impl Converter {
             let code = read * self.codes_per_lsb + 0.5;
             let low = if code < 0.0 { 0.0 } else { code };
             let code = if low > self.max_code { self.max_code } else { low };
-            // Truncation of a number ≥ 0: with the ½ above, rounding to nearest.
-            codes[lane] = code as i32 as u16;
+            // Truncation of a number ≥ 0: with the ½ above, rounding to nearest. A conversion by `as`
+            // would go lane by lane, to look for numbers that no integer can hold.
+            let near = (code + WHOLE) - WHOLE;
+            let below = if near > code { near - 1.0 } else { near };
+            codes[lane] = (below + WHOLE).to_bits() as u16;
         }
         (codes, outside[..real].iter().sum())
     }

@@ -160,8 +160,10 @@ pub(crate) struct Neurons {
     first_block: usize,
     pub(crate) count: usize,
     pub(crate) joined: usize,
-    /// Whether any of its synapses belong to neurons of the chip.
-    driven_by_spikes: bool,
+    /// Projections that bring events of the inputs.
+    from_inputs: Vec<usize>,
+    /// Those that bring spikes of the chip: the population and the projection.
+    from_spikes: Vec<(u16, usize)>,
     pub(crate) blocks: Vec<NeuronBlock>,
     /// `[block][member]`
     pub(crate) currents: Vec<CurrentBlock>,
@@ -201,12 +203,6 @@ impl Clock {
             reach_steps: (reach_ns / timing.step_ns.value) as usize + 3,
             longest_ns: u32::MAX - beyond_ns as u32,
         }
-    }
-
-    /// Two spikes of one neuron can arrive in the same step if they are fired less than so many steps
-    /// apart. A Gaussian of 32 bits stays within 6.4 σ.
-    fn spread_steps(&self) -> f32 {
-        13.0 * self.jitter_ns / self.step_ns as f32 + 1.2
     }
 
     /// Whole steps from the step of a spike to the first one in which it can arrive.
@@ -387,10 +383,9 @@ impl Array {
         let rows_of = |p| wiring.shape(p)[0] * wiring.shape(p)[1].div_ceil(LANES);
         let mut rows = Vec::with_capacity(wiring.projections.iter().map(rows_of).sum());
         let clock = Clock::new(spec);
-        let populations: Vec<_> = (0..wiring.populations.len()).map(population).collect();
         Self {
-            reach: Reach::new(wiring, &populations, &clock),
-            populations,
+            populations: (0..wiring.populations.len()).map(population).collect(),
+            reach: Reach::new(wiring, &clock),
             projections: wiring
                 .projections
                 .iter()
@@ -668,10 +663,8 @@ impl Neurons {
                 .sum(),
             count,
             joined,
-            driven_by_spikes: wiring
-                .projections
-                .iter()
-                .any(|projection| projection.target == index && projection.source != Source::Inputs),
+            from_inputs: Vec::new(),
+            from_spikes: Vec::new(),
             blocks: vec![idle; blocks],
             currents: vec![silent; blocks * joined],
             channels: vec![
@@ -685,6 +678,13 @@ impl Neurons {
             all_on: (Vec::new(), Vec::new()),
             members: Vec::with_capacity(population.circuits.len()),
         };
+        for (number, projection) in wiring.projections.iter().enumerate() {
+            match projection.source {
+                _ if projection.target != index => {}
+                Source::Inputs => neurons.from_inputs.push(number),
+                Source::Population(source) => neurons.from_spikes.push((source as u16, number)),
+            }
+        }
         for neuron in 0..count {
             let (block, lane) = (neuron / LANES, neuron % LANES);
             let ids = population.members(neuron);
@@ -723,12 +723,6 @@ impl Neurons {
         neurons.all_on = (neurons.blocks.clone(), neurons.currents.clone());
         neurons.switch_off(|_| false);
         neurons
-    }
-
-    /// Refractory times, in steps.
-    fn holds(&self) -> impl Iterator<Item = f32> {
-        let all = self.blocks.iter().flat_map(|block| block.hold);
-        all.take(self.count)
     }
 
     /// Lets these circuits, and dead ones, contribute nothing to their neurons: no synaptic current,

@@ -198,6 +198,7 @@ impl Membranes {
 }
 
 /// Where a step of [`LANES`] neurons led before anyone fired.
+#[derive(Clone, Copy)]
 pub(crate) struct Stepped {
     /// V one step before.
     before: [f32; LANES],
@@ -258,7 +259,11 @@ pub(crate) fn step(
             left[lane] = if held > 1.0 { held - 1.0 } else { 0.0 };
         }
         membranes.held = left;
-        membranes.any_held = any(&left.map(|held| u32::from(held > 0.0)));
+        let mut still = [0; LANES];
+        for lane in 0..LANES {
+            still[lane] = u32::from(left[lane] > 0.0);
+        }
+        membranes.any_held = any(&still);
     }
     let mut above = [0_u32; LANES];
     for lane in 0..LANES {

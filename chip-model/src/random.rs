@@ -110,8 +110,15 @@ impl Stream {
     /// `out[word][lane]` belongs to index `first + lane` and to word `word` of its block.
     #[inline(always)]
     pub fn gaussian_lanes(&self, first: u32, step: u32, draw: u32) -> [[f32; LANES]; 4] {
-        let [a, b, c, d] = philox_lanes(first, step, draw, self.key);
-        [gaussians(a), gaussians(b), gaussians(c), gaussians(d)]
+        // All four in one go: their chains of dependent operations overlap.
+        let gaussians = gaussians(philox_lanes(first, step, draw, self.key));
+        let mut out = [[0.0; LANES]; 4];
+        for word in 0..4 {
+            for lane in 0..LANES {
+                out[word][lane] = gaussians[word * LANES + lane];
+            }
+        }
+        out
     }
 }
 
@@ -144,26 +151,40 @@ pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
-/// The same for [`LANES`] neighbouring first counters, laid out for the vector unit:
-/// `out[word][lane]`.
+/// The same for [`LANES`] neighbouring first counters, laid out for the vector unit: all their first
+/// words, all their second ones and so on.
+///
+/// A word lies in the lower half of 64 bits, and what is above it is never looked at: a product's
+/// upper half is then one shift away, and its lower half no work at all.
 #[inline(always)]
-fn philox_lanes(first: u32, c1: u32, c2: u32, key: [u32; 2]) -> [[u32; LANES]; 4] {
-    let mut c0: [u32; LANES] = core::array::from_fn(|lane| first.wrapping_add(lane as u32));
-    let (mut c1, mut c2, mut c3) = ([c1; LANES], [c2; LANES], [0; LANES]);
+fn philox_lanes(first: u32, c1: u32, c2: u32, key: [u32; 2]) -> [u32; 4 * LANES] {
+    const WORD: u64 = 0xFFFF_FFFF;
+    let [m0, m1] = [u64::from(MULTIPLIER[0]), u64::from(MULTIPLIER[1])];
+    let mut c0 = [0; LANES];
+    for lane in 0..LANES {
+        c0[lane] = first.wrapping_add(lane as u32).into();
+    }
+    let (mut c1, mut c2, mut c3) = ([u64::from(c1); LANES], [u64::from(c2); LANES], [0; LANES]);
     let [mut k0, mut k1] = key;
     for _ in 0..10 {
         for lane in 0..LANES {
-            let (high0, low0) = wide_multiply(MULTIPLIER[0], c0[lane]);
-            let (high1, low1) = wide_multiply(MULTIPLIER[1], c2[lane]);
-            c0[lane] = high1 ^ c1[lane] ^ k0;
-            c1[lane] = low1;
-            c2[lane] = high0 ^ c3[lane] ^ k1;
-            c3[lane] = low0;
+            let (product0, product1) = ((c0[lane] & WORD) * m0, (c2[lane] & WORD) * m1);
+            c0[lane] = (product1 >> 32) ^ c1[lane] ^ u64::from(k0);
+            c1[lane] = product1;
+            c2[lane] = (product0 >> 32) ^ c3[lane] ^ u64::from(k1);
+            c3[lane] = product0;
         }
         k0 = k0.wrapping_add(WEYL[0]);
         k1 = k1.wrapping_add(WEYL[1]);
     }
-    [c0, c1, c2, c3]
+    // Plain loops: `map` of an array may be a call, compiled for the least of all vector units.
+    let mut out = [0; 4 * LANES];
+    for (word, lanes) in [c0, c1, c2, c3].iter().enumerate() {
+        for lane in 0..LANES {
+            out[word * LANES + lane] = lanes[lane] as u32;
+        }
+    }
+    out
 }
 
 /// Inverse normal distribution function of a 32-bit word.
@@ -188,16 +209,29 @@ fn gaussians<const N: usize>(words: [u32; N]) -> [f32; N] {
         s[lane] = 4.0 * p[lane] * (1.0 - p[lane]);
     }
     let log = natural_logs(s);
-    let (mut near, mut far) = ([0.0; N], [0.0; N]);
+    let mut near = [0.0; N];
     for lane in 0..N {
         near[lane] = (-log[lane] - 2.5) * 0.4;
-        far[lane] = (-log[lane] - 14.0) * 0.111_111_11;
     }
-    let (near, far) = (horner(&NEAR, near), horner(&FAR, far));
+    let mut ratio = horner(&NEAR, near);
+    // One word in 300 lies in the tail.
+    let mut tail = [0_u32; N];
+    for lane in 0..N {
+        tail[lane] = u32::from(log[lane] <= -5.0);
+    }
+    if tail.iter().fold(0, |any, &one| any | one) != 0 {
+        let mut far = [0.0; N];
+        for lane in 0..N {
+            far[lane] = (-log[lane] - 14.0) * 0.111_111_11;
+        }
+        let far = horner(&FAR, far);
+        for lane in 0..N {
+            ratio[lane] = if log[lane] > -5.0 { ratio[lane] } else { far[lane] };
+        }
+    }
     let mut z = [0.0; N];
     for lane in 0..N {
-        let ratio = if log[lane] > -5.0 { near[lane] } else { far[lane] };
-        let magnitude = (1.0 - 2.0 * p[lane]) * ratio;
+        let magnitude = (1.0 - 2.0 * p[lane]) * ratio[lane];
         // The sign bit goes straight into the float: no branch, no multiplication.
         z[lane] = f32::from_bits(magnitude.to_bits() ^ (words[lane] & 0x8000_0000));
     }

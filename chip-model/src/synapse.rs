@@ -138,45 +138,58 @@ impl Synapses {
     }
 }
 
-/// Adds the steps that events on these rows bring to a block, without a look at the limit.
+/// Adds the steps of one event, without a look at the limit.
 #[inline(always)]
-pub(crate) fn add(currents: &mut Currents, rows: &[Lanes], driven: &[u32], block: usize) {
-    let (mut exc, mut inh) = (currents.exc, currents.inh);
-    for &row in driven {
-        let q = rows[row as usize + block].0;
-        for lane in 0..LANES {
-            exc[lane] += if q[lane] > 0.0 { q[lane] } else { 0.0 };
-        }
-        for lane in 0..LANES {
-            inh[lane] -= if q[lane] < 0.0 { q[lane] } else { 0.0 };
-        }
+pub(crate) fn add(currents: &mut Currents, steps: &Lanes) {
+    let (q, mut exc, mut inh) = (steps.0, currents.exc, currents.inh);
+    for lane in 0..LANES {
+        exc[lane] += if q[lane] > 0.0 { q[lane] } else { 0.0 };
+    }
+    for lane in 0..LANES {
+        inh[lane] -= if q[lane] < 0.0 { q[lane] } else { 0.0 };
     }
     (currents.exc, currents.inh) = (exc, inh);
 }
 
-/// Whether a current is beyond the limit. Steps only add: where none is after several events, none
-/// was after any of them.
-#[inline(always)]
-pub(crate) fn beyond(currents: &[Currents], limit: f32) -> bool {
-    // The largest first, then one comparison: several would be shuffled into one another.
-    let mut most = [0.0; LANES];
-    for c in currents {
+/// The largest of many currents, lane by lane. Steps only add: where it is within the limit after
+/// several events, every current was after each of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Peak([f32; LANES]);
+
+impl Peak {
+    /// Of no currents.
+    pub(crate) const NONE: Self = Self([0.0; LANES]);
+
+    /// Takes these into account too.
+    #[inline(always)]
+    pub(crate) fn see(&mut self, currents: &Currents) {
+        let mut most = self.0;
         for lane in 0..LANES {
-            most[lane] = if c.exc[lane] > most[lane] {
-                c.exc[lane]
+            most[lane] = if currents.exc[lane] > most[lane] {
+                currents.exc[lane]
             } else {
                 most[lane]
             };
         }
         for lane in 0..LANES {
-            most[lane] = if c.inh[lane] > most[lane] {
-                c.inh[lane]
+            most[lane] = if currents.inh[lane] > most[lane] {
+                currents.inh[lane]
             } else {
                 most[lane]
             };
         }
+        self.0 = most;
     }
-    any(&most.map(|most| u32::from(most > limit)))
+
+    /// Whether any is beyond the limit.
+    #[inline(always)]
+    pub(crate) fn is_beyond(&self, limit: f32) -> bool {
+        let mut beyond = [0; LANES];
+        for lane in 0..LANES {
+            beyond[lane] = u32::from(self.0[lane] > limit);
+        }
+        any(&beyond)
+    }
 }
 
 /// Adds the steps of one event up to the limit; `saturated` counts the currents that ran into it.

@@ -328,6 +328,62 @@ fn windows_of_any_length_give_the_same() {
     }
 }
 
+/// Few neurons that fire in every step, and jitter that brings their spikes together: more are due at
+/// a time than there is room for, so that the order in which they are sent decides which are put off.
+#[test]
+fn crowded_steps_give_the_same_in_windows() {
+    let mut spec = builtin("ideal").unwrap();
+    spec.timing.spike_jitter_us.value = 0.3;
+    spec.timing.routing_delay_us.value = 2.4;
+    let mut circuit = CircuitValues::new(&Targets::defaults(&spec).circuits[0], 1.0, false);
+    circuit.t_ref_us = 0.0;
+    circuit.bias_lsb_per_us = 2000.0;
+    let circuits = vec![circuit; spec.circuits()];
+    let projection = |source, target, first_slot| Projection {
+        source: Source::Population(source),
+        target,
+        first_slot,
+    };
+    for feedback in [false, true] {
+        let mut wiring = Wiring {
+            inputs: 1,
+            populations: vec![
+                Population::spiking(2, 1, vec![0, 1]),
+                Population::spiking(2, 1, vec![2, 3]),
+                Population::readout(1, 1, vec![4]),
+            ],
+            projections: vec![projection(0, 1, 0), projection(1, 2, 0)],
+        };
+        if feedback {
+            wiring.projections.push(projection(0, 0, 0));
+        }
+        let mut array = Array::from_circuits(&spec, &wiring, &circuits, Crossing::Interpolated).unwrap();
+        let strength = |p: &Projection| vec![0.3, -20.0, 500.0, 900.0][..2 * wiring.shape(p)[1]].to_vec();
+        let strengths = wiring.projections.iter().map(strength).collect();
+        array.program(&Weights::Floats(strengths)).unwrap();
+        let run = |longest: usize| {
+            let (mut digest, mut counters) = (Digest(1), Counters::default());
+            let request = RecordRequest {
+                duration_ns: 60_000,
+                adc_interval_ns: spec.adc_interval_ns().max(500),
+                spikes: true,
+            };
+            let state = &mut State::with_window(&array, longest);
+            array.run(state, &[], &request, 5, &mut digest, &mut counters).unwrap();
+            (digest.0, counters)
+        };
+        let expected = run(1);
+        assert!(expected.1.spikes > 1000, "{:?}", expected.1);
+        for longest in [2, 9, 100] {
+            assert_eq!(
+                run(longest),
+                expected,
+                "feedback {feedback}, windows of {longest} steps"
+            );
+        }
+    }
+}
+
 /// Of the loop that went step by step.
 #[rustfmt::skip]
 const DIGESTS: [u64; CASES as usize] = [

@@ -16,7 +16,7 @@ pub(super) struct Samples {
     first: usize,
     /// `[sample]`: the step at whose end it is taken.
     pub(super) steps: Vec<u32>,
-    /// `[sample]`: membranes of one block.
+    /// `[block of the tile][sample]`: membranes of one tile.
     pub(super) seen: Vec<Lanes>,
     /// `[sample][population][neuron]`, populations padded to whole blocks.
     codes: Vec<u16>,
@@ -29,7 +29,7 @@ impl Samples {
         Self {
             first: 0,
             steps: Vec::with_capacity(samples),
-            seen: vec![Lanes::ZERO; samples],
+            seen: vec![Lanes::ZERO; 2 * samples],
             codes: vec![0; samples * blocks * LANES],
             padded: blocks * LANES,
         }
@@ -47,7 +47,7 @@ impl Samples {
 
     /// Memory beside that of the blocks.
     pub(super) fn bytes(samples: usize) -> usize {
-        samples * (size_of::<Lanes>() + size_of::<u32>())
+        samples * (2 * size_of::<Lanes>() + size_of::<u32>())
     }
 
     /// The samples of a run.
@@ -71,20 +71,13 @@ impl Samples {
         }
     }
 
-    /// Numbers of the samples that are taken at the end of `step`.
-    pub(super) fn at(&self, step: u32) -> core::ops::Range<usize> {
-        let before = self.steps.iter().take_while(|&&other| other < step).count();
-        let here = self.steps[before..].iter().take_while(|&&other| other == step).count();
-        self.first + before..self.first + before + here
-    }
-
-    /// Converts what was seen of one block; `offset` is the block's place among all.
+    /// Converts what was seen of `block`, in a tile whose first block is `tile`.
     #[inline(always)]
     pub(super) fn convert(
         &mut self,
         array: &Array,
         population: usize,
-        block: usize,
+        [tile, block]: [usize; 2],
         trial: &Trial,
         counters: &mut Counters,
     ) {
@@ -92,30 +85,25 @@ impl Samples {
         let first = (population.first + block * LANES) as u32;
         let real = (population.count - block * LANES).min(LANES);
         let place = (population.first_block + block) * LANES;
-        let mut noise = None;
-        for (slot, seen) in self.seen[..self.steps.len()].iter().enumerate() {
-            let k = (self.first + slot) as u32;
+        let mut noise = [[0.0; LANES]; 4];
+        let seen = &self.seen[(block - tile) * self.seen.len() / 2..][..self.steps.len()];
+        for (slot, seen) in seen.iter().enumerate() {
+            let k = self.first + slot;
             // One block of the generator serves four successive samples.
-            let ripple = match noise {
-                Some((quad, ripple)) if quad == k / 4 => ripple,
-                _ if array.converter.is_noisy() => trial.adc.gaussian_lanes(first, k / 4, 0),
-                _ => [[0.0; LANES]; 4],
-            };
-            noise = Some((k / 4, ripple));
+            if array.converter.is_noisy() && (slot == 0 || k.is_multiple_of(4)) {
+                noise = trial.adc.gaussian_lanes(first, k as u32 / 4, 0);
+            }
             let channels = &population.channels[block];
-            let (codes, outside) = array
-                .converter
-                .convert(channels, &seen.0, &ripple[(k % 4) as usize], real);
+            let (codes, outside) = array.converter.convert(channels, &seen.0, &noise[k % 4], real);
             self.codes[slot * self.padded + place..][..LANES].copy_from_slice(&codes);
             counters.adc_clipped += u64::from(outside);
         }
     }
 
-    /// Codes of sample `k` of a population.
-    #[inline(always)]
-    pub(super) fn codes(&self, array: &Array, population: usize, k: usize) -> &[u16] {
-        let population = &array.populations[population];
-        let first = (k - self.first) * self.padded + population.first_block * LANES;
-        &self.codes[first..][..population.count]
+    /// The window's samples: the step of each, its number, and the codes of all blocks.
+    pub(super) fn taken(&self) -> impl Iterator<Item = (u32, usize, &[u16])> {
+        let codes = self.codes.chunks_exact(self.padded.max(1));
+        let numbered = self.steps.iter().zip(self.first..);
+        numbered.zip(codes).map(|((&step, k), codes)| (step, k, codes))
     }
 }

@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use super::{Array, under_way::UnderWay};
-use crate::wiring::Source;
 
 /// An input event that passed the link.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +20,6 @@ pub(super) struct Arrivals {
     rows: Vec<u32>,
     /// `[step][member]`: where the next one's rows begin.
     ends: Vec<u32>,
-    joined: usize,
 }
 
 impl Arrivals {
@@ -30,7 +28,6 @@ impl Arrivals {
         Self {
             rows: Vec::with_capacity(rows),
             ends: Vec::with_capacity(slots),
-            joined: 1,
         }
     }
 
@@ -47,7 +44,6 @@ impl Arrivals {
     ) {
         let joined = array.populations[target].joined;
         let slots = (last - first + 1) as usize * joined;
-        self.joined = joined;
         self.ends.clear();
         self.ends.resize(slots, 0);
         self.rows.clear();
@@ -67,10 +63,10 @@ impl Arrivals {
         });
     }
 
-    /// Where the rows of a step (counted from the window's first) and a circuit end.
+    /// Where the rows of a step (counted from the window's first) end, for each of the joined circuits.
     #[inline(always)]
-    pub(super) fn end(&self, step: usize, member: usize) -> usize {
-        self.ends[step * self.joined + member] as usize
+    pub(super) fn ends(&self, step: usize, joined: usize) -> &[u32] {
+        &self.ends[step * joined..][..joined]
     }
 
     /// All rows.
@@ -90,21 +86,31 @@ fn each(
     under_way: &UnderWay,
     mut visit: impl FnMut(usize, usize, usize),
 ) {
+    let population = &array.populations[target];
     let mut drive = |step: u32, projection: usize, unit: u16| {
         let (synapses, pre) = (&array.projections[projection], usize::from(unit));
-        if synapses.target == target && synapses.connected[pre] > 0 {
+        if synapses.connected[pre] > 0 {
             visit((step - first) as usize, synapses.member[pre], synapses.row(pre));
         }
     };
-    for input in inputs {
-        for &projection in &array.fan_out(Source::Inputs).projections {
+    if let [projection] = population.from_inputs[..] {
+        for input in inputs {
             drive(input.step, projection, input.unit);
         }
+    } else {
+        for input in inputs {
+            for &projection in &population.from_inputs {
+                drive(input.step, projection, input.unit);
+            }
+        }
     }
-    if array.populations[target].driven_by_spikes {
-        for step in first..last {
-            for &(population, neuron) in under_way.due(step as usize).iter().rev() {
-                for &projection in &array.fan_out(Source::Population(population.into())).projections {
+    if population.from_spikes.is_empty() {
+        return;
+    }
+    for step in first..last {
+        for &(source, neuron) in under_way.due(step as usize).iter().rev() {
+            for &(from, projection) in &population.from_spikes {
+                if from == source {
                     drive(step, projection, neuron);
                 }
             }

@@ -21,13 +21,13 @@ pub(super) struct NoiseState {
     /// Present value, in standard deviations.
     present: Lanes,
     /// Gaussians for four successive values.
-    kicks: [Lanes; 4],
+    kicks: [[f32; LANES]; 4],
 }
 
 impl NoiseState {
     pub(super) const NONE: Self = Self {
         present: Lanes::ZERO,
-        kicks: [Lanes::ZERO; 4],
+        kicks: [[0.0; LANES]; 4],
     };
 }
 
@@ -68,9 +68,9 @@ impl Noise {
         let (keep, kick) = if value == 0 { (0.0, 1.0) } else { (self.keep, self.kick) };
         if value.is_multiple_of(4) {
             let neuron = (population.first + block * LANES) as u32;
-            state.kicks = trial.membrane.gaussian_lanes(neuron, value / 4, 0).map(Lanes);
+            state.kicks = trial.membrane.gaussian_lanes(neuron, value / 4, 0);
         }
-        let fresh = &state.kicks[(value % 4) as usize].0;
+        let fresh = &state.kicks[(value % 4) as usize];
         for lane in 0..LANES {
             state.present.0[lane] = keep * state.present.0[lane] + kick * fresh[lane];
         }

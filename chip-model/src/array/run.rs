@@ -15,7 +15,7 @@ use super::{
     Array, State,
     arrivals::Input,
     state::Fired,
-    tile::{Tile, Window},
+    tile::{Tile, Window, widest},
 };
 use crate::{
     counters::Counters,
@@ -31,6 +31,13 @@ pub(super) struct Trial {
     pub(super) membrane: Stream,
     pub(super) jitter: Stream,
     pub(super) adc: Stream,
+}
+
+/// More spikes are due in one step than there are neurons, so that some are put off to the next. Which
+/// ones depends on the order in which they are sent: only one step at a time has the right one.
+struct Crowded {
+    /// First step of the window in which it happened.
+    first: u32,
 }
 
 /// Input events on their way through the link.
@@ -104,8 +111,6 @@ impl Array {
         counters: &mut Counters,
     ) -> Result<(), RunError> {
         self.check_request(request)?;
-        let longest = self.reach.window.min(state.window) as u32;
-        state.reset(self, longest as usize);
         let [instance, configuration] = self.seeds;
         let stream = |purpose| Stream::new(purpose, &[instance, configuration, trial_seed]);
         let trial = Trial {
@@ -113,6 +118,30 @@ impl Array {
             jitter: stream(Purpose::SpikeJitter),
             adc: stream(Purpose::AdcNoise),
         };
+        let longest = self.reach.window.min(state.window) as u32;
+        let (before, mut longest, mut heard) = (*counters, longest, 0);
+        while let Err(Crowded { first }) = self.go(state, events, request, &trial, [longest, heard], recorder, counters)
+        {
+            // What the recorder has heard up to here was right, and is the same again.
+            (*counters, longest, heard) = (before, 1, first);
+        }
+        Ok(())
+    }
+
+    /// Runs in windows of at most `longest` steps; the recorder hears of the steps from `heard` on.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn go<R: Recorder>(
+        &self,
+        state: &mut State,
+        events: &[InputEvent],
+        request: &RecordRequest,
+        trial: &Trial,
+        [longest, heard]: [u32; 2],
+        recorder: &mut R,
+        counters: &mut Counters,
+    ) -> Result<(), Crowded> {
+        state.reset(self, longest as usize);
         let steps = request.duration_ns.div_ceil(self.clock.step_ns);
         let mut incoming = Incoming {
             waiting: events.iter(),
@@ -131,14 +160,18 @@ impl Array {
             state.samples.advance(request, last, self.clock.step_ns);
             state.fired.clear();
             for population in 0..self.populations.len() {
-                self.carry(state, population, [first, last], &trial, counters);
+                self.carry(state, population, [first, last], trial, counters);
             }
             in_order_of_crossing(&mut state.fired);
             if !self.reach.streams {
                 self.send(state, 0);
             }
+            if state.under_way.crowded && longest > 1 {
+                return Err(Crowded { first });
+            }
             self.finish(state, &mut incoming, [first, last], counters);
-            self.report(state, [first, last], request, &mut output_free_ns, recorder, counters);
+            let link = &mut output_free_ns;
+            self.report(state, [first, last], request, link, first >= heard, recorder, counters);
             first = last + 1;
         }
         // What arrives after the end was sent in vain.
@@ -205,41 +238,47 @@ impl Array {
         state
             .arrivals
             .gather(self, index, steps, &state.inputs, &state.under_way);
-        for (block, constants) in population.blocks.iter().enumerate() {
+        let blocks = population.blocks.len();
+        let mut next = 0;
+        while next < blocks {
+            let tile = next..(next + widest(joined)).min(blocks);
+            let members = tile.start * joined..tile.end * joined;
+            let half = state.pushes.len() / 2;
+            let (pushes_a, pushes_b) = state.pushes.split_at_mut(half);
             if let Some(noise) = self.noise {
-                noise.pushes(
-                    population,
-                    block,
-                    &mut now.noise[block],
-                    steps,
-                    trial,
-                    &mut state.pushes,
-                );
+                for (block, pushes) in tile.clone().zip([&mut *pushes_a, &mut *pushes_b]) {
+                    noise.pushes(population, block, &mut now.noise[block], steps, trial, pushes);
+                }
             }
-            let members = block * joined..(block + 1) * joined;
-            let tile = Tile {
-                population: index as u16,
-                block,
-                constants,
-                current_constants: &population.currents[members.clone()],
-                membranes: &mut now.membranes[block],
-                currents: &mut now.currents[members],
-                clipped: &mut now.clipped,
-                saturated: &mut now.saturated,
-                seen: &mut state.samples.seen,
-                fired: &mut state.fired,
-            };
-            tile.advance(&Window {
+            let window = Window {
                 array: self,
                 steps,
                 arrivals: &state.arrivals,
                 trial,
                 sample_steps: &state.samples.steps,
-                pushes: &state.pushes,
-            });
-            if !state.samples.steps.is_empty() {
-                state.samples.convert(self, index, block, trial, counters);
+                pushes: [pushes_a, pushes_b],
+            };
+            let half = state.samples.seen.len() / 2;
+            let (seen_a, seen_b) = state.samples.seen.split_at_mut(half);
+            Tile {
+                population: index as u16,
+                block: tile.start,
+                constants: &population.blocks[tile.clone()],
+                current_constants: &population.currents[members.clone()],
+                membranes: &mut now.membranes[tile.clone()],
+                currents: &mut now.currents[members],
+                clipped: &mut now.clipped,
+                saturated: &mut now.saturated,
+                seen: [seen_a, seen_b],
+                fired: &mut state.fired,
             }
+            .advance(&window);
+            if !state.samples.steps.is_empty() {
+                for block in tile.clone() {
+                    state.samples.convert(self, index, [tile.start, block], trial, counters);
+                }
+            }
+            next = tile.end;
         }
         if self.reach.streams && state.fired.len() > before {
             in_order_of_crossing(&mut state.fired[before..]);
@@ -285,19 +324,22 @@ impl Array {
         }
     }
 
-    /// Tells the recorder what happened in a window, step by step.
+    /// Tells the recorder what happened in a window, step by step, if it has not heard of it before.
     #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
     fn report<R: Recorder>(
         &self,
         state: &State,
         [first, last]: [u32; 2],
         request: &RecordRequest,
         output_free_ns: &mut u32,
+        heard: bool,
         recorder: &mut R,
         counters: &mut Counters,
     ) {
         counters.spikes += state.fired.len() as u64;
         let mut fired = state.fired.iter().peekable();
+        let mut samples = state.samples.taken().peekable();
         for step in first..=last {
             while let Some(fired) = fired.next_if(|fired| fired.step == step) {
                 if !request.spikes {
@@ -309,18 +351,25 @@ impl Array {
                     Some(_) => {
                         counters.output_events += 1;
                         let number = self.populations[usize::from(fired.population)].first as u16 + fired.neuron;
-                        recorder.spike(number, self.clock.stamp(fired.leaves_ns));
+                        if heard {
+                            recorder.spike(number, self.clock.stamp(fired.leaves_ns));
+                        }
                     }
                     None => counters.lost_output_events += 1,
                 }
             }
-            for k in state.samples.at(step) {
-                for (index, population) in self.populations.iter().enumerate() {
-                    recorder.samples(k, population.first, state.samples.codes(self, index, k));
+            while let Some((_, k, codes)) = samples.next_if(|sample| sample.0 == step) {
+                for population in &self.populations {
+                    let codes = &codes[population.first_block * LANES..][..population.count];
+                    if heard {
+                        recorder.samples(k, population.first, codes);
+                    }
                     counters.adc_samples += population.count as u64;
                 }
             }
-            recorder.step();
+            if heard {
+                recorder.step();
+            }
         }
     }
 
@@ -377,8 +426,12 @@ impl Array {
 /// Neurons fire in the order of their numbers; their spikes leave in the order of time.
 #[inline(never)]
 fn in_order_of_crossing(fired: &mut [Fired]) {
-    fired.sort_unstable_by(|a, b| {
+    let order = |a: &Fired, b: &Fired| {
         let order = a.step.cmp(&b.step).then(a.fraction.total_cmp(&b.fraction));
         order.then((a.population, a.neuron).cmp(&(b.population, b.neuron)))
-    });
+    };
+    // Where only one population fires, its spikes were sorted to be sent.
+    if !fired.is_sorted_by(|a, b| order(a, b).is_le()) {
+        fired.sort_unstable_by(order);
+    }
 }

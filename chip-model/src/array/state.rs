@@ -34,7 +34,7 @@ pub struct State {
     pub(super) inputs_room: usize,
     /// Events of the present window at the present population.
     pub(super) arrivals: Arrivals,
-    /// `[interval]`: what the noise adds to V of the present block in the present window.
+    /// `[block of the tile][interval]`: what the noise adds to V in the present window.
     pub(super) pushes: Vec<Lanes>,
     pub(super) samples: Samples,
 }
@@ -118,7 +118,7 @@ impl State {
             inputs: Vec::with_capacity(inputs),
             inputs_room: inputs,
             arrivals: Arrivals::with_capacity(rows, window * joined),
-            pushes: vec![Lanes::ZERO; array.noise.map_or(0, |noise| noise.values_in(window))],
+            pushes: vec![Lanes::ZERO; array.noise.map_or(0, |noise| 2 * noise.values_in(window))],
             samples: Samples::with_capacity(array.samples_in(window), blocks),
         }
     }
@@ -138,7 +138,7 @@ impl State {
 
     /// Memory beside that of blocks and neurons, in single steps.
     pub(super) fn bytes(joined: usize, samples: usize) -> usize {
-        size_of::<Self>() + 2 * size_of::<Lanes>() + joined * size_of::<u32>() + Samples::bytes(samples)
+        size_of::<Self>() + 4 * size_of::<Lanes>() + joined * size_of::<u32>() + Samples::bytes(samples)
     }
 
     /// Back to rest: no currents, nothing under way, V at its resting potential. Circuits that rest

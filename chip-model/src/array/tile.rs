@@ -1,4 +1,4 @@
-//! Sixteen neurons, carried through a window.
+//! Sixteen neurons, or twice as many, carried through a window.
 //!
 //! Their membranes and currents stay in registers; what happens now and then (a spike, a current at
 //! its limit) is done in memory, outside of the loop over quiet steps.
@@ -9,10 +9,10 @@ use super::{Array, arrivals::Arrivals, run::Trial, state::Fired};
 use crate::{
     lanes::{LANES, Lanes},
     neuron::{self, CurrentBlock, Currents, Membranes, NeuronBlock, Stepped},
-    synapse,
+    synapse::{self, Peak},
 };
 
-/// What the neurons of a block go through in a window.
+/// What the neurons of a tile go through in a window.
 pub(super) struct Window<'a> {
     pub(super) array: &'a Array,
     /// First and last step.
@@ -21,26 +21,29 @@ pub(super) struct Window<'a> {
     pub(super) trial: &'a Trial,
     /// Steps after which the ADC samples.
     pub(super) sample_steps: &'a [u32],
-    /// What the noise adds to V in each of its intervals; empty without noise.
-    pub(super) pushes: &'a [Lanes],
+    /// `[block of the tile]`: what the noise adds to V in each of its intervals; empty without noise.
+    pub(super) pushes: [&'a [Lanes]; 2],
 }
 
-/// One block of a population.
+/// One block of a population, or two neighbours: their chains of dependent operations overlap.
 pub(super) struct Tile<'a> {
     pub(super) population: u16,
+    /// The first block.
     pub(super) block: usize,
-    pub(super) constants: &'a NeuronBlock,
-    /// `[member]`
+    /// `[block]`
+    pub(super) constants: &'a [NeuronBlock],
+    /// `[block][member]`
     pub(super) current_constants: &'a [CurrentBlock],
-    pub(super) membranes: &'a mut Membranes,
-    /// `[member]`
+    /// `[block]`
+    pub(super) membranes: &'a mut [Membranes],
+    /// `[block][member]`
     pub(super) currents: &'a mut [Currents],
     /// Neuron-steps in which V was clipped.
     pub(super) clipped: &'a mut [u32; LANES],
     /// Currents that ran into their limit.
     pub(super) saturated: &'a mut [u32; LANES],
-    /// `[sample]`: membranes that the ADC sees.
-    pub(super) seen: &'a mut [Lanes],
+    /// `[block][sample]`: membranes that the ADC sees.
+    pub(super) seen: [&'a mut [Lanes]; 2],
     pub(super) fired: &'a mut Vec<Fired>,
 }
 
@@ -49,7 +52,7 @@ enum Stop {
     /// The window is over.
     End,
     /// A membrane is above its threshold.
-    Above(Stepped),
+    Above([Stepped; 2]),
     /// Events bring a current beyond its limit.
     Beyond,
 }
@@ -62,27 +65,73 @@ struct Record<'a> {
     fired: &'a mut Vec<Fired>,
 }
 
+/// A block whose state is in registers.
+#[derive(Clone, Copy)]
+struct Carried<const JOINED: usize> {
+    membranes: Membranes,
+    currents: [Currents; JOINED],
+}
+
+impl<const JOINED: usize> Carried<JOINED> {
+    #[inline(always)]
+    fn load(membranes: &Membranes, currents: &[Currents]) -> Self {
+        // Field by field: there is nothing to copy in between.
+        let mut carried = Self {
+            membranes: Membranes {
+                v: membranes.v,
+                held: membranes.held,
+                any_held: membranes.any_held,
+            },
+            currents: [Currents::NONE; JOINED],
+        };
+        carried.currents.copy_from_slice(currents);
+        carried
+    }
+
+    #[inline(always)]
+    fn store(&self, membranes: &mut Membranes, currents: &mut [Currents]) {
+        (membranes.v, membranes.held) = (self.membranes.v, self.membranes.held);
+        membranes.any_held = self.membranes.any_held;
+        currents.copy_from_slice(&self.currents);
+    }
+}
+
+/// How many blocks a tile of a population can have: one or two joined circuits are the rule, and few
+/// enough for registers.
+#[inline(always)]
+pub(super) fn widest(joined: usize) -> usize {
+    if joined <= 2 { 2 } else { 1 }
+}
+
 impl Tile<'_> {
-    /// Carries the block through the window.
+    /// Carries the tile through the window.
     #[inline(always)]
     pub(super) fn advance(self, window: &Window) {
-        let noisy = !window.pushes.is_empty();
-        // One or two joined circuits are the rule, and few enough for registers.
-        match (self.currents.len(), noisy) {
-            (1, false) => self.carry::<1, false>(window),
-            (1, true) => self.carry::<1, true>(window),
-            (2, false) => self.carry::<2, false>(window),
-            (2, true) => self.carry::<2, true>(window),
+        let (blocks, joined) = (self.membranes.len(), self.currents.len() / self.membranes.len());
+        match (joined, blocks, window.pushes[0].is_empty()) {
+            (1, 1, true) => self.carry::<1, false, false>(window),
+            (1, 1, false) => self.carry::<1, false, true>(window),
+            (1, _, true) => self.carry::<1, true, false>(window),
+            (1, _, false) => self.carry::<1, true, true>(window),
+            (2, 1, true) => self.carry::<2, false, false>(window),
+            (2, 1, false) => self.carry::<2, false, true>(window),
+            (2, _, true) => self.carry::<2, true, false>(window),
+            (2, _, false) => self.carry::<2, true, true>(window),
             _ => self.carry_many(window),
         }
     }
 
     #[inline(always)]
-    fn carry<const JOINED: usize, const NOISY: bool>(self, window: &Window) {
-        let Some(current_constants) = self.current_constants.first_chunk::<JOINED>() else {
-            return;
+    fn carry<const JOINED: usize, const PAIR: bool, const NOISY: bool>(self, window: &Window) {
+        let (block, other) = (self.block, usize::from(PAIR));
+        let [constants_a, constants_b] = [&self.constants[0], &self.constants[other]];
+        let mut members = self.current_constants.chunks_exact(JOINED);
+        let Some(members_a) = members.next() else { return };
+        let members_b = if PAIR {
+            members.next().unwrap_or(members_a)
+        } else {
+            members_a
         };
-        let (block, constants) = (self.block, self.constants);
         let Window {
             array,
             steps: [first, last],
@@ -102,60 +151,97 @@ impl Tile<'_> {
         // The next step, and the next row that an event drives.
         let (mut step, mut arrived) = (first, 0);
         loop {
-            let mut membranes = *self.membranes;
-            let mut currents = [Currents::NONE; JOINED];
-            currents.copy_from_slice(self.currents);
+            let mut a = Carried::<JOINED>::load(&self.membranes[0], &self.currents[..JOINED]);
+            let mut b = a;
+            if PAIR {
+                b = Carried::load(&self.membranes[1], &self.currents[JOINED..]);
+            }
             let stop = loop {
                 // The end of the step before: the ADC, then the events.
                 if step > first {
-                    camera.look(step, &membranes);
-                    let slot = (step - first - 1) as usize;
-                    if arrived < arrivals.end(slot, JOINED - 1) {
+                    if camera.is_time(step) {
+                        camera.look(step, [&a.membranes, &b.membranes], PAIR);
+                    }
+                    let ends = arrivals.ends((step - first - 1) as usize, JOINED);
+                    if arrived < ends[JOINED - 1] as usize {
                         // Written out: a loop over the members would put the currents into memory.
-                        let mut after = currents;
-                        let mut next = arrivals.end(slot, 0);
-                        synapse::add(&mut after[0], rows, &driven[arrived..next], block);
+                        let (mut after_a, mut after_b) = (a.currents, b.currents);
+                        let mut next = ends[0] as usize;
+                        for &row in &driven[arrived..next] {
+                            let row = &rows[row as usize + block..][..1 + other];
+                            synapse::add(&mut after_a[0], &row[0]);
+                            if PAIR {
+                                synapse::add(&mut after_b[0], &row[other]);
+                            }
+                        }
                         if JOINED > 1 {
-                            let end = arrivals.end(slot, 1);
-                            synapse::add(&mut after[JOINED - 1], rows, &driven[next..end], block);
+                            let end = ends[JOINED - 1] as usize;
+                            for &row in &driven[next..end] {
+                                let row = &rows[row as usize + block..][..1 + other];
+                                synapse::add(&mut after_a[JOINED - 1], &row[0]);
+                                if PAIR {
+                                    synapse::add(&mut after_b[JOINED - 1], &row[other]);
+                                }
+                            }
                             next = end;
                         }
-                        if synapse::beyond(&after, limit) {
+                        let mut peak = Peak::NONE;
+                        peak.see(&after_a[0]);
+                        peak.see(&after_a[JOINED - 1]);
+                        if PAIR {
+                            peak.see(&after_b[0]);
+                            peak.see(&after_b[JOINED - 1]);
+                        }
+                        if peak.is_beyond(limit) {
                             break Stop::Beyond;
                         }
-                        currents = after;
+                        (a.currents, b.currents) = (after_a, after_b);
                         arrived = next;
                     }
                     if step > last {
                         break Stop::End;
                     }
                 }
-                let push = if NOISY {
-                    Some(&window.pushes[noise.value_at(step)].0)
-                } else {
-                    None
-                };
-                let stepped = neuron::step(
-                    constants,
-                    current_constants,
-                    &mut membranes,
-                    &mut currents,
-                    push,
-                    array.v_limits,
-                    &mut clipped,
-                );
+                let (mut push_a, mut push_b) = (None, None);
+                if NOISY {
+                    let value = noise.value_at(step);
+                    push_a = Some(&window.pushes[0][value].0);
+                    push_b = Some(&window.pushes[other][value].0);
+                }
+                let limits = array.v_limits;
+                let (m, c) = (&mut a.membranes, &mut a.currents);
+                let stepped_a = neuron::step(constants_a, members_a, m, c, push_a, limits, &mut clipped);
+                let mut stepped_b = stepped_a;
+                if PAIR {
+                    let (m, c) = (&mut b.membranes, &mut b.currents);
+                    stepped_b = neuron::step(constants_b, members_b, m, c, push_b, limits, &mut clipped);
+                }
                 step += 1;
-                if stepped.any_above {
-                    break Stop::Above(stepped);
+                if stepped_a.any_above | stepped_b.any_above {
+                    break Stop::Above([stepped_a, stepped_b]);
                 }
             };
-            *self.membranes = membranes;
-            self.currents.copy_from_slice(&currents);
+            // What is rare works on the state in memory, so that here it can stay in registers.
+            a.store(&mut self.membranes[0], &mut self.currents[..JOINED]);
+            if PAIR {
+                b.store(&mut self.membranes[1], &mut self.currents[JOINED..]);
+            }
             match stop {
                 Stop::End => break,
-                Stop::Above(stepped) => record.fire(window, constants, self.membranes, &stepped, step - 1),
+                Stop::Above(stepped) => {
+                    for (of_tile, stepped) in stepped[..1 + other].iter().enumerate() {
+                        if stepped.any_above {
+                            let membranes = &mut self.membranes[of_tile];
+                            record.fire(window, of_tile, &self.constants[of_tile], membranes, stepped, step - 1);
+                        }
+                    }
+                }
                 Stop::Beyond => {
-                    arrived = record.deliver(window, self.currents, (step - first - 1) as usize, arrived);
+                    let slot = (step - first - 1) as usize;
+                    let from = arrived;
+                    for (of_tile, currents) in self.currents.chunks_exact_mut(JOINED).enumerate() {
+                        arrived = record.deliver(window, of_tile, currents, slot, from);
+                    }
                 }
             }
         }
@@ -164,7 +250,7 @@ impl Tile<'_> {
         }
     }
 
-    /// The same for any number of joined circuits, in memory.
+    /// The same for one block and any number of joined circuits, in memory.
     #[inline(always)]
     fn carry_many(self, window: &Window) {
         let mut record = Record {
@@ -176,22 +262,25 @@ impl Tile<'_> {
         let mut camera = Camera::new(window, self.seen);
         let mut noise = NoiseClock::new(window);
         let [first, last] = window.steps;
+        let (constants, membranes) = (&self.constants[0], &mut self.membranes[0]);
         let mut arrived = 0;
         for step in first..=last {
             let stepped = neuron::step(
-                self.constants,
+                constants,
                 self.current_constants,
-                self.membranes,
+                membranes,
                 self.currents,
-                window.pushes.get(noise.value_at(step)).map(|push| &push.0),
+                window.pushes[0].get(noise.value_at(step)).map(|push| &push.0),
                 window.array.v_limits,
                 self.clipped,
             );
             if stepped.any_above {
-                record.fire(window, self.constants, self.membranes, &stepped, step);
+                record.fire(window, 0, constants, membranes, &stepped, step);
             }
-            camera.look(step + 1, self.membranes);
-            arrived = record.deliver(window, self.currents, (step - first) as usize, arrived);
+            if camera.is_time(step + 1) {
+                camera.look(step + 1, [membranes, membranes], false);
+            }
+            arrived = record.deliver(window, 0, self.currents, (step - first) as usize, arrived);
         }
     }
 }
@@ -200,7 +289,8 @@ impl Tile<'_> {
 struct Camera<'a> {
     /// Steps after which it looks.
     steps: &'a [u32],
-    seen: &'a mut [Lanes],
+    /// `[block of the tile][look]`
+    seen: [&'a mut [Lanes]; 2],
     /// Number of the next look, and the step after it.
     next: usize,
     step_after: u32,
@@ -208,7 +298,7 @@ struct Camera<'a> {
 
 impl<'a> Camera<'a> {
     #[inline(always)]
-    fn new(window: &Window<'a>, seen: &'a mut [Lanes]) -> Self {
+    fn new(window: &Window<'a>, seen: [&'a mut [Lanes]; 2]) -> Self {
         Self {
             steps: window.sample_steps,
             seen,
@@ -217,11 +307,20 @@ impl<'a> Camera<'a> {
         }
     }
 
-    /// Looks at what the step before `step` left, if it is time to.
+    /// Whether to look at what the step before `step` left.
     #[inline(always)]
-    fn look(&mut self, step: u32, membranes: &Membranes) {
+    fn is_time(&self, step: u32) -> bool {
+        step == self.step_after
+    }
+
+    /// Looks at one block or both, as often as the ADC does.
+    #[inline(always)]
+    fn look(&mut self, step: u32, membranes: [&Membranes; 2], both: bool) {
         while step == self.step_after {
-            self.seen[self.next] = Lanes(membranes.v);
+            self.seen[0][self.next] = Lanes(membranes[0].v);
+            if both {
+                self.seen[1][self.next] = Lanes(membranes[1].v);
+            }
             self.next += 1;
             self.step_after = self.steps.get(self.next).map_or(u32::MAX, |&last| last + 1);
         }
@@ -259,11 +358,12 @@ impl NoiseClock {
 }
 
 impl Record<'_> {
-    /// Fires the neurons that are above their thresholds.
+    /// Fires the neurons of a block that are above their thresholds.
     #[inline(never)]
     fn fire(
         &mut self,
         window: &Window,
+        of_tile: usize,
         constants: &NeuronBlock,
         membranes: &mut Membranes,
         stepped: &Stepped,
@@ -271,12 +371,13 @@ impl Record<'_> {
     ) {
         for lane in 0..LANES {
             if let Some(fraction) = neuron::fire(constants, membranes, stepped, lane, window.array.crossing) {
-                let neuron = (self.block * LANES + lane) as u16;
+                let neuron = ((self.block + of_tile) * LANES + lane) as u16;
+                let population = self.population;
                 self.fired.push(Fired::new(
                     window.array,
                     window.trial,
                     step,
-                    self.population,
+                    population,
                     neuron,
                     fraction,
                 ));
@@ -286,12 +387,20 @@ impl Record<'_> {
 
     /// Adds the events of a step one by one, up to the limit; returns the next step's first row.
     #[inline(never)]
-    fn deliver(&mut self, window: &Window, currents: &mut [Currents], slot: usize, mut arrived: usize) -> usize {
+    fn deliver(
+        &mut self,
+        window: &Window,
+        of_tile: usize,
+        currents: &mut [Currents],
+        slot: usize,
+        mut arrived: usize,
+    ) -> usize {
         let (rows, driven) = (&window.array.rows, window.arrivals.rows());
-        for (member, currents) in currents.iter_mut().enumerate() {
-            let end = window.arrivals.end(slot, member);
+        let ends = window.arrivals.ends(slot, currents.len());
+        for (currents, &end) in currents.iter_mut().zip(ends) {
+            let end = end as usize;
             for &row in &driven[arrived..end] {
-                let steps = &rows[row as usize + self.block];
+                let steps = &rows[row as usize + self.block + of_tile];
                 synapse::add_within(currents, steps, window.array.current_limit, self.saturated);
             }
             arrived = end;

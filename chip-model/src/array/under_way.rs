@@ -14,6 +14,8 @@ pub(super) struct UnderWay {
     events: Vec<Event>,
     /// `[slot]`
     count: Vec<usize>,
+    /// Whether a step was full when an event was due in it.
+    pub(super) crowded: bool,
 }
 
 impl UnderWay {
@@ -23,6 +25,7 @@ impl UnderWay {
             room,
             events: vec![(0, 0); slots * room],
             count: vec![0; slots],
+            crowded: false,
         }
     }
 
@@ -31,6 +34,7 @@ impl UnderWay {
         debug_assert!(slots <= self.count.len());
         self.slots = slots;
         self.count.fill(0);
+        self.crowded = false;
     }
 
     /// Forgets what was due in these steps.
@@ -50,6 +54,7 @@ impl UnderWay {
                 self.count[slot] += 1;
                 return;
             }
+            self.crowded = true;
         }
     }
 

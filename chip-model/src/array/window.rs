@@ -5,11 +5,12 @@
 //!
 //! * where every population drives later ones only, a window may have any length, because the spikes
 //!   of a window are known before the next population takes it;
-//! * with feedback a window ends before the first spike of it can be back;
-//! * where so many spikes can be due at a time that some are put off to the next step, it is the
-//!   order of steps that decides which: one step at a time.
+//! * with feedback a window ends before the first spike of it can be back.
+//!
+//! In either case the order of sending does not matter as long as every step has room for the spikes
+//! that are due in it. A run in which one has not begins anew, one step at a time.
 
-use super::{Clock, Neurons};
+use super::Clock;
 use crate::wiring::{Source, Wiring};
 
 /// Longest window, in steps; more would not be quicker.
@@ -28,14 +29,8 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn new(wiring: &Wiring, populations: &[Neurons], clock: &Clock) -> Self {
+    pub(super) fn new(wiring: &Wiring, clock: &Clock) -> Self {
         let streams = only_forward(wiring);
-        if crowds(wiring, populations, clock) {
-            return Self {
-                window: 1,
-                streams: false,
-            };
-        }
         let most = (NEURON_STEPS / wiring.neurons().max(1)).clamp(1, LONGEST);
         let window = if streams {
             most
@@ -57,27 +52,4 @@ fn only_forward(wiring: &Wiring) -> bool {
             source < projection.target && other.is_none_or(|other| other == source)
         }
     })
-}
-
-/// Whether more spikes could be due in one step than there are neurons.
-fn crowds(wiring: &Wiring, populations: &[Neurons], clock: &Clock) -> bool {
-    let drives = |index: &usize| {
-        let own = Source::Population(*index);
-        wiring.projections.iter().any(|projection| projection.source == own)
-    };
-    let spread = clock.spread_steps();
-    // Spikes of one neuron are apart by its refractory time, and one to a step.
-    let at_a_time = |hold: f32| {
-        if hold >= 2.0 {
-            1 + (spread / hold) as usize
-        } else {
-            2 + spread as usize
-        }
-    };
-    let due: usize = (0..populations.len())
-        .filter(drives)
-        .flat_map(|index| populations[index].holds())
-        .map(at_a_time)
-        .sum();
-    due > wiring.neurons()
 }
