@@ -48,6 +48,7 @@ pub(super) struct Tile<'a> {
 }
 
 /// Why the quiet steps ended.
+#[allow(clippy::large_enum_variant, reason = "in registers or on the stack of one function")]
 enum Stop {
     /// The window is over.
     End,
