@@ -87,31 +87,65 @@ impl Coarse {
         }
     }
 
-    /// Σ_k W[n][k] · row[k] for a tile of n from block `first` on.
+    /// Σ_k W[n][k] · row[k] of all n, for several rows: `out[row][block of n]`.
+    ///
+    /// Two blocks and two rows at a time: as many sums as every vector unit has registers for, and the
+    /// matrix, which has to come from the second cache, is read once for two rows.
     #[inline(always)]
-    pub(crate) fn products<U: Unit, const N: usize>(&self, row: &CoarseRow, first: usize) -> [f32; N] {
-        let unit = self.unit * row.unit;
-        let mut totals = [0.0; N];
-        for begin in (0..self.pairs).step_by(PAIRS_A_SUM) {
-            let end = self.pairs.min(begin + PAIRS_A_SUM);
-            let mut integers = [[0_i32; LANES]; WIDE / LANES];
-            let own = |block: usize| match block < N / LANES {
-                true => &self.lines[(first + block) * self.pairs..][begin..end],
-                false => &[],
-            };
-            let lines: [&[Line]; WIDE / LANES] = core::array::from_fn(own);
-            for (k, &factors) in row.factors[begin..end].iter().enumerate() {
-                for block in 0..N / LANES {
-                    U::add_pairs(&mut integers[block], &lines[block][k].0, factors);
+    pub(crate) fn products<U: Unit>(&self, rows: &[CoarseRow], out: &mut [Block]) {
+        let wide = out.len() / rows.len();
+        for first in (0..wide).step_by(2) {
+            for (row, out) in rows.chunks(2).zip(out.chunks_mut(2 * wide)) {
+                match (row, wide - first) {
+                    ([a, b], 2..) => {
+                        let [to_a, to_b] = self.sums::<U, 2, 2>([a, b], first);
+                        out[first..first + 2].copy_from_slice(&to_a);
+                        out[wide + first..wide + first + 2].copy_from_slice(&to_b);
+                    }
+                    ([a, b], _) => {
+                        let [[to_a], [to_b]] = self.sums::<U, 1, 2>([a, b], first);
+                        (out[first], out[wide + first]) = (to_a, to_b);
+                    }
+                    ([a, ..], 2..) => {
+                        let [to_a] = self.sums::<U, 2, 1>([a], first);
+                        out[first..first + 2].copy_from_slice(&to_a);
+                    }
+                    ([a, ..], _) => {
+                        let [[to_a]] = self.sums::<U, 1, 1>([a], first);
+                        out[first] = to_a;
+                    }
+                    ([], _) => {}
                 }
             }
-            let integers = integers.as_flattened();
-            for lane in 0..N {
-                totals[lane] += integers[lane] as f32;
+        }
+    }
+
+    /// `B` blocks of n from `first` on, `R` rows.
+    #[inline(always)]
+    fn sums<U: Unit, const B: usize, const R: usize>(&self, rows: [&CoarseRow; R], first: usize) -> [[Block; B]; R] {
+        let mut totals = [[[0.0; LANES]; B]; R];
+        for begin in (0..self.pairs).step_by(PAIRS_A_SUM) {
+            let end = self.pairs.min(begin + PAIRS_A_SUM);
+            let mut integers = [[[0_i32; LANES]; B]; R];
+            let lines: [&[Line]; B] =
+                core::array::from_fn(|block| &self.lines[(first + block) * self.pairs..][begin..end]);
+            let factors: [&[[i16; 2]]; R] = core::array::from_fn(|row| &rows[row].factors[begin..end]);
+            for k in 0..end - begin {
+                for block in 0..B {
+                    let line = &lines[block][k].0;
+                    for row in 0..R {
+                        U::add_pairs(&mut integers[row][block], line, factors[row][k]);
+                    }
+                }
+            }
+            let totals = totals.as_flattened_mut().as_flattened_mut().iter_mut();
+            for (total, &integer) in totals.zip(integers.as_flattened().as_flattened()) {
+                *total += integer as f32;
             }
         }
-        for lane in 0..N {
-            totals[lane] *= unit;
+        for row in 0..R {
+            let unit = self.unit * rows[row].unit;
+            totals[row].as_flattened_mut().iter_mut().for_each(|total| *total *= unit);
         }
         totals
     }
@@ -166,7 +200,6 @@ mod tests {
     use crate::{
         blocks::{Blocks, blocks},
         isa::{Isa, Kernel},
-        train::tile::{for_tiles, tile_mut},
     };
     use proptest::prelude::*;
 

@@ -8,7 +8,7 @@ use super::{
     LayerRecursion, LayerTrace, Recursion, Reset, SpikeRegulariser, Workspace,
     by_unit::ByUnit,
     decay::{DecayOf, Shared},
-    downstream::{Downstream, surrogates},
+    downstream::{Downstream, Products, surrogates},
     readout::ThroughReadout,
     unless,
 };
@@ -18,7 +18,6 @@ use crate::{
     matrix::Matrix,
     network::Network,
     train::{
-        coarse::CoarseRow,
         gradient::Gradients,
         kernels::count_and_regularise,
         surrogate::{Derivative, with_derivative},
@@ -70,15 +69,7 @@ pub(super) fn run(
                 let layer = &recursion.layers[last];
                 FromAbove::Readout(ThroughReadout::new(layer, downstream.transposed(), &workspace.impulses))
             }
-            Some(downstream) => {
-                let rounded = &mut workspace.rounded;
-                rounded.resize_with(recursion.steps, CoarseRow::default);
-                let wide = above.len() / recursion.steps;
-                for (row, rounded) in above.chunks_exact(wide).zip(rounded.iter_mut()) {
-                    downstream.round(row, rounded);
-                }
-                FromAbove::Layer(downstream, &above, rounded)
-            }
+            Some(downstream) => FromAbove::Layer(downstream, &above),
         };
         let layer = &recursion.layers[index];
         let (gradient, rest) = sum.weights[feed_forward..].split_at_mut(1);
@@ -102,6 +93,7 @@ pub(super) fn run(
             recurrent_gradient: rest.first_mut().filter(|_| recurrent.is_some()),
             by_decays: sum.decays.get_mut(index),
             adjoint: &mut here,
+            products: &mut workspace.products,
         };
         match weights.decays.get(index) {
             None => pass.dispatch(isa, Shared::of(layer)),
@@ -118,8 +110,8 @@ enum FromAbove<'a> {
     Nothing,
     /// A readout.
     Readout(ThroughReadout<'a>),
-    /// Weights to the layer, and its δI[n+1], as it is and rounded.
-    Layer(Downstream<'a>, &'a [Block], &'a [CoarseRow]),
+    /// Weights to the layer, and its δI[n+1].
+    Layer(Downstream<'a>, &'a [Block]),
 }
 
 struct LayerPass<'a> {
@@ -145,6 +137,8 @@ struct LayerPass<'a> {
     by_decays: Option<&'a mut DecayGradient>,
     /// Takes δI[n+1], `[step][block]`.
     adjoint: &'a mut Blocks,
+    /// Products with the adjoints of the layer above, of all steps, and of the layer itself, of two.
+    products: &'a mut [Products; 2],
 }
 
 /// A layer that does not spike.
@@ -236,6 +230,9 @@ impl LayerPass<'_> {
     #[inline(always)]
     fn spiking<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(mut self, decays: C, derivative: D) {
         self.adjoint.resize(self.steps * self.wide);
+        if let FromAbove::Layer(downstream, adjoints) = &self.from_above {
+            downstream.products::<U>(adjoints, self.steps, &mut self.products[0]);
+        }
         if self.recurrent.is_some() {
             self.by_steps::<U, C, D, HOLD>(decays, derivative);
             for_tiles!(self.wide, |first, N| self.collect::<N>(first));
@@ -267,9 +264,9 @@ impl LayerPass<'_> {
             match &self.from_above {
                 FromAbove::Nothing => {}
                 FromAbove::Readout(readout) => readout.carry(&mut above, &mut slope, step, first),
-                FromAbove::Layer(downstream, adjoint, rounded) => {
-                    let adjoint = row_of(adjoint, self.steps, step);
-                    downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, &rounded[step], first);
+                FromAbove::Layer(downstream, adjoints) => {
+                    let (adjoint, products) = (row_of(adjoints, self.steps, step), self.products[0].at(step, self.wide));
+                    downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
                 }
             }
             self.back::<C, N, HOLD>(&h, [&alpha, &beta], slope, &mut state, &mut by_decays, step, first);
@@ -280,47 +277,105 @@ impl LayerPass<'_> {
     }
 
     /// All tiles of a recurrent layer back through one step after the other.
+    ///
+    /// A spike reaches a membrane after two steps, so that the adjoints that two steps are multiplied by
+    /// are known before the first of them: the recurrent weights are read once for both.
     #[inline(always)]
     fn by_steps<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(&mut self, decays: C, derivative: D) {
         let (steps, wide) = (self.steps, self.wide);
-        let [mut currents, mut membranes] = [Blocks::zeros(wide), Blocks::zeros(wide)];
-        let [mut above_currents, mut above_membranes] = [Blocks::zeros(wide), Blocks::zeros(wide)];
-        let mut own_rounded = CoarseRow::default();
-        for step in (0..steps).rev() {
-            let row = step * wide;
-            self.adjoint[row..row + wide].copy_from_slice(&currents);
-            if let Some(downstream) = &self.recurrent {
-                downstream.round(&currents, &mut own_rounded);
-            }
+        let mut state = [Blocks::zeros(wide), Blocks::zeros(wide)];
+        let mut above = state.clone();
+        // δI of both steps.
+        let mut two = Blocks::zeros(2 * wide);
+        for last in (0..steps).rev().step_by(2) {
+            let (this, next) = two.split_at_mut(wide);
+            this.copy_from_slice(&state[0]);
             for_tiles!(wide, |first, N| {
-                let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row + first));
-                let mut slope: [f32; N] = *tile(self.spike_slope, first);
-                match &self.from_above {
-                    FromAbove::Nothing => {}
-                    FromAbove::Readout(readout) => {
-                        let mut above = Adjoints::load(&above_currents, &above_membranes, first);
-                        readout.carry(&mut above, &mut slope, step, first);
-                        above.store(&mut above_currents, &mut above_membranes, first);
-                    }
-                    FromAbove::Layer(downstream, adjoint, rounded) => {
-                        let adjoint = row_of(adjoint, steps, step);
-                        downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, &rounded[step], first);
-                    }
-                }
-                if let Some(downstream) = &self.recurrent {
-                    let adjoint = &self.adjoint[row..row + wide];
-                    downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, &own_rounded, first);
-                }
-                let (alpha, beta) = decays.tile::<N>(first);
-                let mut state = Adjoints::load(&currents, &membranes, first);
-                let mut by_decays = ByDecays::<N>::NONE;
-                self.back::<C, N, HOLD>(&h, [&alpha, &beta], slope, &mut state, &mut by_decays, step, first);
-                state.store(&mut currents, &mut membranes, first);
-                if let Some(sum) = self.by_decays.as_deref_mut() {
-                    by_decays.store(sum, first);
-                }
+                let mut adjoints = Adjoints::<N>::load(&state, first);
+                adjoints.current = self.current_before::<N, HOLD>(&adjoints, &decays.tile(first).0, last, first);
+                *tile_mut(next, first) = adjoints.current;
             });
+            if let Some(downstream) = &self.recurrent {
+                downstream.products::<U>(&two, 2, &mut self.products[1]);
+            }
+            for step in (last.saturating_sub(1)..=last).rev() {
+                self.one_step::<U, C, D, HOLD>((decays, derivative), &mut state, &mut above, step, last - step);
+            }
         }
+    }
+
+    /// All tiles one step back; `turn` says which of the two products is the step's.
+    #[inline(always)]
+    fn one_step<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(
+        &mut self,
+        (decays, derivative): (C, D),
+        state: &mut [Blocks; 2],
+        above: &mut [Blocks; 2],
+        step: usize,
+        turn: usize,
+    ) {
+        let wide = self.wide;
+        let row = step * wide;
+        self.adjoint[row..row + wide].copy_from_slice(&state[0]);
+        for_tiles!(wide, |first, N| {
+            let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row + first));
+            let mut slope: [f32; N] = *tile(self.spike_slope, first);
+            match &self.from_above {
+                FromAbove::Nothing => {}
+                FromAbove::Readout(readout) => {
+                    let mut adjoints = Adjoints::load(above, first);
+                    readout.carry(&mut adjoints, &mut slope, step, first);
+                    adjoints.store(above, first);
+                }
+                FromAbove::Layer(downstream, adjoints) => {
+                    let (adjoint, products) = (row_of(adjoints, self.steps, step), self.products[0].at(step, wide));
+                    downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
+                }
+            }
+            if let Some(downstream) = &self.recurrent {
+                let (adjoint, products) = (&self.adjoint[row..row + wide], self.products[1].at(turn, wide));
+                downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
+            }
+            let (alpha, beta) = decays.tile::<N>(first);
+            let mut adjoints = Adjoints::load(state, first);
+            let mut by_decays = ByDecays::<N>::NONE;
+            self.back::<C, N, HOLD>(&h, [&alpha, &beta], slope, &mut adjoints, &mut by_decays, step, first);
+            adjoints.store(state, first);
+            if let Some(sum) = self.by_decays.as_deref_mut() {
+                by_decays.store(sum, first);
+            }
+        });
+    }
+
+    /// What of δU[n+1] the membrane before it is answerable for: nothing, where it was held.
+    #[inline(always)]
+    fn free<const N: usize, const HOLD: bool>(&self, adjoints: &Adjoints<N>, step: usize, first: usize) -> [f32; N] {
+        let mut free = adjoints.membrane;
+        if HOLD {
+            let row = step * self.wide + first;
+            let held = &self.trace.held[row..row + N / LANES];
+            for lane in 0..N {
+                free[lane] *= unless(held[lane / LANES], lane % LANES);
+            }
+        }
+        free
+    }
+
+    /// δI[n] from δI[n+1] and δU[n+1].
+    #[inline(always)]
+    fn current_before<const N: usize, const HOLD: bool>(
+        &self,
+        adjoints: &Adjoints<N>,
+        alpha: &[f32; N],
+        step: usize,
+        first: usize,
+    ) -> [f32; N] {
+        let free = self.free::<N, HOLD>(adjoints, step, first);
+        let mut current = adjoints.current;
+        for lane in 0..N {
+            current[lane] = alpha[lane] * current[lane] + free[lane];
+        }
+        current
     }
 
     /// A tile's adjoints one step back, given ∂L/∂S by all that is downstream.
@@ -342,14 +397,7 @@ impl LayerPass<'_> {
         }
         let (theta, u) = (self.layer.threshold, tile::<N>(&self.trace.membranes, row));
         let next = state.membrane;
-        // What is held depends on nothing.
-        let mut free = next;
-        if HOLD {
-            let held = &self.trace.held[row..row + N / LANES];
-            for lane in 0..N {
-                free[lane] *= unless(held[lane / LANES], lane % LANES);
-            }
-        }
+        let free = self.free::<N, HOLD>(state, step, first);
         if C::LEARNED {
             let mut from = *u;
             if HOLD {
@@ -412,7 +460,7 @@ impl<const N: usize> Adjoints<N> {
     };
 
     #[inline(always)]
-    fn load(currents: &[Block], membranes: &[Block], first: usize) -> Self {
+    fn load([currents, membranes]: &[Blocks; 2], first: usize) -> Self {
         Self {
             current: *tile(currents, first),
             membrane: *tile(membranes, first),
@@ -420,7 +468,7 @@ impl<const N: usize> Adjoints<N> {
     }
 
     #[inline(always)]
-    fn store(&self, currents: &mut [Block], membranes: &mut [Block], first: usize) {
+    fn store(&self, [currents, membranes]: &mut [Blocks; 2], first: usize) {
         *tile_mut(currents, first) = self.current;
         *tile_mut(membranes, first) = self.membrane;
     }

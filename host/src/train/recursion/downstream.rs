@@ -2,13 +2,13 @@
 
 use super::LayerRecursion;
 use crate::{
-    blocks::{Block, LANES},
+    blocks::{Block, Blocks, LANES, blocks},
     isa::Unit,
     matrix::Matrix,
     train::{
         coarse::{Coarse, CoarseRow, EXACT_ABOVE, dot},
         surrogate::Derivative,
-        tile::{add, add_products, each_above},
+        tile::{add, add_products, each_above, for_tiles, tile, tile_mut},
         weights::PreparedWeights,
     },
 };
@@ -38,30 +38,45 @@ impl<'a> Downstream<'a> {
         self.transposed
     }
 
-    /// Rounds the targets' δI of one step, if that is of use.
+    /// Σ_k W[n][k] δI_k of several steps, `[step][block]`: rounded, where it is worth it.
     #[inline(always)]
-    pub(super) fn round(&self, adjoint: &[Block], rounded: &mut CoarseRow) {
-        if self.coarse.is_some() {
-            rounded.round(adjoint);
+    pub(super) fn products<U: Unit>(&self, adjoints: &[Block], steps: usize, scratch: &mut Products) {
+        let wide = blocks(self.weights.shape()[0]);
+        scratch.products.resize(steps * wide);
+        let rows = adjoints.chunks_exact(adjoints.len() / steps);
+        if let Some(coarse) = self.coarse {
+            scratch.rounded.resize_with(steps, CoarseRow::default);
+            for (row, rounded) in rows.zip(&mut scratch.rounded) {
+                rounded.round(row);
+            }
+            coarse.products::<U>(&scratch.rounded, &mut scratch.products);
+        } else {
+            for (row, products) in rows.zip(scratch.products.chunks_exact_mut(wide)) {
+                for_tiles!(wide, |first, N| {
+                    let mut sums = [0.0; N];
+                    add_products(&mut sums, self.transposed, first, row);
+                    *tile_mut(products, first) = sums;
+                });
+            }
         }
     }
 
-    /// Adds ∂L/∂S of a tile from block `first` on: Σ_k W[n][k] δI_k. `h` are the surrogate derivatives
-    /// that will multiply it.
+    /// Adds a step's products to ∂L/∂S of a tile from block `first` on. `h` are the surrogate derivatives
+    /// that will multiply it: where they are large, products are taken exactly.
     #[inline(always)]
     pub(super) fn add<U: Unit, D: Derivative, const N: usize>(
         &self,
         slope: &mut [f32; N],
         (derivative, h): (D, &[f32; N]),
         adjoint: &[Block],
-        rounded: &CoarseRow,
+        products: &[Block],
         first: usize,
     ) {
-        let Some(coarse) = self.coarse else {
-            add_products(slope, self.transposed, first, adjoint);
+        if self.coarse.is_none() {
+            add(slope, tile(products, first));
             return;
-        };
-        let mut products = coarse.products::<U, N>(rounded, first);
+        }
+        let mut products: [f32; N] = *tile(products, first);
         each_above::<U, N>(h, EXACT_ABOVE * derivative.at(0.0), |lane| {
             let n = first * LANES + lane;
             if n < self.weights.shape()[0] {
@@ -69,6 +84,22 @@ impl<'a> Downstream<'a> {
             }
         });
         add(slope, &products);
+    }
+}
+
+/// Products of several steps, and what they are made of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Products {
+    rounded: Vec<CoarseRow>,
+    /// `[step][block]`
+    products: Blocks,
+}
+
+impl Products {
+    /// Those of one step, of a layer so many blocks wide.
+    #[inline(always)]
+    pub(super) fn at(&self, step: usize, wide: usize) -> &[Block] {
+        &self.products[step * wide..(step + 1) * wide]
     }
 }
 

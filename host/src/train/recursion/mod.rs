@@ -19,6 +19,7 @@ mod forward;
 mod readout;
 
 use by_unit::ByUnit;
+use downstream::Products;
 use readout::Impulses;
 use spikeloop_chip::event::InputEvent;
 
@@ -27,7 +28,6 @@ use crate::{
     isa::Isa,
     network::Network,
     train::{
-        coarse::CoarseRow,
         gradient::Gradients,
         loss::{Loss, Outcome, Output, dense, most_spikes, van_rossum},
         surrogate::Surrogate,
@@ -209,8 +209,8 @@ pub struct Workspace {
     impulses: Impulses,
     /// Spikes of the layer below and of the layer itself, by unit.
     by_unit: [ByUnit; 2],
-    /// Adjoints of the layer above, rounded, `[step]`.
-    rounded: Vec<CoarseRow>,
+    /// Products with the adjoints of the layer above, and of the layer itself.
+    products: [Products; 2],
 }
 
 /// How hidden spikes are regularised: ∂/∂S of a neuron's count, for one sample.
