@@ -145,7 +145,10 @@ impl Coarse {
         }
         for row in 0..R {
             let unit = self.unit * rows[row].unit;
-            totals[row].as_flattened_mut().iter_mut().for_each(|total| *total *= unit);
+            totals[row]
+                .as_flattened_mut()
+                .iter_mut()
+                .for_each(|total| *total *= unit);
         }
         totals
     }
@@ -209,12 +212,21 @@ mod tests {
         type Output = Vec<Block>;
         #[inline(always)]
         fn run<U: Unit>(self) -> Vec<Block> {
-            let mut row = CoarseRow::default();
-            row.round(self.1);
-            let mut all = Blocks::zeros(self.2);
-            for_tiles!(self.2, |first, N| *tile_mut(&mut all, first) =
-                self.0.products::<U, N>(&row, first));
-            all.to_vec()
+            // Three like rows: two of them together, one alone.
+            let mut rows = vec![CoarseRow::default(); 3];
+            rows.iter_mut().for_each(|row| row.round(self.1));
+            let mut all = Blocks::zeros(3 * self.2);
+            self.0.products::<U>(&rows, &mut all);
+            for row in 1..3 {
+                let bits = |row: usize| {
+                    all[row * self.2..][..self.2]
+                        .as_flattened()
+                        .iter()
+                        .map(|sum| sum.to_bits())
+                };
+                assert!(bits(row).eq(bits(0)));
+            }
+            all[..self.2].to_vec()
         }
     }
 

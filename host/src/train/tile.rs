@@ -72,17 +72,24 @@ pub(crate) fn any_above<const N: usize>(values: &[f32; N], limit: f32) -> bool {
     any
 }
 
-/// Calls `then` for each lane above a limit, in order; at most 64 lanes.
+/// A bit for each lane above a limit; at most 64 lanes.
 #[inline(always)]
-pub(crate) fn each_above<U: Unit, const N: usize>(values: &[f32; N], limit: f32, mut then: impl FnMut(usize)) {
+pub(crate) fn above<U: Unit, const N: usize>(values: &[f32; N], limit: f32) -> u64 {
     let mut bits = 0;
     for (k, block) in values.as_chunks::<LANES>().0.iter().enumerate() {
         bits |= u64::from(U::above(block, limit)) << (LANES * k);
     }
-    while bits != 0 {
-        then(bits.trailing_zeros() as usize);
-        bits &= bits - 1;
-    }
+    bits
+}
+
+/// Takes the lowest bit that is set away, and returns its number.
+///
+/// For loops over bits: a closure in their place might be compiled for another vector unit.
+#[inline(always)]
+pub(crate) fn take_lowest(bits: &mut u64) -> Option<usize> {
+    let lowest = (*bits != 0).then_some(bits.trailing_zeros() as usize);
+    *bits &= bits.wrapping_sub(1);
+    lowest
 }
 
 /// Calls `$body` for every tile of a row of `$blocks` blocks: `$width` neurons from the block `$first` on,
@@ -110,13 +117,13 @@ mod tests {
     use crate::isa::{Isa, Kernel};
     use proptest::prelude::*;
 
-    struct Each<'a>(&'a [f32; 32], f32, &'a mut Vec<usize>);
+    struct Above<'a>(&'a [f32; 32], f32);
 
-    impl Kernel for Each<'_> {
-        type Output = ();
+    impl Kernel for Above<'_> {
+        type Output = u64;
         #[inline(always)]
-        fn run<U: Unit>(self) {
-            each_above::<U, 32>(self.0, self.1, |lane| self.2.push(lane));
+        fn run<U: Unit>(self) -> u64 {
+            above::<U, 32>(self.0, self.1)
         }
     }
 
@@ -124,8 +131,8 @@ mod tests {
         #[test]
         fn lanes_are_those_of_the_comparisons(values in prop::array::uniform32(-2.0_f32..2.0), limit in -1.0_f32..2.0) {
             let expected: Vec<usize> = (0..32).filter(|&lane| values[lane] > limit).collect();
-            let mut found = Vec::new();
-            Isa::Baseline.run(Each(&values, limit, &mut found));
+            let mut bits = Isa::Baseline.run(Above(&values, limit));
+            let found: Vec<usize> = std::iter::from_fn(|| take_lowest(&mut bits)).collect();
             prop_assert_eq!(any_above(&values, limit), !found.is_empty());
             prop_assert_eq!(found, expected);
         }

@@ -21,7 +21,7 @@ use crate::{
         gradient::Gradients,
         kernels::count_and_regularise,
         surrogate::{Derivative, with_derivative},
-        tile::{add, for_tiles, tile, tile_mut},
+        tile::{WIDE, add, for_tiles, tile, tile_mut},
         time_constants::DecayGradient,
         weights::PreparedWeights,
     },
@@ -93,6 +93,7 @@ pub(super) fn run(
             recurrent_gradient: rest.first_mut().filter(|_| recurrent.is_some()),
             by_decays: sum.decays.get_mut(index),
             adjoint: &mut here,
+            tile: &mut workspace.tile,
             products: &mut workspace.products,
         };
         match weights.decays.get(index) {
@@ -137,6 +138,8 @@ struct LayerPass<'a> {
     by_decays: Option<&'a mut DecayGradient>,
     /// Takes δI[n+1], `[step][block]`.
     adjoint: &'a mut Blocks,
+    /// δI[n+1] of one tile, `[step][block]`: side by side they fit into the first cache.
+    tile: &'a mut Blocks,
     /// Products with the adjoints of the layer above, of all steps, and of the layer itself, of two.
     products: &'a mut [Products; 2],
 }
@@ -192,6 +195,7 @@ impl LayerPass<'_> {
     #[inline(always)]
     fn readout<C: DecayOf>(mut self, decays: C) {
         self.adjoint.resize(self.steps * self.wide);
+        self.tile.resize(self.steps * WIDE / LANES);
         for_tiles!(self.wide, |first, N| {
             self.readout_through_time::<C, N>(decays, first);
             self.collect::<N>(first);
@@ -205,7 +209,7 @@ impl LayerPass<'_> {
         let mut by_decays = ByDecays::<N>::NONE;
         for step in (0..self.steps).rev() {
             let row = step * self.wide + first;
-            *tile_mut(self.adjoint, row) = state.current;
+            self.keep(&state.current, step, first);
             if C::LEARNED {
                 by_decays.add(
                     &state,
@@ -230,12 +234,18 @@ impl LayerPass<'_> {
     #[inline(always)]
     fn spiking<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(mut self, decays: C, derivative: D) {
         self.adjoint.resize(self.steps * self.wide);
+        self.tile.resize(self.steps * WIDE / LANES);
         if let FromAbove::Layer(downstream, adjoints) = &self.from_above {
             downstream.products::<U>(adjoints, self.steps, &mut self.products[0]);
         }
         if self.recurrent.is_some() {
             self.by_steps::<U, C, D, HOLD>(decays, derivative);
-            for_tiles!(self.wide, |first, N| self.collect::<N>(first));
+            for_tiles!(self.wide, |first, N| {
+                for step in 0..self.steps {
+                    *tile_mut::<N>(self.tile, step * N / LANES) = *tile(self.adjoint, step * self.wide + first);
+                }
+                self.collect::<N>(first);
+            });
         } else {
             for_tiles!(self.wide, |first, N| {
                 self.through_time::<U, C, D, N, HOLD>(decays, derivative, first);
@@ -258,14 +268,15 @@ impl LayerPass<'_> {
         let mut by_decays = ByDecays::<N>::NONE;
         for step in (0..self.steps).rev() {
             let row = step * self.wide + first;
-            *tile_mut(self.adjoint, row) = state.current;
+            self.keep(&state.current, step, first);
             let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row));
             let mut slope = *tile(self.spike_slope, first);
             match &self.from_above {
                 FromAbove::Nothing => {}
                 FromAbove::Readout(readout) => readout.carry(&mut above, &mut slope, step, first),
                 FromAbove::Layer(downstream, adjoints) => {
-                    let (adjoint, products) = (row_of(adjoints, self.steps, step), self.products[0].at(step, self.wide));
+                    let (adjoint, products) =
+                        (row_of(adjoints, self.steps, step), self.products[0].at(step, self.wide));
                     downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
                 }
             }
@@ -418,6 +429,13 @@ impl LayerPass<'_> {
         }
     }
 
+    /// Keeps δI[n+1] of a tile.
+    #[inline(always)]
+    fn keep<const N: usize>(&mut self, current: &[f32; N], step: usize, first: usize) {
+        *tile_mut(self.tile, step * N / LANES) = *current;
+        *tile_mut(self.adjoint, step * self.wide + first) = *current;
+    }
+
     /// Adds ∂L/∂W of a tile of columns: δI[n+1] summed over each source's events.
     #[inline(always)]
     fn collect<const N: usize>(&mut self, first: usize) {
@@ -431,7 +449,7 @@ impl LayerPass<'_> {
                 let into = tile_mut::<N>(data, usize::from(unit) * self.wide + first);
                 let mut sum = *into;
                 for &step in steps {
-                    add(&mut sum, tile(self.adjoint, step as usize * self.wide + first));
+                    add(&mut sum, tile(self.tile, step as usize * N / LANES));
                 }
                 *into = sum;
             }

@@ -31,10 +31,12 @@ impl ByUnit {
         }
         self.steps.resize(train.units.len(), 0);
         // Filled from the end of each row: its last step comes first.
-        for (step, unit) in train.pairs() {
-            let next = &mut self.next[usize::from(unit)];
-            *next -= 1;
-            self.steps[*next as usize] = step;
+        for step in 0..train.offsets.len().saturating_sub(1) {
+            for &unit in train.at(step) {
+                let next = &mut self.next[usize::from(unit)];
+                *next -= 1;
+                self.steps[*next as usize] = step as u32;
+            }
         }
     }
 

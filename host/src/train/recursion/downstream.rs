@@ -8,7 +8,7 @@ use crate::{
     train::{
         coarse::{Coarse, CoarseRow, EXACT_ABOVE, dot},
         surrogate::Derivative,
-        tile::{add, add_products, each_above, for_tiles, tile, tile_mut},
+        tile::{above, add, add_products, for_tiles, take_lowest, tile, tile_mut},
         weights::PreparedWeights,
     },
 };
@@ -77,12 +77,13 @@ impl<'a> Downstream<'a> {
             return;
         }
         let mut products: [f32; N] = *tile(products, first);
-        each_above::<U, N>(h, EXACT_ABOVE * derivative.at(0.0), |lane| {
+        let mut large = above::<U, N>(h, EXACT_ABOVE * derivative.at(0.0));
+        while let Some(lane) = take_lowest(&mut large) {
             let n = first * LANES + lane;
             if n < self.weights.shape()[0] {
                 products[lane] = dot(self.weights.row(n), adjoint);
             }
-        });
+        }
         add(slope, &products);
     }
 }

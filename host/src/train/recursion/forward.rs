@@ -14,7 +14,7 @@ use crate::{
     matrix::Matrix,
     network::Network,
     train::{
-        tile::{add, any_above, each_above, for_tiles, tile, tile_mut},
+        tile::{above, add, any_above, for_tiles, take_lowest, tile, tile_mut},
         weights::PreparedWeights,
     },
 };
@@ -125,11 +125,10 @@ impl LayerPass<'_> {
         }
         // Not before: a list that may grow in the loop above would drive the state out of the registers.
         for (step, _) in self.trace.fires.iter().enumerate().filter(|(_, fires)| **fires) {
-            let membranes = tile::<N>(&self.trace.membranes, step * self.wide + first);
-            let unsorted = &mut self.trace.unsorted;
-            each_above::<U, N>(membranes, threshold, |lane| {
-                unsorted.push((step as u32, (first * LANES + lane) as u16))
-            });
+            let mut fired = above::<U, N>(tile(&self.trace.membranes, step * self.wide + first), threshold);
+            while let Some(lane) = take_lowest(&mut fired) {
+                self.trace.unsorted.push((step as u32, (first * LANES + lane) as u16));
+            }
         }
     }
 
@@ -165,8 +164,10 @@ impl LayerPass<'_> {
             let before = units.len();
             offsets.push(before as u32);
             for_tiles!(wide, |first, N| {
-                let membranes = tile::<N>(&self.trace.membranes, row + first);
-                each_above::<U, N>(membranes, threshold, |lane| units.push((first * LANES + lane) as u16));
+                let mut fired = above::<U, N>(tile(&self.trace.membranes, row + first), threshold);
+                while let Some(lane) = take_lowest(&mut fired) {
+                    units.push((first * LANES + lane) as u16);
+                }
             });
             let (below, own) = (self.below.at(step), &units[before..]);
             for_tiles!(wide, |first, N| {

@@ -209,6 +209,8 @@ pub struct Workspace {
     impulses: Impulses,
     /// Spikes of the layer below and of the layer itself, by unit.
     by_unit: [ByUnit; 2],
+    /// Current adjoints of one tile.
+    tile: Blocks,
     /// Products with the adjoints of the layer above, and of the layer itself.
     products: [Products; 2],
 }
