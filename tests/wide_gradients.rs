@@ -1,0 +1,270 @@
+//! Gradients of layers wide enough for products in integers, against the reference in double precision.
+//!
+//! Networks of the size that benchmarks have: small ones take every product in `f32`.
+
+use spikeloop::{
+    isa::Isa,
+    matrix::Matrix,
+    network::{Layer, Network, Nominal},
+    train::{
+        gradient::Gradients,
+        loss::{Loss, LossKind},
+        recursion::{LayerRecursion, Recursion, Reset, SpikeRegulariser, SpikeTrain, Target, Workspace},
+        reference::{Reference, ReferenceLayer, ReferenceTrace},
+        surrogate::{Shape, Surrogate},
+        weights::PreparedWeights,
+    },
+};
+use spikeloop_chip::random::{Purpose, Stream};
+
+type Rows = Vec<Vec<f64>>;
+
+const STEPS: usize = 100;
+const SAMPLES: usize = 3;
+
+struct Case {
+    network: Network,
+    recursion: Recursion,
+    weights: Vec<Matrix>,
+    /// `[sample][step][unit]`
+    inputs: Vec<Rows>,
+}
+
+/// Layers as (size, recurrent), the last one a readout; inputs spike with probability 0.015 a step.
+fn case(inputs: usize, layers: &[(usize, bool)], sigmas: &[f64], reset: Reset, shape: Shape) -> Case {
+    let draw = Stream::new(Purpose::Benchmark, &[77]);
+    let last = layers.len() - 1;
+    let network = Network {
+        inputs,
+        layers: layers
+            .iter()
+            .enumerate()
+            .map(|(index, &(size, recurrent))| Layer {
+                size,
+                recurrent,
+                spiking: index < last,
+            })
+            .collect(),
+        nominal: Nominal {
+            tau_mem_us: 10.0,
+            tau_syn_us: 5.0,
+            t_ref_us: 0.0,
+            leak_lsb: 0.0,
+            reset_lsb: 0.0,
+            threshold_lsb: 1.0,
+            readout_leak_lsb: 0.0,
+        },
+    };
+    let layer = |layer: &Layer| LayerRecursion {
+        alpha: libm::exp(-1.0 / 5.0) as f32,
+        beta: libm::exp(-1.0 / 10.0) as f32,
+        threshold: 1.0,
+        spiking: layer.spiking,
+        reset,
+        surrogate: Surrogate { shape, slope: 25.0 },
+    };
+    let recursion = Recursion {
+        layers: network.layers.iter().map(layer).collect(),
+        steps: STEPS,
+        reset_in_gradient: false,
+    };
+    let weights = network.connections().into_iter().zip(sigmas).enumerate();
+    let weights = weights.map(|(number, (connection, sigma))| {
+        let [pre, post] = connection.shape;
+        let sigma = (sigma / libm::sqrt(pre as f64)) as f32;
+        let value = |k: usize| sigma * draw.gaussian(k as u32, number as u32, 1);
+        Matrix::from_rows([pre, post], &(0..pre * post).map(value).collect::<Vec<_>>())
+    });
+    let spike = |sample: usize, step: usize, unit: usize| {
+        let on = draw.uniform((step * inputs + unit) as u32, sample as u32, 2) < 0.015;
+        f64::from(u8::from(on))
+    };
+    let row = |sample, step| (0..inputs).map(|unit| spike(sample, step, unit)).collect();
+    Case {
+        weights: weights.collect(),
+        inputs: (0..SAMPLES)
+            .map(|sample| (0..STEPS).map(|step| row(sample, step)).collect())
+            .collect(),
+        network,
+        recursion,
+    }
+}
+
+fn rows_of(matrix: &Matrix) -> Rows {
+    let [pre, post] = matrix.shape();
+    let row = |j: usize| (0..post).map(|i| f64::from(matrix.get(j, i))).collect();
+    (0..pre).map(row).collect()
+}
+
+fn train_of(rows: &Rows) -> SpikeTrain {
+    let mut train = SpikeTrain::default();
+    for row in rows {
+        train.offsets.push(train.units.len() as u32);
+        let spikes = row.iter().enumerate().filter(|(_, spike)| **spike > 0.0);
+        train.units.extend(spikes.map(|(unit, _)| unit as u16));
+    }
+    train.offsets.push(train.units.len() as u32);
+    train
+}
+
+impl Case {
+    /// Gradients by the fast path.
+    fn fast(&self, isa: Isa, exact: bool) -> Vec<Matrix> {
+        let mut weights = PreparedWeights::of(&self.network, self.weights.clone());
+        if exact {
+            weights = weights.exact();
+        }
+        let (mut workspace, mut sum) = (Workspace::default(), Gradients::zeros(&self.network));
+        let loss = Loss::new(LossKind::Max, self.network.outputs());
+        for (sample, inputs) in self.inputs.iter().enumerate() {
+            self.forward(isa, &weights, inputs, &mut workspace);
+            let (target, quiet) = (Target::Class(&loss, sample), SpikeRegulariser::default());
+            self.recursion
+                .backward(isa, &self.network, &weights, target, &quiet, &mut workspace, &mut sum);
+        }
+        sum.weights
+    }
+
+    fn forward(&self, isa: Isa, weights: &PreparedWeights, inputs: &Rows, workspace: &mut Workspace) {
+        workspace.inputs = train_of(inputs);
+        self.recursion.forward(isa, &self.network, weights, workspace);
+    }
+
+    /// The same by the reference, along the very membranes and spikes: in `f64` one spike somewhere would
+    /// be another one, and then all that follow.
+    fn reference(&self) -> Vec<Rows> {
+        let layers = self.recursion.layers.iter().enumerate().map(|(index, layer)| {
+            let (feed_forward, recurrent) = self.network.connections_of(index);
+            let size = self.network.layers[index].size;
+            ReferenceLayer {
+                alpha: vec![layer.alpha.into(); size],
+                beta: vec![layer.beta.into(); size],
+                threshold: layer.threshold.into(),
+                spiking: layer.spiking,
+                reset: layer.reset,
+                weights: rows_of(&self.weights[feed_forward]),
+                recurrent: recurrent.map(|index| rows_of(&self.weights[index])),
+            }
+        });
+        let reference = Reference {
+            layers: layers.collect(),
+            surrogate: self.recursion.layers[0].surrogate,
+            reset_in_gradient: false,
+        };
+        let weights = PreparedWeights::of(&self.network, self.weights.clone());
+        let mut workspace = Workspace::default();
+        let mut sums = Vec::new();
+        for (sample, inputs) in self.inputs.iter().enumerate() {
+            self.forward(Isa::Baseline, &weights, inputs, &mut workspace);
+            let traces: Vec<ReferenceTrace> = (0..self.network.layers.len())
+                .map(|index| self.trace(index, &workspace))
+                .collect();
+            for (index, trace) in traces.iter().enumerate().take(traces.len() - 1) {
+                let spikes = trace.spikes.iter().flatten().sum::<f64>();
+                let density = spikes / (STEPS * self.network.layers[index].size) as f64;
+                assert!((0.005..0.3).contains(&density), "layer {index}: {density}");
+            }
+            let membranes = &traces[traces.len() - 1].membranes;
+            let outputs = self.network.outputs();
+            let peak =
+                |i: usize| (0..STEPS).fold(0, |best, n| if membranes[n][i] > membranes[best][i] { n } else { best });
+            let power = |i: usize| libm::exp(membranes[peak(i)][i]);
+            let total: f64 = (0..outputs).map(power).sum();
+            let mut by_membrane = vec![vec![0.0; outputs]; STEPS];
+            for i in 0..outputs {
+                by_membrane[peak(i)][i] = power(i) / total - f64::from(u8::from(i == sample));
+            }
+            let by_spike = vec![vec![0.0; outputs]; STEPS];
+            let gradients = reference.backward(inputs, &traces, &by_membrane, &by_spike);
+            let rows = gradients
+                .into_iter()
+                .flat_map(|layer| [Some(layer.weights), layer.recurrent])
+                .flatten();
+            for (index, rows) in rows.enumerate() {
+                match sums.get_mut(index) {
+                    None => sums.push(rows),
+                    Some(sum) => {
+                        for (sum, more) in sum.iter_mut().flatten().zip(rows.into_iter().flatten()) {
+                            *sum += more;
+                        }
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// What a layer did, as the reference writes it.
+    fn trace(&self, index: usize, workspace: &Workspace) -> ReferenceTrace {
+        let (size, layer) = (self.network.layers[index].size, &workspace.layers[index]);
+        let hold = match self.recursion.layers[index].reset {
+            Reset::Hold { steps, .. } if self.network.layers[index].spiking => steps as usize,
+            _ => 0,
+        };
+        let spikes: Rows = (0..STEPS)
+            .map(|step| {
+                let mut row = vec![0.0; size];
+                layer
+                    .spikes
+                    .at(step)
+                    .iter()
+                    .for_each(|&unit| row[usize::from(unit)] = 1.0);
+                row
+            })
+            .collect();
+        let held = |step: usize, i: usize| (step.saturating_sub(hold.max(1) - 1)..=step).any(|n| spikes[n][i] > 0.0);
+        ReferenceTrace {
+            membranes: layer
+                .membranes
+                .chunks(layer.membranes.len() / STEPS)
+                .map(|row| row.as_flattened()[..size].iter().map(|&u| u.into()).collect())
+                .collect(),
+            held: (0..STEPS)
+                .map(|step| (0..size).map(|i| hold > 0 && held(step, i)).collect())
+                .collect(),
+            currents: vec![vec![0.0; size]; STEPS],
+            spikes,
+        }
+    }
+
+    /// Largest deviation of any gradient, relative to its largest element.
+    fn check(&self, what: &str) {
+        let expected = self.reference();
+        for isa in Isa::available() {
+            for (exact, limit) in [(true, 2e-5), (false, 1e-4)] {
+                let found = self.fast(isa, exact);
+                for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                    let most = expected.iter().flatten().fold(0.0_f64, |most, g| most.max(g.abs()));
+                    let pairs = found.iter().zip(expected.iter().flatten());
+                    let error = pairs.fold(0.0_f64, |error, (a, b)| error.max((f64::from(a) - b).abs())) / most;
+                    println!(
+                        "{what}, {}, exact {exact}, connection {index}: {error:.1e} of {most:.1e}",
+                        isa.name()
+                    );
+                    assert!(
+                        error < limit,
+                        "{what}, {}, exact {exact}, connection {index}: {error}",
+                        isa.name()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recurrent_layer() {
+    let layers = [(256, true), (20, false)];
+    let sigmas = [0.35, 0.5, 0.3];
+    case(700, &layers, &sigmas, Reset::Subtract, Shape::Superspike).check("superspike");
+    case(700, &layers, &sigmas, Reset::Subtract, Shape::Sigmoid).check("sigmoid");
+    let hold = Reset::Hold { level: -0.1, steps: 3 };
+    case(700, &layers, &sigmas, hold, Shape::Superspike).check("held");
+}
+
+#[test]
+fn hidden_layers_one_above_the_other() {
+    let layers = [(90, false), (130, true), (75, false), (10, false)];
+    let sigmas = [1.2, 0.7, 0.4, 0.7, 0.3];
+    case(200, &layers, &sigmas, Reset::Subtract, Shape::Superspike).check("four layers");
+}
