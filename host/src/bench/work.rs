@@ -18,7 +18,7 @@
 use serde::Serialize;
 
 use super::machine::Roofline;
-use crate::train::gradient::SAMPLES_A_SHARD;
+use crate::train::gradient::shards;
 
 /// Bytes of an f32.
 const F32: f64 = 4.0;
@@ -160,19 +160,17 @@ impl RecursionNumbers {
     /// * 2 H R T: the same by the recurrent weights, dense, because the adjoint of every neuron acts. A kernel
     ///   that does some of them in 16-bit integers gets more of them into a vector than the peak counts
     /// * one for each number of an event's row: the gradient's rows take adjoint currents
-    /// * (⌈B/8⌉ − 1) W / B: shards of eight samples summed; 12 W / B: Adam
+    /// * (shards − 1) W / B: the parts of a batch summed; 12 W / B: Adam
     ///
     /// Bytes on top: membranes written and read, 8 T (H + O); gradient rows read and written, 8 each;
-    /// transposed recurrent weights once a step, shared by a shard of samples, 4 T R H / 8; the shards' sums
-    /// 12 each, and Adam reads 16 and writes 12 a weight. Working set: weights, gradient, transposed weights
+    /// recurrent weights in 16 bits once in two steps, T R H; the shards' sums 12 each, and Adam reads 16 and writes 12 a weight. Working set: weights, gradient, transposed weights
     /// and the membranes of a sample.
     pub fn train(&self) -> Work {
         let (forward, weights) = (self.infer(), self.weights());
         let states = self.hidden * (HIDDEN_STEP_BACK + SURROGATE) + self.outputs * READOUT_STEP_BACK;
         let transposed = self.recurrent_rows() * self.hidden;
         let products = self.by_readouts() + 2.0 * transposed * self.steps;
-        let shard = SAMPLES_A_SHARD as f64;
-        let sums = ((self.batch / shard).ceil() - 1.0) * weights / self.batch;
+        let sums = (shards(self.batch as usize) as f64 - 1.0) * weights / self.batch;
         let membranes = self.steps * (self.hidden + self.outputs);
         Work {
             flops: forward.flops + self.steps * states + products + self.rows() + sums + ADAM * weights / self.batch,
@@ -181,7 +179,7 @@ impl RecursionNumbers {
                 + F32
                     * (2.0 * membranes
                         + 2.0 * self.rows()
-                        + self.steps * transposed / shard
+                        + 0.25 * self.steps * transposed
                         + 3.0 * sums
                         + 7.0 * weights / self.batch),
             working_set_bytes: F32 * (2.0 * weights + transposed + self.hidden * self.outputs + membranes),
@@ -264,11 +262,11 @@ impl ChipNumbers {
     /// One update in the loop: the emulation, the backward pass over T bins of the host's grid, and a share
     /// of quantising, programming and Adam. `host` has the numbers of the network on that grid.
     ///
-    /// * T (14 H + 8 O), 3 T H + 2 H O, 4 for each number of an event's row, (⌈B/8⌉ − 1) W / B, 18 W / B
+    /// * T (14 H + 8 O), 3 T H + 2 H O, 4 for each number of an event's row, (shards − 1) W / B, 18 W / B
     pub fn train(&self, host: &RecursionNumbers) -> Work {
         let (chip, weights) = (self.infer(), host.weights());
         let states = host.steps * (BIN_BACK * host.hidden + READOUT_BIN_BACK * host.outputs);
-        let sums = ((host.batch / SAMPLES_A_SHARD as f64).ceil() - 1.0) * weights / host.batch;
+        let sums = (shards(host.batch as usize) as f64 - 1.0) * weights / host.batch;
         let back =
             states + host.by_readouts() + EVENT_BACK * host.rows() + sums + (QUANTISE + ADAM) * weights / host.batch;
         Work {

@@ -1,4 +1,4 @@
-//! Gradients of a batch: summed over shards of eight samples in a fixed binary tree.
+//! Gradients of a batch: summed over shards of samples in a fixed binary tree.
 //!
 //! The order of every addition is a function of the batch alone, so that the thread count cannot
 //! change a bit.
@@ -12,8 +12,18 @@ use crate::{
     train::{loss::Outcome, time_constants::DecayGradient},
 };
 
-/// Samples that one task accumulates one after the other.
-pub const SAMPLES_A_SHARD: usize = 8;
+/// How many parts a batch is divided into: a task accumulates the samples of one after the other.
+///
+/// Every shard has a gradient of its own, which has to be cleared, filled and added: with eight samples a
+/// shard that takes longer than some samples do. A large batch has sixteen, a small one eight, so that
+/// there is work for eight threads from 64 samples on.
+pub fn shards(samples: usize) -> usize {
+    match samples {
+        0..=64 => samples.div_ceil(8).max(1),
+        // A power of two, so that all threads get as many.
+        _ => samples.div_ceil(16).next_power_of_two(),
+    }
+}
 
 /// What a batch, or a part of it, gives.
 #[derive(Clone, Debug)]
@@ -93,15 +103,13 @@ pub fn accumulate(
     buffers: &Pool<Gradients>,
     work: impl Fn(std::ops::Range<usize>, &mut Gradients) + Sync,
 ) -> Gradients {
-    let mut shards: Vec<Gradients> = (0..samples.div_ceil(SAMPLES_A_SHARD).max(1))
+    let count = shards(samples);
+    let mut shards: Vec<Gradients> = (0..count)
         .into_par_iter()
         .map(|shard| {
             let mut sum = buffers.take(&zeros);
             sum.clear();
-            work(
-                shard * SAMPLES_A_SHARD..samples.min((shard + 1) * SAMPLES_A_SHARD),
-                &mut sum,
-            );
+            work(shard * samples / count..(shard + 1) * samples / count, &mut sum);
             sum
         })
         .collect();
@@ -120,4 +128,14 @@ pub fn accumulate(
     let total = shards.next().unwrap_or_else(zeros);
     shards.for_each(|shard| buffers.give(shard));
     total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_neither_many_nor_few() {
+        assert_eq!([0, 1, 8, 9, 64, 65, 100, 128, 129, 1000].map(shards), [1, 1, 1, 2, 8, 8, 8, 8, 16, 64]);
+    }
 }

@@ -54,17 +54,27 @@ pub(super) fn evaluate(loss: &Loss, membranes: &[Block], label: usize, adjoint: 
 }
 
 fn summarise(membranes: &[Block], wide: usize, outputs: usize) -> Summary {
-    let mut peak = vec![(f32::NEG_INFINITY, 0); outputs];
-    let mut sum = vec![0.0_f32; outputs];
-    for (point, row) in membranes.chunks_exact(wide).enumerate() {
-        for (class, &u) in row.as_flattened()[..outputs].iter().enumerate() {
-            sum[class] += u;
-            if u > peak[class].0 {
-                peak[class] = (u, point);
+    let mut summary = Summary {
+        peak: Vec::with_capacity(wide * LANES),
+        sum: Vec::with_capacity(wide * LANES),
+    };
+    for block in 0..wide {
+        // Side by side, for the vector unit.
+        let (mut most, mut at, mut sum) = ([f32::NEG_INFINITY; LANES], [0_u32; LANES], [0.0; LANES]);
+        for (point, row) in membranes.chunks_exact(wide).enumerate() {
+            let u = &row[block];
+            for lane in 0..LANES {
+                sum[lane] += u[lane];
+                at[lane] = if u[lane] > most[lane] { point as u32 } else { at[lane] };
+                most[lane] = if u[lane] > most[lane] { u[lane] } else { most[lane] };
             }
         }
+        summary.peak.extend((0..LANES).map(|lane| (most[lane], at[lane] as usize)));
+        summary.sum.extend(sum);
     }
-    Summary { peak, sum }
+    summary.peak.truncate(outputs);
+    summary.sum.truncate(outputs);
+    summary
 }
 
 /// mean (U − U*)²; the class whose mean membrane is the highest is predicted.
