@@ -136,6 +136,9 @@ mod tests {
 
     #[test]
     fn shards_are_neither_many_nor_few() {
-        assert_eq!([0, 1, 8, 9, 64, 65, 100, 128, 129, 1000].map(shards), [1, 1, 1, 2, 8, 8, 8, 8, 16, 64]);
+        assert_eq!(
+            [0, 1, 8, 9, 64, 65, 100, 128, 129, 1000].map(shards),
+            [1, 1, 1, 2, 8, 8, 8, 8, 16, 64]
+        );
     }
 }

@@ -69,7 +69,9 @@ fn summarise(membranes: &[Block], wide: usize, outputs: usize) -> Summary {
                 most[lane] = if u[lane] > most[lane] { u[lane] } else { most[lane] };
             }
         }
-        summary.peak.extend((0..LANES).map(|lane| (most[lane], at[lane] as usize)));
+        summary
+            .peak
+            .extend((0..LANES).map(|lane| (most[lane], at[lane] as usize)));
         summary.sum.extend(sum);
     }
     summary.peak.truncate(outputs);

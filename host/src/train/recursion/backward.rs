@@ -269,17 +269,19 @@ impl LayerPass<'_> {
         for step in (0..self.steps).rev() {
             let row = step * self.wide + first;
             self.keep(&state.current, step, first);
-            let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row));
             let mut slope = *tile(self.spike_slope, first);
             match &self.from_above {
                 FromAbove::Nothing => {}
                 FromAbove::Readout(readout) => readout.carry(&mut above, &mut slope, step, first),
                 FromAbove::Layer(downstream, adjoints) => {
+                    let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row));
                     let (adjoint, products) =
                         (row_of(adjoints, self.steps, step), self.products[0].at(step, self.wide));
                     downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
                 }
             }
+            // Not before: it would have to wait in memory.
+            let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row));
             self.back::<C, N, HOLD>(&h, [&alpha, &beta], slope, &mut state, &mut by_decays, step, first);
         }
         if let Some(sum) = self.by_decays.as_deref_mut() {
