@@ -365,8 +365,8 @@ fn check_fast_path(golden: &Golden, case: &Case, isa: Isa) {
             Target::Class(&readout, golden.labels[sample])
         };
         let quiet = SpikeRegulariser::default();
-        let outcome = recursion.backward(isa, &network, &weights, target, &quiet, &mut workspace, &mut sum);
-        loss += outcome.loss / golden.batch as f64;
+        let outcomes = recursion.backward(isa, &network, &weights, &[target], &quiet, &mut workspace, &mut sum);
+        loss += outcomes[0].loss / golden.batch as f64;
     }
     let what = format!("{} on {}", case.describe(), isa.name());
     assert!(

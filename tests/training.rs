@@ -378,7 +378,7 @@ proptest! {
         let mut sum = if own_decays { Gradients::with_decays(&network) } else { Gradients::zeros(&network) };
         let quiet = SpikeRegulariser::default();
         let target = Target::Class(&readout, 1);
-        fast.backward(Isa::current(), &network, &weights, target, &quiet, &mut workspace, &mut sum);
+        fast.backward(Isa::current(), &network, &weights, &[target], &quiet, &mut workspace, &mut sum);
 
         // The loss's own derivative is tested elsewhere: here it is taken from the fast path.
         let mut adjoint = vec![[0.0; LANES]; steps];

@@ -119,8 +119,15 @@ impl Case {
         for (sample, inputs) in self.inputs.iter().enumerate() {
             self.forward(isa, &weights, inputs, &mut workspace);
             let (target, quiet) = (Target::Class(&loss, sample), SpikeRegulariser::default());
-            self.recursion
-                .backward(isa, &self.network, &weights, target, &quiet, &mut workspace, &mut sum);
+            self.recursion.backward(
+                isa,
+                &self.network,
+                &weights,
+                &[target],
+                &quiet,
+                &mut workspace,
+                &mut sum,
+            );
         }
         sum.weights
     }

@@ -54,7 +54,7 @@ impl Sample {
     pub fn forward(&mut self) {
         let isa = Isa::current();
         self.recurrence
-            .forward(isa, &self.weights, &self.events, 0, &mut self.workspace);
+            .forward(isa, &self.weights, &self.events, 0..1, &mut self.workspace);
     }
 
     /// Backward through the last [`Self::forward`].
@@ -64,7 +64,7 @@ impl Sample {
             Isa::current(),
             &self.recurrence.network,
             &self.weights,
-            Target::Class(&self.recurrence.loss, label),
+            &[Target::Class(&self.recurrence.loss, label)],
             &SpikeRegulariser::default(),
             &mut self.workspace,
             &mut self.sum,

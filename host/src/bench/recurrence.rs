@@ -1,6 +1,6 @@
 //! The recursion in the shapes that other frameworks publish.
 
-use std::hint::black_box;
+use std::{hint::black_box, ops::Range};
 
 use rayon::prelude::*;
 
@@ -13,7 +13,7 @@ use crate::{
     pool::Pool,
     substrate::EventBatch,
     train::{
-        gradient::{Gradients, accumulate},
+        gradient::{Gradients, accumulate, in_parts},
         loss::{Loss, LossKind},
         optimiser::{Group, Optimiser, OptimiserSettings},
         recursion::{LayerRecursion, Recursion, Reset, SpikeRegulariser, Target, Workspace},
@@ -190,11 +190,14 @@ impl Recurrence {
         isa: Isa,
         weights: &PreparedWeights,
         events: &EventBatch,
-        sample: usize,
+        samples: Range<usize>,
         into: &mut Workspace,
     ) {
-        into.inputs
-            .bin(events.sample(sample), f64::from(STEP_NS), self.recursion.steps);
+        into.inputs.clear();
+        for sample in samples {
+            into.inputs
+                .bin(events.sample(sample), f64::from(STEP_NS), self.recursion.steps);
+        }
         self.recursion.forward(isa, &self.network, weights, into);
     }
 
@@ -207,16 +210,22 @@ impl Recurrence {
         let isa = Isa::current();
         let indices = self.indices(turn);
         let events = EventBatch::gather(&self.data, &indices);
-        let results: Vec<(usize, usize)> = (0..indices.len())
+        let parts: Vec<_> = in_parts(0..indices.len(), self.recursion.together(&self.network)).collect();
+        let results: Vec<(usize, usize)> = parts
             .into_par_iter()
-            .map(|sample| {
+            .map(|samples| {
                 let mut workspace = workspaces.take(Workspace::default);
-                self.forward(isa, weights, &events, sample, &mut workspace);
-                let label = usize::from(self.data.label(indices[sample]));
-                let outcome = self.recursion.outcome(&self.network, &self.loss, label, &workspace);
+                self.forward(isa, weights, &events, samples.clone(), &mut workspace);
+                let right = samples.enumerate().filter(|&(number, sample)| {
+                    let label = usize::from(self.data.label(indices[sample]));
+                    let (network, loss) = (&self.network, &self.loss);
+                    let outcome = self.recursion.outcome(network, loss, number, label, &workspace);
+                    outcome.prediction == label
+                });
+                let right = right.count();
                 let spikes = workspace.layers[0].spikes.units.len();
                 workspaces.give(workspace);
-                (spikes, usize::from(outcome.prediction == label))
+                (spikes, right)
             })
             .collect();
         results.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
@@ -236,20 +245,22 @@ impl Recurrence {
             buffers,
             |samples, sum| {
                 let mut workspace = workspaces.take(Workspace::default);
-                for sample in samples {
-                    let label = usize::from(self.data.label(indices[sample]));
-                    self.forward(isa, &weights, &events, sample, &mut workspace);
-                    let target = Target::Class(&self.loss, label);
-                    let outcome = self.recursion.backward(
+                for samples in in_parts(samples, self.recursion.together(&self.network)) {
+                    let labels: Vec<usize> = samples.clone().map(|k| self.data.label(indices[k]).into()).collect();
+                    self.forward(isa, &weights, &events, samples, &mut workspace);
+                    let targets: Vec<_> = labels.iter().map(|&label| Target::Class(&self.loss, label)).collect();
+                    let outcomes = self.recursion.backward(
                         isa,
                         &self.network,
                         &weights,
-                        target,
+                        &targets,
                         &regulariser,
                         &mut workspace,
                         sum,
                     );
-                    sum.count(&outcome, label);
+                    for (outcome, &label) in outcomes.iter().zip(&labels) {
+                        sum.count(outcome, label);
+                    }
                 }
                 workspaces.give(workspace);
             },
@@ -278,7 +289,7 @@ impl Recurrence {
         let mut workspace = Workspace::default();
         let mut spikes = 0;
         for sample in 0..self.data.len() {
-            self.forward(isa, &weights, &events, sample, &mut workspace);
+            self.forward(isa, &weights, &events, sample..sample + 1, &mut workspace);
             spikes += workspace.layers[0].spikes.units.len();
         }
         let mean = |sum: usize| sum as f64 / self.data.len().max(1) as f64;

@@ -6,6 +6,9 @@ use crate::blocks::{Block, LANES};
 
 /// A vector unit that a kernel is compiled for.
 pub trait Unit: sealed::Unit {
+    /// Vectors that it holds at a time.
+    const REGISTERS: usize;
+
     /// A bit for each value above a limit.
     fn above(values: &Block, limit: f32) -> u16;
 
@@ -25,6 +28,8 @@ pub(super) struct Baseline;
 impl sealed::Unit for Baseline {}
 
 impl Unit for Baseline {
+    const REGISTERS: usize = 16;
+
     #[inline(always)]
     fn above(values: &Block, limit: f32) -> u16 {
         let mut bits = 0;
@@ -67,6 +72,8 @@ mod x86_64 {
     impl sealed::Unit for Avx2 {}
 
     impl Unit for Avx2 {
+        const REGISTERS: usize = 16;
+
         #[inline(always)]
         fn above(values: &Block, limit: f32) -> u16 {
             let [low, high]: [__m256; 2] = must_cast(*values);
@@ -93,6 +100,8 @@ mod x86_64 {
     impl sealed::Unit for Avx512 {}
 
     impl Unit for Avx512 {
+        const REGISTERS: usize = 32;
+
         #[inline(always)]
         fn above(values: &Block, limit: f32) -> u16 {
             // SAFETY: the processor has AVX-512 F and BW, see the type.

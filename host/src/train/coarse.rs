@@ -89,35 +89,39 @@ impl Coarse {
 
     /// Σ_k W[n][k] · row[k] of all n, for several rows: `out[row][block of n]`.
     ///
-    /// Two blocks and two rows at a time: as many sums as every vector unit has registers for, and the
-    /// matrix, which has to come from the second cache, is read once for two rows.
+    /// Two blocks and a few rows at a time: as many sums as the vector unit has registers for, and the
+    /// matrix, which has to come from the second cache, is read once for all of them.
     #[inline(always)]
     pub(crate) fn products<U: Unit>(&self, rows: &[CoarseRow], out: &mut [Block]) {
         let wide = out.len() / rows.len();
-        for first in (0..wide).step_by(2) {
-            for (row, out) in rows.chunks(2).zip(out.chunks_mut(2 * wide)) {
-                match (row, wide - first) {
-                    ([a, b], 2..) => {
-                        let [to_a, to_b] = self.sums::<U, 2, 2>([a, b], first);
-                        out[first..first + 2].copy_from_slice(&to_a);
-                        out[wide + first..wide + first + 2].copy_from_slice(&to_b);
-                    }
-                    ([a, b], _) => {
-                        let [[to_a], [to_b]] = self.sums::<U, 1, 2>([a, b], first);
-                        (out[first], out[wide + first]) = (to_a, to_b);
-                    }
-                    ([a, ..], 2..) => {
-                        let [to_a] = self.sums::<U, 2, 1>([a], first);
-                        out[first..first + 2].copy_from_slice(&to_a);
-                    }
-                    ([a, ..], _) => {
-                        let [[to_a]] = self.sums::<U, 1, 1>([a], first);
-                        out[first] = to_a;
-                    }
-                    ([], _) => {}
-                }
+        let mut done = 0;
+        while done < rows.len() {
+            let (rows, out) = (&rows[done..], &mut out[done * wide..]);
+            done += match rows.len() {
+                4.. if U::REGISTERS >= 32 => self.some::<U, 4>(rows, out, wide),
+                2.. => self.some::<U, 2>(rows, out, wide),
+                _ => self.some::<U, 1>(rows, out, wide),
+            };
+        }
+    }
+
+    /// Of the first `R` rows; returns their number.
+    #[inline(always)]
+    fn some<U: Unit, const R: usize>(&self, rows: &[CoarseRow], out: &mut [Block], wide: usize) -> usize {
+        let rows: [&CoarseRow; R] = core::array::from_fn(|row| &rows[row]);
+        for first in (0..wide / 2 * 2).step_by(2) {
+            let sums = self.sums::<U, 2, R>(rows, first);
+            for (row, sums) in sums.iter().enumerate() {
+                out[row * wide + first..][..2].copy_from_slice(sums);
             }
         }
+        if wide % 2 == 1 {
+            let sums = self.sums::<U, 1, R>(rows, wide - 1);
+            for (row, sums) in sums.iter().enumerate() {
+                out[row * wide + wide - 1] = sums[0];
+            }
+        }
+        R
     }
 
     /// `B` blocks of n from `first` on, `R` rows.
@@ -212,12 +216,12 @@ mod tests {
         type Output = Vec<Block>;
         #[inline(always)]
         fn run<U: Unit>(self) -> Vec<Block> {
-            // Three like rows: two of them together, one alone.
-            let mut rows = vec![CoarseRow::default(); 3];
+            // Seven like rows: four of them together, two, and one alone.
+            let mut rows = vec![CoarseRow::default(); 7];
             rows.iter_mut().for_each(|row| row.round(self.1));
-            let mut all = Blocks::zeros(3 * self.2);
+            let mut all = Blocks::zeros(7 * self.2);
             self.0.products::<U>(&rows, &mut all);
-            for row in 1..3 {
+            for row in 1..7 {
                 let bits = |row: usize| {
                     all[row * self.2..][..self.2]
                         .as_flattened()

@@ -3,6 +3,8 @@
 //! The order of every addition is a function of the batch alone, so that the thread count cannot
 //! change a bit.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::{
@@ -95,13 +97,19 @@ impl Gradients {
     }
 }
 
-/// Runs `work(sample, sum)` for every sample of a batch and sums what they add;
+/// Samples in parts of so many, the last one what is left.
+pub fn in_parts(samples: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = samples.end;
+    samples.step_by(most).map(move |first| first..end.min(first + most))
+}
+
+/// Runs `work(samples, sum)` for every sample of a batch and sums what they add;
 /// `zeros` makes a sum to begin with.
 pub fn accumulate(
     zeros: impl Fn() -> Gradients + Sync,
     samples: usize,
     buffers: &Pool<Gradients>,
-    work: impl Fn(std::ops::Range<usize>, &mut Gradients) + Sync,
+    work: impl Fn(Range<usize>, &mut Gradients) + Sync,
 ) -> Gradients {
     let count = shards(samples);
     let mut shards: Vec<Gradients> = (0..count)

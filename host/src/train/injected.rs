@@ -122,6 +122,7 @@ impl InjectedModel {
             let size = network.layers[index].size;
             let neurons = network.first_neuron(index)..network.first_neuron(index) + size;
             let own = &sample.layers[index];
+            spike_slope.reset(blocks(size));
             count_and_regularise(
                 own.fired.spikes.iter().map(|spike| spike.0),
                 regulariser.of(index, neurons.clone()),

@@ -1,7 +1,7 @@
 //! Loops that several passes share.
 
 use crate::{
-    blocks::{Block, Blocks, LANES, blocks},
+    blocks::{Block, LANES},
     matrix::Matrix,
 };
 
@@ -48,15 +48,14 @@ pub(crate) fn add_products(sums: &mut [Block], transposed: &Matrix, adjoint: &[B
     }
 }
 
-/// Adds a sample's spikes to the counts and finds ∂(regulariser)/∂S of each neuron.
+/// Adds a sample's spikes to the counts, and ∂(regulariser)/∂S of each neuron to its slope.
 #[inline(always)]
 pub(crate) fn count_and_regularise(
     spikes: impl Iterator<Item = u16>,
     (per_spike, constant): (f32, &[f32]),
     counts: &mut [f32],
-    slope: &mut Blocks,
+    slope: &mut [Block],
 ) {
-    slope.reset(blocks(counts.len()));
     for unit in spikes {
         let unit = usize::from(unit);
         counts[unit] += 1.0;

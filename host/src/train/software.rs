@@ -1,9 +1,8 @@
 //! The ideal network as an engine: forward and backward by the discrete recursion.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use rayon::prelude::*;
-use spikeloop_chip::event::InputEvent;
 
 use crate::{
     data::SpikeDataset,
@@ -15,7 +14,7 @@ use crate::{
     substrate::{EventBatch, SubstrateError},
     train::{
         engine::{Batch, Engine, Evaluation, drop_columns},
-        gradient::{Gradients, accumulate},
+        gradient::{Gradients, accumulate, in_parts},
         loss::{Loss, Outcome},
         quantise::Quantiser,
         recursion::{LayerRecursion, Recursion, Reset, Target, Workspace},
@@ -150,8 +149,18 @@ impl Software {
         prepared.with_decays(time_constants::decays(&self.network, constants, self.dt_us))
     }
 
-    fn forward(&self, weights: &PreparedWeights, events: &[InputEvent], workspace: &mut Workspace) {
-        workspace.inputs.bin(events, self.dt_us * 1000.0, self.recursion.steps);
+    fn forward(
+        &self,
+        weights: &PreparedWeights,
+        events: &EventBatch,
+        samples: Range<usize>,
+        workspace: &mut Workspace,
+    ) {
+        workspace.inputs.clear();
+        for sample in samples {
+            let (dt_ns, steps) = (self.dt_us * 1000.0, self.recursion.steps);
+            workspace.inputs.bin(events.sample(sample), dt_ns, steps);
+        }
         self.recursion.forward(self.isa, &self.network, weights, workspace);
     }
 }
@@ -167,21 +176,16 @@ impl Engine for Software {
         };
         let mut sum = accumulate(zeros, batch.labels.len(), &self.buffers, |samples, sum| {
             let mut workspace = self.workspaces.take(Workspace::default);
-            for sample in samples {
-                let label = batch.labels[sample];
-                self.forward(&weights, batch.events.sample(sample), &mut workspace);
-                let target = Target::Class(&loss, label.into());
-                let (network, recursion) = (&self.network, &self.recursion);
-                let outcome = recursion.backward(
-                    self.isa,
-                    network,
-                    &weights,
-                    target,
-                    batch.regulariser,
-                    &mut workspace,
-                    sum,
-                );
-                sum.count(&outcome, label.into());
+            let (network, recursion) = (&self.network, &self.recursion);
+            for samples in in_parts(samples, recursion.together(network)) {
+                let labels = &batch.labels[samples.clone()];
+                self.forward(&weights, batch.events, samples, &mut workspace);
+                let targets: Vec<_> = labels.iter().map(|&label| Target::Class(&loss, label.into())).collect();
+                let (isa, workspace) = (self.isa, &mut workspace);
+                let outcomes = recursion.backward(isa, network, &weights, &targets, batch.regulariser, workspace, sum);
+                for (outcome, &label) in outcomes.iter().zip(labels) {
+                    sum.count(outcome, label.into());
+                }
             }
             self.workspaces.give(workspace);
         });
@@ -215,17 +219,25 @@ impl Engine for Software {
         let hidden = self.network.layers.len() - 1;
         let indices: Vec<usize> = (0..data.len()).collect();
         let events = EventBatch::gather(data, &indices);
-        let runs: Vec<(Outcome, usize)> = indices
-            .par_iter()
-            .map(|&sample| {
+        let parts: Vec<_> = in_parts(0..data.len(), self.recursion.together(&self.network)).collect();
+        let runs: Vec<(Outcome, usize)> = parts
+            .into_par_iter()
+            .flat_map_iter(|samples| {
                 let mut workspace = self.workspaces.take(Workspace::default);
-                self.forward(&weights, events.sample(sample), &mut workspace);
-                let label = data.label(sample).into();
-                let outcome = self.recursion.outcome(&self.network, &self.loss, label, &workspace);
-                let layers = workspace.layers[..hidden].iter();
-                let spikes = layers.map(|layer| layer.spikes.units.len()).sum();
+                self.forward(&weights, &events, samples.clone(), &mut workspace);
+                let runs: Vec<_> = samples
+                    .enumerate()
+                    .map(|(number, sample)| {
+                        let label = data.label(sample).into();
+                        let (network, loss) = (&self.network, &self.loss);
+                        let outcome = self.recursion.outcome(network, loss, number, label, &workspace);
+                        let layers = workspace.layers[..hidden].iter();
+                        let spikes = layers.map(|layer| layer.spikes.of_sample(number, self.recursion.steps).len());
+                        (outcome, spikes.sum())
+                    })
+                    .collect();
                 self.workspaces.give(workspace);
-                (outcome, spikes)
+                runs
             })
             .collect();
         let (outcomes, spikes): (Vec<_>, Vec<usize>) = runs.into_iter().unzip();

@@ -2,7 +2,9 @@
 //!
 //! As forward, layers without connections among themselves run tile by tile, recurrent ones step by
 //! step. The adjoints δI[n+1] of all steps are kept; a weight's gradient is their sum over the events of
-//! its source, row by row.
+//! its source: its row is touched once for all samples that go together.
+
+use std::ops::Range;
 
 use super::{
     LayerRecursion, LayerTrace, Recursion, Reset, SpikeRegulariser, Workspace,
@@ -27,6 +29,9 @@ use crate::{
     },
 };
 
+/// Samples of a recurrent layer that go back side by side: they share the weights that are read.
+const SIDE_BY_SIDE: usize = 2;
+
 pub(super) fn run(
     recursion: &Recursion,
     isa: Isa,
@@ -36,17 +41,17 @@ pub(super) fn run(
     workspace: &mut Workspace,
     sum: &mut Gradients,
 ) {
-    let last = network.layers.len() - 1;
+    let (last, rows) = (network.layers.len() - 1, workspace.inputs.rows());
     let readout = !recursion.layers[last].spiking;
     if readout {
-        workspace.impulses.gather(&workspace.output_adjoint, recursion.steps);
+        workspace.impulses.gather(&workspace.output_adjoint, rows);
     }
     let [mut here, mut above] = std::mem::take(&mut workspace.current_adjoint);
     for index in (0..=last).rev() {
         let (feed_forward, recurrent) = network.connections_of(index);
         let size = network.layers[index].size;
         let neurons = network.first_neuron(index)..network.first_neuron(index) + size;
-        let trace = &workspace.layers[index];
+        let (trace, wide) = (&workspace.layers[index], blocks(size));
         let (below, units) = match index.checked_sub(1) {
             Some(below) => (&workspace.layers[below].spikes, network.layers[below].size),
             None => (&workspace.inputs, network.inputs),
@@ -55,17 +60,21 @@ pub(super) fn run(
         if recurrent.is_some() {
             workspace.by_unit[1].sort(&trace.spikes, size);
         }
-        count_and_regularise(
-            trace.spikes.units.iter().copied(),
-            regulariser.of(index, neurons.clone()),
-            &mut sum.spikes[neurons],
-            &mut workspace.spike_slope,
-        );
+        workspace.spike_slope.reset(rows / recursion.steps * wide);
+        for (sample, slope) in workspace.spike_slope.chunks_exact_mut(wide).enumerate() {
+            count_and_regularise(
+                trace.spikes.of_sample(sample, recursion.steps).iter().copied(),
+                regulariser.of(index, neurons.clone()),
+                &mut sum.spikes[neurons.clone()],
+                slope,
+            );
+        }
+        // The decays of a readout are everybody's: what it sends down can be carried through time as one.
+        let through_readout = |index: usize| readout && index == last && weights.decays.is_empty();
         let to_above = (index < last).then(|| network.connections_of(index + 1).0);
         let from_above = match to_above.and_then(|connection| Downstream::of(weights, connection)) {
             None => FromAbove::Nothing,
-            // Its decays are everybody's: what it sends down can be carried through time as one.
-            Some(downstream) if readout && index + 1 == last && weights.decays.is_empty() => {
+            Some(downstream) if through_readout(index + 1) => {
                 let layer = &recursion.layers[last];
                 FromAbove::Readout(ThroughReadout::new(layer, downstream.transposed(), &workspace.impulses))
             }
@@ -76,7 +85,8 @@ pub(super) fn run(
         let pass = LayerPass {
             layer,
             steps: recursion.steps,
-            wide: blocks(size),
+            rows,
+            wide,
             trace,
             below: &workspace.by_unit[0],
             own: &workspace.by_unit[1],
@@ -92,8 +102,8 @@ pub(super) fn run(
             gradient: &mut gradient[0],
             recurrent_gradient: rest.first_mut().filter(|_| recurrent.is_some()),
             by_decays: sum.decays.get_mut(index),
-            adjoint: &mut here,
-            tile: &mut workspace.tile,
+            adjoint: (index > 0 && !through_readout(index)).then_some(&mut here),
+            by_tiles: &mut workspace.by_tiles,
             products: &mut workspace.products,
         };
         match weights.decays.get(index) {
@@ -118,6 +128,8 @@ enum FromAbove<'a> {
 struct LayerPass<'a> {
     layer: &'a LayerRecursion,
     steps: usize,
+    /// Steps of all samples.
+    rows: usize,
     wide: usize,
     trace: &'a LayerTrace,
     /// Events from the layer below.
@@ -129,6 +141,7 @@ struct LayerPass<'a> {
     from_above: FromAbove<'a>,
     /// Recurrent weights.
     recurrent: Option<Downstream<'a>>,
+    /// `[sample][block]`
     spike_slope: &'a [Block],
     /// −∂U[n+1]/∂S[n] by the reset; 0 where it is left out.
     reset: f32,
@@ -136,11 +149,12 @@ struct LayerPass<'a> {
     recurrent_gradient: Option<&'a mut Matrix>,
     /// Takes ∂L/∂α and ∂L/∂β, where they are learned.
     by_decays: Option<&'a mut DecayGradient>,
-    /// Takes δI[n+1], `[step][block]`.
-    adjoint: &'a mut Blocks,
-    /// δI[n+1] of one tile, `[step][block]`: side by side they fit into the first cache.
-    tile: &'a mut Blocks,
-    /// Products with the adjoints of the layer above, of all steps, and of the layer itself, of two.
+    /// Takes δI[n+1], `[row][block]`, where the layer below asks for it.
+    adjoint: Option<&'a mut Blocks>,
+    /// Takes δI[n+1] to collect gradients from, `[tile][row][block]`: a tile's side by side. Layers that
+    /// run tile by tile have the present one only.
+    by_tiles: &'a mut Blocks,
+    /// Products with the adjoints of the layer above, of all rows, and of the layer itself, of two steps.
     products: &'a mut [Products; 2],
 }
 
@@ -192,24 +206,35 @@ impl LayerPass<'_> {
         });
     }
 
+    /// Makes room for what is kept.
     #[inline(always)]
-    fn readout<C: DecayOf>(mut self, decays: C) {
-        self.adjoint.resize(self.steps * self.wide);
-        self.tile.resize(self.steps * WIDE / LANES);
-        for_tiles!(self.wide, |first, N| {
-            self.readout_through_time::<C, N>(decays, first);
-            self.collect::<N>(first);
-        });
+    fn make_room(&mut self, tiles_of: usize) {
+        self.by_tiles.resize(self.rows * tiles_of);
+        if let Some(adjoint) = &mut self.adjoint {
+            adjoint.resize(self.rows * self.wide);
+        }
     }
 
     #[inline(always)]
-    fn readout_through_time<C: DecayOf, const N: usize>(&mut self, decays: C, first: usize) {
+    fn readout<C: DecayOf>(mut self, decays: C) {
+        self.make_room(WIDE / LANES);
+        for_tiles!(self.wide, |first, N| {
+            for end in (self.steps..=self.rows).step_by(self.steps) {
+                self.readout_through_time::<C, N>(decays, first, end);
+            }
+            self.collect::<N>(first, 0);
+        });
+    }
+
+    /// One tile of a sample back through all steps, from row `end` on.
+    #[inline(always)]
+    fn readout_through_time<C: DecayOf, const N: usize>(&mut self, decays: C, first: usize, end: usize) {
         let (alpha, beta) = decays.tile::<N>(first);
         let mut state = Adjoints::<N>::NONE;
         let mut by_decays = ByDecays::<N>::NONE;
-        for step in (0..self.steps).rev() {
+        for step in (end - self.steps..end).rev() {
             let row = step * self.wide + first;
-            self.keep(&state.current, step, first);
+            self.keep(&state.current, step, first, 0);
             if C::LEARNED {
                 by_decays.add(
                     &state,
@@ -233,50 +258,51 @@ impl LayerPass<'_> {
 
     #[inline(always)]
     fn spiking<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(mut self, decays: C, derivative: D) {
-        self.adjoint.resize(self.steps * self.wide);
-        self.tile.resize(self.steps * WIDE / LANES);
         if let FromAbove::Layer(downstream, adjoints) = &self.from_above {
-            downstream.products::<U>(adjoints, self.steps, &mut self.products[0]);
+            downstream.products::<U>(adjoints, self.rows, &mut self.products[0]);
         }
         if self.recurrent.is_some() {
-            self.by_steps::<U, C, D, HOLD>(decays, derivative);
-            for_tiles!(self.wide, |first, N| {
-                for step in 0..self.steps {
-                    *tile_mut::<N>(self.tile, step * N / LANES) = *tile(self.adjoint, step * self.wide + first);
-                }
-                self.collect::<N>(first);
-            });
+            self.make_room(self.wide);
+            for begin in (0..self.rows).step_by(SIDE_BY_SIDE * self.steps) {
+                let end = self.rows.min(begin + SIDE_BY_SIDE * self.steps);
+                self.by_steps::<U, C, D, HOLD>(decays, derivative, begin..end);
+            }
+            for_tiles!(self.wide, |first, N| self.collect::<N>(first, first * self.rows));
         } else {
+            self.make_room(WIDE / LANES);
             for_tiles!(self.wide, |first, N| {
-                self.through_time::<U, C, D, N, HOLD>(decays, derivative, first);
-                self.collect::<N>(first);
+                for end in (self.steps..=self.rows).step_by(self.steps) {
+                    self.through_time::<U, C, D, N, HOLD>(decays, derivative, first, end);
+                }
+                self.collect::<N>(first, 0);
             });
         }
     }
 
-    /// One tile back through all steps.
+    /// One tile of a sample back through all steps, from row `end` on.
     #[inline(always)]
     fn through_time<U: Unit, C: DecayOf, D: Derivative, const N: usize, const HOLD: bool>(
         &mut self,
         decays: C,
         derivative: D,
         first: usize,
+        end: usize,
     ) {
         let (alpha, beta) = decays.tile::<N>(first);
         let mut state = Adjoints::<N>::NONE;
         let mut above = Adjoints::<N>::NONE;
         let mut by_decays = ByDecays::<N>::NONE;
-        for step in (0..self.steps).rev() {
+        let by_spike = *tile(self.spike_slope, (end / self.steps - 1) * self.wide + first);
+        for step in (end - self.steps..end).rev() {
             let row = step * self.wide + first;
-            self.keep(&state.current, step, first);
-            let mut slope = *tile(self.spike_slope, first);
+            self.keep(&state.current, step, first, 0);
+            let mut slope = by_spike;
             match &self.from_above {
                 FromAbove::Nothing => {}
                 FromAbove::Readout(readout) => readout.carry(&mut above, &mut slope, step, first),
                 FromAbove::Layer(downstream, adjoints) => {
                     let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row));
-                    let (adjoint, products) =
-                        (row_of(adjoints, self.steps, step), self.products[0].at(step, self.wide));
+                    let (adjoint, products) = (row_of(adjoints, self.rows, step), self.products[0].at(step, self.wide));
                     downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
                 }
             }
@@ -289,71 +315,83 @@ impl LayerPass<'_> {
         }
     }
 
-    /// All tiles of a recurrent layer back through one step after the other.
+    /// All tiles of a recurrent layer back through one step after the other, samples side by side.
     ///
     /// A spike reaches a membrane after two steps, so that the adjoints that two steps are multiplied by
-    /// are known before the first of them: the recurrent weights are read once for both.
+    /// are known before the first of them: the recurrent weights are read once for both, and for all of
+    /// the samples.
     #[inline(always)]
-    fn by_steps<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(&mut self, decays: C, derivative: D) {
+    fn by_steps<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(
+        &mut self,
+        decays: C,
+        derivative: D,
+        rows: Range<usize>,
+    ) {
         let (steps, wide) = (self.steps, self.wide);
-        let mut state = [Blocks::zeros(wide), Blocks::zeros(wide)];
-        let mut above = state.clone();
-        // δI of both steps.
-        let mut two = Blocks::zeros(2 * wide);
+        let mut samples: Vec<Sample> = rows.step_by(steps).map(|begin| Sample::new(begin, wide)).collect();
+        // δI of both steps, of one sample after the other.
+        let mut two = Blocks::zeros(2 * samples.len() * wide);
         for last in (0..steps).rev().step_by(2) {
-            let (this, next) = two.split_at_mut(wide);
-            this.copy_from_slice(&state[0]);
-            for_tiles!(wide, |first, N| {
-                let mut adjoints = Adjoints::<N>::load(&state, first);
-                adjoints.current = self.current_before::<N, HOLD>(&adjoints, &decays.tile(first).0, last, first);
-                *tile_mut(next, first) = adjoints.current;
-            });
+            for (sample, two) in samples.iter().zip(two.chunks_exact_mut(2 * wide)) {
+                let (this, next) = two.split_at_mut(wide);
+                this.copy_from_slice(&sample.state[0]);
+                for_tiles!(wide, |first, N| {
+                    let mut adjoints = Adjoints::<N>::load(&sample.state, first);
+                    let (alpha, row) = (decays.tile(first).0, sample.begin + last);
+                    adjoints.current = self.current_before::<N, HOLD>(&adjoints, &alpha, row, first);
+                    *tile_mut(next, first) = adjoints.current;
+                });
+            }
             if let Some(downstream) = &self.recurrent {
-                downstream.products::<U>(&two, 2, &mut self.products[1]);
+                downstream.products::<U>(&two, 2 * samples.len(), &mut self.products[1]);
             }
             for step in (last.saturating_sub(1)..=last).rev() {
-                self.one_step::<U, C, D, HOLD>((decays, derivative), &mut state, &mut above, step, last - step);
+                for (number, sample) in samples.iter_mut().enumerate() {
+                    let own = 2 * number + last - step;
+                    let adjoint = &two[own * wide..(own + 1) * wide];
+                    self.one_step::<U, C, D, HOLD>((decays, derivative), sample, step, (own, adjoint));
+                }
             }
         }
     }
 
-    /// All tiles one step back; `turn` says which of the two products is the step's.
+    /// All tiles of a sample one step back; δI[n+1] of the step, and which of the products is its.
     #[inline(always)]
     fn one_step<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(
         &mut self,
         (decays, derivative): (C, D),
-        state: &mut [Blocks; 2],
-        above: &mut [Blocks; 2],
+        sample: &mut Sample,
         step: usize,
-        turn: usize,
+        (own, adjoint): (usize, &[Block]),
     ) {
         let wide = self.wide;
+        let (number, step) = (sample.begin / self.steps, sample.begin + step);
         let row = step * wide;
-        self.adjoint[row..row + wide].copy_from_slice(&state[0]);
         for_tiles!(wide, |first, N| {
+            let mut adjoints = Adjoints::<N>::load(&sample.state, first);
+            self.keep(&adjoints.current, step, first, first * self.rows);
             let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row + first));
-            let mut slope: [f32; N] = *tile(self.spike_slope, first);
+            let mut slope: [f32; N] = *tile(self.spike_slope, number * wide + first);
             match &self.from_above {
                 FromAbove::Nothing => {}
                 FromAbove::Readout(readout) => {
-                    let mut adjoints = Adjoints::load(above, first);
+                    let mut adjoints = Adjoints::load(&sample.above, first);
                     readout.carry(&mut adjoints, &mut slope, step, first);
-                    adjoints.store(above, first);
+                    adjoints.store(&mut sample.above, first);
                 }
                 FromAbove::Layer(downstream, adjoints) => {
-                    let (adjoint, products) = (row_of(adjoints, self.steps, step), self.products[0].at(step, wide));
+                    let (adjoint, products) = (row_of(adjoints, self.rows, step), self.products[0].at(step, wide));
                     downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
                 }
             }
             if let Some(downstream) = &self.recurrent {
-                let (adjoint, products) = (&self.adjoint[row..row + wide], self.products[1].at(turn, wide));
+                let products = self.products[1].at(own, wide);
                 downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
             }
             let (alpha, beta) = decays.tile::<N>(first);
-            let mut adjoints = Adjoints::load(state, first);
             let mut by_decays = ByDecays::<N>::NONE;
             self.back::<C, N, HOLD>(&h, [&alpha, &beta], slope, &mut adjoints, &mut by_decays, step, first);
-            adjoints.store(state, first);
+            adjoints.store(&mut sample.state, first);
             if let Some(sum) = self.by_decays.as_deref_mut() {
                 by_decays.store(sum, first);
             }
@@ -431,27 +469,30 @@ impl LayerPass<'_> {
         }
     }
 
-    /// Keeps δI[n+1] of a tile.
+    /// Keeps δI[n+1] of a tile, whose rows begin with block `begin`.
     #[inline(always)]
-    fn keep<const N: usize>(&mut self, current: &[f32; N], step: usize, first: usize) {
-        *tile_mut(self.tile, step * N / LANES) = *current;
-        *tile_mut(self.adjoint, step * self.wide + first) = *current;
+    fn keep<const N: usize>(&mut self, current: &[f32; N], row: usize, first: usize, begin: usize) {
+        *tile_mut(self.by_tiles, begin + row * N / LANES) = *current;
+        if let Some(adjoint) = &mut self.adjoint {
+            *tile_mut(adjoint, row * self.wide + first) = *current;
+        }
     }
 
     /// Adds ∂L/∂W of a tile of columns: δI[n+1] summed over each source's events.
     #[inline(always)]
-    fn collect<const N: usize>(&mut self, first: usize) {
+    fn collect<const N: usize>(&mut self, first: usize, begin: usize) {
+        let by_rows = &self.by_tiles[begin..];
         let recurrent = self
             .recurrent_gradient
             .as_deref_mut()
             .map(|gradient| (self.own, gradient));
         for (events, gradient) in [(self.below, &mut *self.gradient)].into_iter().chain(recurrent) {
             let data = gradient.data_mut();
-            for (unit, steps) in events.rows() {
+            for (unit, rows) in events.units() {
                 let into = tile_mut::<N>(data, usize::from(unit) * self.wide + first);
                 let mut sum = *into;
-                for &step in steps {
-                    add(&mut sum, tile(self.tile, step as usize * N / LANES));
+                for &row in rows {
+                    add(&mut sum, tile(by_rows, row as usize * N / LANES));
                 }
                 *into = sum;
             }
@@ -459,11 +500,32 @@ impl LayerPass<'_> {
     }
 }
 
-/// A step's row of a layer.
+/// A sample on its way back.
+struct Sample {
+    /// Row of its first step.
+    begin: usize,
+    /// δI[n+1] and δU[n+1], `[block]`.
+    state: [Blocks; 2],
+    /// The same of what a readout sends down.
+    above: [Blocks; 2],
+}
+
+impl Sample {
+    fn new(begin: usize, wide: usize) -> Self {
+        let none = || [Blocks::zeros(wide), Blocks::zeros(wide)];
+        Self {
+            begin,
+            state: none(),
+            above: none(),
+        }
+    }
+}
+
+/// One of so many rows of a layer.
 #[inline(always)]
-fn row_of(rows: &[Block], steps: usize, step: usize) -> &[Block] {
-    let wide = rows.len() / steps;
-    &rows[step * wide..(step + 1) * wide]
+fn row_of(blocks: &[Block], rows: usize, row: usize) -> &[Block] {
+    let wide = blocks.len() / rows;
+    &blocks[row * wide..(row + 1) * wide]
 }
 
 /// Adjoints of `N` neurons: δI[n+1] and δU[n+1].

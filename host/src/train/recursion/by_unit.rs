@@ -2,12 +2,12 @@
 
 use super::SpikeTrain;
 
-/// The steps in which each unit spikes, last first: units that never spike are left out.
+/// The rows in which each unit spikes, last first: units that never spike are left out.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByUnit {
-    /// (unit, end of its steps)
+    /// (unit, end of its rows)
     units: Vec<(u16, u32)>,
-    steps: Vec<u32>,
+    rows: Vec<u32>,
     /// Where the next spike of a unit goes, `[unit]`.
     next: Vec<u32>,
 }
@@ -29,25 +29,25 @@ impl ByUnit {
             }
             *next = end;
         }
-        self.steps.resize(train.units.len(), 0);
-        // Filled from the end of each row: its last step comes first.
-        for step in 0..train.offsets.len().saturating_sub(1) {
-            for &unit in train.at(step) {
+        self.rows.resize(train.units.len(), 0);
+        // Filled from the end: a unit's last row comes first.
+        for row in 0..train.rows() {
+            for &unit in train.at(row) {
                 let next = &mut self.next[usize::from(unit)];
                 *next -= 1;
-                self.steps[*next as usize] = step as u32;
+                self.rows[*next as usize] = row as u32;
             }
         }
     }
 
-    /// Units that spike, and when, last first.
+    /// Units that spike, and in which rows, last first.
     #[inline(always)]
-    pub(super) fn rows(&self) -> impl Iterator<Item = (u16, &[u32])> {
+    pub(super) fn units(&self) -> impl Iterator<Item = (u16, &[u32])> {
         let mut begin = 0;
         self.units.iter().map(move |&(unit, end)| {
-            let steps = &self.steps[begin..end as usize];
+            let rows = &self.rows[begin..end as usize];
             begin = end as usize;
-            (unit, steps)
+            (unit, rows)
         })
     }
 }
@@ -68,12 +68,12 @@ mod tests {
             spikes.offsets.push(spikes.units.len() as u32);
             let mut sorted = ByUnit::default();
             sorted.sort(&spikes, 9);
-            for (unit, steps) in sorted.rows() {
-                let expected = (0..train.len()).rev().filter(|&step| train[step].contains(&unit));
-                prop_assert_eq!(steps.iter().map(|&step| step as usize).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
-                prop_assert!(!steps.is_empty());
+            for (unit, rows) in sorted.units() {
+                let expected = (0..train.len()).rev().filter(|&row| train[row].contains(&unit));
+                prop_assert_eq!(rows.iter().map(|&row| row as usize).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+                prop_assert!(!rows.is_empty());
             }
-            prop_assert_eq!(sorted.rows().map(|row| row.1.len()).sum::<usize>(), spikes.units.len());
+            prop_assert_eq!(sorted.units().map(|unit| unit.1.len()).sum::<usize>(), spikes.units.len());
         }
     }
 }

@@ -38,20 +38,20 @@ impl<'a> Downstream<'a> {
         self.transposed
     }
 
-    /// Σ_k W[n][k] δI_k of several steps, `[step][block]`: rounded, where it is worth it.
+    /// Σ_k W[n][k] δI_k of several rows, `[row][block]`: rounded, where it is worth it.
     #[inline(always)]
-    pub(super) fn products<U: Unit>(&self, adjoints: &[Block], steps: usize, scratch: &mut Products) {
+    pub(super) fn products<U: Unit>(&self, adjoints: &[Block], rows: usize, scratch: &mut Products) {
         let wide = blocks(self.weights.shape()[0]);
-        scratch.products.resize(steps * wide);
-        let rows = adjoints.chunks_exact(adjoints.len() / steps);
+        scratch.products.resize(rows * wide);
+        let adjoints = adjoints.chunks_exact(adjoints.len() / rows);
         if let Some(coarse) = self.coarse {
-            scratch.rounded.resize_with(steps, CoarseRow::default);
-            for (row, rounded) in rows.zip(&mut scratch.rounded) {
+            scratch.rounded.resize_with(rows, CoarseRow::default);
+            for (row, rounded) in adjoints.zip(&mut scratch.rounded) {
                 rounded.round(row);
             }
             coarse.products::<U>(&scratch.rounded, &mut scratch.products);
         } else {
-            for (row, products) in rows.zip(scratch.products.chunks_exact_mut(wide)) {
+            for (row, products) in adjoints.zip(scratch.products.chunks_exact_mut(wide)) {
                 for_tiles!(wide, |first, N| {
                     let mut sums = [0.0; N];
                     add_products(&mut sums, self.transposed, first, row);
@@ -61,7 +61,7 @@ impl<'a> Downstream<'a> {
         }
     }
 
-    /// Adds a step's products to ∂L/∂S of a tile from block `first` on. `h` are the surrogate derivatives
+    /// Adds a row's products to ∂L/∂S of a tile from block `first` on. `h` are the surrogate derivatives
     /// that will multiply it: where they are large, products are taken exactly.
     #[inline(always)]
     pub(super) fn add<U: Unit, D: Derivative, const N: usize>(
@@ -88,19 +88,19 @@ impl<'a> Downstream<'a> {
     }
 }
 
-/// Products of several steps, and what they are made of.
+/// Products of several rows, and what they are made of.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Products {
     rounded: Vec<CoarseRow>,
-    /// `[step][block]`
+    /// `[row][block]`
     products: Blocks,
 }
 
 impl Products {
-    /// Those of one step, of a layer so many blocks wide.
+    /// Those of one row, of a layer so many blocks wide.
     #[inline(always)]
-    pub(super) fn at(&self, step: usize, wide: usize) -> &[Block] {
-        &self.products[step * wide..(step + 1) * wide]
+    pub(super) fn at(&self, row: usize, wide: usize) -> &[Block] {
+        &self.products[row * wide..(row + 1) * wide]
     }
 }
 

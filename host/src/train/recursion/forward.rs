@@ -2,14 +2,15 @@
 //!
 //! Layers without connections among themselves run tile by tile: a few neurons through all steps, with
 //! their state in registers. Recurrent ones need everybody's spikes before the next step, and run step
-//! by step. Each input event is added once to the currents of each tile.
+//! by step; but what comes from below does not depend on them, and is added up before, tile by tile.
+//! Each input event is added once to the currents of each tile.
 
 use super::{
     LayerRecursion, LayerTrace, Recursion, Reset, SpikeTrain, Workspace,
     decay::{DecayOf, Shared},
 };
 use crate::{
-    blocks::{Blocks, LANES, blocks},
+    blocks::{Block, Blocks, LANES, blocks},
     isa::{Isa, Kernel, Unit},
     matrix::Matrix,
     network::Network,
@@ -86,30 +87,44 @@ impl<C: DecayOf> Kernel for Holding<'_, C> {
 impl LayerPass<'_> {
     #[inline(always)]
     fn run<U: Unit, C: DecayOf, const HOLD: bool>(mut self, decays: C) {
-        let (steps, wide) = (self.steps, self.wide);
-        self.trace.membranes.resize(steps * wide);
-        self.trace.currents.resize(if C::LEARNED { steps * wide } else { 0 });
+        let (rows, wide) = (self.below.rows(), self.wide);
+        self.trace.membranes.resize(rows * wide);
+        self.trace.currents.resize(if C::LEARNED { rows * wide } else { 0 });
         self.trace.spikes.clear();
-        if self.recurrent.is_some() {
-            self.by_steps::<U, C, HOLD>(decays);
+        if let Some(recurrent) = self.recurrent {
+            for_tiles!(wide, |first, N| self.add_up::<N>(first));
+            for first in (0..rows).step_by(self.steps) {
+                self.by_steps::<U, C, HOLD>(decays, recurrent.data(), first);
+            }
+            self.trace.spikes.offsets.push(self.trace.spikes.units.len() as u32);
         } else {
             self.trace.unsorted.clear();
-            self.trace.fires.resize(steps, false);
-            for_tiles!(wide, |first, N| self.through_time::<U, C, N, HOLD>(decays, first));
-            self.trace.spikes.sort(&self.trace.unsorted, steps);
+            self.trace.fires.resize(rows, false);
+            for_tiles!(wide, |first, N| {
+                for begin in (0..rows).step_by(self.steps) {
+                    self.through_time::<U, C, N, HOLD>(decays, first, begin);
+                }
+                self.note::<U, N>(first);
+            });
+            self.trace.spikes.sort(&self.trace.unsorted, rows);
         }
         if HOLD {
-            self.trace.hold(self.layer.hold_steps(), steps, wide);
+            self.trace.hold(self.layer.hold_steps(), self.steps, wide);
         }
     }
 
-    /// One tile through all steps.
+    /// One tile through all steps of a sample, whose first row is `begin`.
     #[inline(always)]
-    fn through_time<U: Unit, C: DecayOf, const N: usize, const HOLD: bool>(&mut self, decays: C, first: usize) {
+    fn through_time<U: Unit, C: DecayOf, const N: usize, const HOLD: bool>(
+        &mut self,
+        decays: C,
+        first: usize,
+        begin: usize,
+    ) {
         let (alpha, beta) = decays.tile::<N>(first);
         let threshold = self.layer.reached();
         let mut state = Tile::<N>::RESTING;
-        for step in 0..self.steps {
+        for step in begin..begin + self.steps {
             let row = step * self.wide + first;
             *tile_mut(&mut self.trace.membranes, row) = state.membrane;
             // Asked of the trace: a comparison of the whole state at once would keep it out of registers.
@@ -123,7 +138,13 @@ impl LayerPass<'_> {
                 add(&mut state.current, tile(self.weights.data(), row));
             }
         }
-        // Not before: a list that may grow in the loop above would drive the state out of the registers.
+    }
+
+    /// Notes the spikes of a tile: not in the loop over time, where a list that may grow would drive the
+    /// state out of the registers.
+    #[inline(always)]
+    fn note<U: Unit, const N: usize>(&mut self, first: usize) {
+        let threshold = self.layer.reached();
         for (step, _) in self.trace.fires.iter().enumerate().filter(|(_, fires)| **fires) {
             let mut fired = above::<U, N>(tile(&self.trace.membranes, step * self.wide + first), threshold);
             while let Some(lane) = take_lowest(&mut fired) {
@@ -132,15 +153,30 @@ impl LayerPass<'_> {
         }
     }
 
-    /// All tiles of a recurrent layer through one step after the other.
+    /// Adds up what the layer below brings to a tile in each step, and leaves it where the membranes will
+    /// be.
     #[inline(always)]
-    fn by_steps<U: Unit, C: DecayOf, const HOLD: bool>(&mut self, decays: C) {
+    fn add_up<const N: usize>(&mut self, first: usize) {
+        for step in 0..self.below.rows() {
+            let mut sum = [0.0; N];
+            for &unit in self.below.at(step) {
+                add(
+                    &mut sum,
+                    tile(self.weights.data(), usize::from(unit) * self.wide + first),
+                );
+            }
+            *tile_mut(&mut self.trace.membranes, step * self.wide + first) = sum;
+        }
+    }
+
+    /// All tiles of a recurrent layer through one step of a sample after the other.
+    #[inline(always)]
+    fn by_steps<U: Unit, C: DecayOf, const HOLD: bool>(&mut self, decays: C, recurrent: &[Block], begin: usize) {
         let wide = self.wide;
         let [mut membranes, mut currents] = [Blocks::zeros(wide), Blocks::zeros(wide)];
         let mut waiting = Blocks::zeros(wide);
-        let recurrent = self.recurrent.map_or(&[][..], Matrix::data);
         let threshold = self.layer.reached();
-        for step in 0..self.steps {
+        for step in begin..begin + self.steps {
             let row = step * wide;
             for_tiles!(wide, |first, N| {
                 let mut state = Tile::<N> {
@@ -148,12 +184,14 @@ impl LayerPass<'_> {
                     current: *tile(&currents, first),
                     waiting: *tile(&waiting, first),
                 };
-                *tile_mut(&mut self.trace.membranes, row + first) = state.membrane;
+                let trace: &mut [f32; N] = tile_mut(&mut self.trace.membranes, row + first);
+                let from_below = std::mem::replace(trace, state.membrane);
                 if C::LEARNED {
                     *tile_mut(&mut self.trace.currents, row + first) = state.current;
                 }
                 let (alpha, beta) = decays.tile::<N>(first);
                 state.advance::<HOLD>(self.layer, &alpha, &beta);
+                add(&mut state.current, &from_below);
                 *tile_mut(&mut membranes, first) = state.membrane;
                 *tile_mut(&mut currents, first) = state.current;
                 if HOLD {
@@ -169,20 +207,15 @@ impl LayerPass<'_> {
                     units.push((first * LANES + lane) as u16);
                 }
             });
-            let (below, own) = (self.below.at(step), &units[before..]);
+            let own = &units[before..];
             for_tiles!(wide, |first, N| {
                 let mut current: [f32; N] = *tile(&currents, first);
-                for &unit in below {
-                    let row = usize::from(unit) * wide + first;
-                    add(&mut current, tile(self.weights.data(), row));
-                }
                 for &unit in own {
                     add(&mut current, tile(recurrent, usize::from(unit) * wide + first));
                 }
                 *tile_mut(&mut currents, first) = current;
             });
         }
-        self.trace.spikes.offsets.push(self.trace.spikes.units.len() as u32);
     }
 }
 
@@ -230,12 +263,12 @@ impl<const N: usize> Tile<N> {
 }
 
 impl SpikeTrain {
-    /// Takes spikes that are sorted by tile, by step within a tile, and by unit within a step.
-    fn sort(&mut self, unsorted: &[(u32, u16)], steps: usize) {
+    /// Takes spikes that are sorted by tile, by row within a tile, and by unit within a row.
+    fn sort(&mut self, unsorted: &[(u32, u16)], rows: usize) {
         self.offsets.clear();
-        self.offsets.resize(steps + 1, 0);
-        for &(step, _) in unsorted {
-            self.offsets[step as usize] += 1;
+        self.offsets.resize(rows + 1, 0);
+        for &(row, _) in unsorted {
+            self.offsets[row as usize] += 1;
         }
         let mut end = 0;
         for offset in &mut self.offsets {
@@ -243,9 +276,9 @@ impl SpikeTrain {
             *offset = end;
         }
         self.units.resize(unsorted.len(), 0);
-        // Filled from the end of each step, so that each offset ends where its step begins.
-        for &(step, unit) in unsorted.iter().rev() {
-            let next = &mut self.offsets[step as usize];
+        // Filled from the end of each row, so that each offset ends where its row begins.
+        for &(row, unit) in unsorted.iter().rev() {
+            let next = &mut self.offsets[row as usize];
             *next -= 1;
             self.units[*next as usize] = unit;
         }

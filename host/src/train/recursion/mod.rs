@@ -9,7 +9,7 @@
 //! or, as on a chip, with a reset to a level that is held for the refractory time; and its exact
 //! reverse mode with Θ′ replaced by a surrogate. Inputs and hidden layers are spikes, so that `W S`
 //! and `∂L/∂W = Σ δI[n+1] Sᵀ[n]` are sums over events: each event is touched once forward and once
-//! backward. One sample is treated at a time, so that its state stays in cache.
+//! backward. A few samples go together: their state stays in cache, and so do the weights.
 
 mod backward;
 mod by_unit;
@@ -18,13 +18,15 @@ mod downstream;
 mod forward;
 mod readout;
 
+use std::ops::Range;
+
 use by_unit::ByUnit;
 use downstream::Products;
 use readout::Impulses;
 use spikeloop_chip::event::InputEvent;
 
 use crate::{
-    blocks::{Blocks, LANES, blocks},
+    blocks::{Block, Blocks, LANES, blocks},
     isa::Isa,
     network::Network,
     train::{
@@ -114,42 +116,44 @@ pub struct Recursion {
     pub reset_in_gradient: bool,
 }
 
-/// What one layer did.
+/// What one layer did, one sample after the other.
 #[derive(Clone, Debug, Default)]
 pub struct LayerTrace {
-    /// U before the reset, `[step][block]`.
+    /// U before the reset, `[sample][step][block]`.
     pub membranes: Blocks,
     /// Spikes.
     pub spikes: SpikeTrain,
-    /// Whether any neuron of the present tile fires, `[step]`.
+    /// Whether any neuron of the present tile fires, `[sample][step]`.
     fires: Vec<bool>,
     /// Spikes as they are found: by tile, step and unit.
     unsorted: Vec<(u32, u16)>,
-    /// I, `[step][block]`; empty where time constants are not learned.
+    /// I, `[sample][step][block]`; empty where time constants are not learned.
     currents: Blocks,
-    /// Neurons whose next U is held by a reset, a bit a lane, `[step][block]`; empty where a reset
-    /// is a subtraction.
+    /// Neurons whose next U is held by a reset, a bit a lane, `[sample][step][block]`; empty where a
+    /// reset is a subtraction.
     held: Vec<u16>,
 }
 
-/// Spikes by step, CSR.
+/// Spikes by step, CSR; of several samples one after the other, so that each step of each sample is a row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SpikeTrain {
-    /// `[steps + 1]`
+    /// `[rows + 1]`
     pub offsets: Vec<u32>,
-    /// Units, step by step.
+    /// Units, row by row.
     pub units: Vec<u16>,
 }
 
 impl LayerTrace {
     /// Notes which neurons a spike holds: those whose spike is less than `hold` steps ago.
     fn hold(&mut self, hold: u32, steps: usize, wide: usize) {
+        let rows = self.spikes.rows();
         self.held.clear();
-        self.held.resize(steps * wide, 0);
-        for step in 0..steps {
-            for &unit in self.spikes.at(step) {
+        self.held.resize(rows * wide, 0);
+        for row in 0..rows {
+            let end = (row / steps + 1) * steps;
+            for &unit in self.spikes.at(row) {
                 let (block, lane) = (usize::from(unit) / LANES, usize::from(unit) % LANES);
-                for later in step..steps.min(step + hold as usize) {
+                for later in row..end.min(row + hold as usize) {
                     self.held[later * wide + block] |= 1 << lane;
                 }
             }
@@ -159,58 +163,71 @@ impl LayerTrace {
 
 impl SpikeTrain {
     /// Forgets all.
-    fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.offsets.clear();
         self.units.clear();
     }
 
-    /// Units that spike in a step.
+    /// Steps of all samples.
+    pub fn rows(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Units that spike in a row.
     #[inline(always)]
-    pub fn at(&self, step: usize) -> &[u16] {
-        &self.units[self.offsets[step] as usize..self.offsets[step + 1] as usize]
+    pub fn at(&self, row: usize) -> &[u16] {
+        &self.units[self.offsets[row] as usize..self.offsets[row + 1] as usize]
     }
 
-    /// (step, unit) of all spikes.
-    pub fn pairs(&self) -> impl Iterator<Item = (u32, u16)> + '_ {
-        (0..self.offsets.len().saturating_sub(1))
-            .flat_map(|step| self.at(step).iter().map(move |&unit| (step as u32, unit)))
+    /// Units of all spikes of a sample.
+    pub fn of_sample(&self, sample: usize, steps: usize) -> &[u16] {
+        let [begin, end] = [sample * steps, (sample + 1) * steps].map(|row| self.offsets[row] as usize);
+        &self.units[begin..end]
     }
 
-    /// Puts events into the steps in which they fall; later ones are left out.
+    /// (step, unit) of all spikes in these rows, the first of them step 0.
+    pub fn pairs(&self, rows: Range<usize>) -> impl Iterator<Item = (u32, u16)> + '_ {
+        let first = rows.start;
+        rows.flat_map(move |row| self.at(row).iter().map(move |&unit| ((row - first) as u32, unit)))
+    }
+
+    /// Puts a sample's events into the steps in which they fall, after the samples that are there; later
+    /// ones are left out.
     pub fn bin(&mut self, events: &[InputEvent], dt_ns: f64, steps: usize) {
-        self.offsets.clear();
-        self.units.clear();
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
         let mut events = events.iter().peekable();
-        for step in 0..steps {
-            self.offsets.push(self.units.len() as u32);
-            let end = dt_ns * (step + 1) as f64;
+        for step in 1..=steps {
+            let end = dt_ns * step as f64;
             while let Some(event) = events.next_if(|event| f64::from(event.time_ns) < end) {
                 self.units.push(event.unit);
             }
+            self.offsets.push(self.units.len() as u32);
         }
-        self.offsets.push(self.units.len() as u32);
     }
 }
 
 /// Buffers of one thread.
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
-    /// Input spikes of the present sample.
+    /// Input spikes of the samples that go together: as many steps for each as the recursion has.
     pub inputs: SpikeTrain,
     /// `[layer]`
     pub layers: Vec<LayerTrace>,
-    /// Adjoint of the output's membranes or spikes, `[step][block]`.
+    /// Adjoint of the output's membranes or spikes, `[sample][step][block]`.
     output_adjoint: Blocks,
-    /// δI[n+1] of the present layer and of the one above, `[step][block]`.
+    /// δI[n+1] of the present layer and of the one above, `[sample][step][block]`: where the layer below
+    /// asks for it.
     current_adjoint: [Blocks; 2],
-    /// Constant part of ∂L/∂S, `[block]`.
+    /// Constant part of ∂L/∂S, `[sample][block]`.
     spike_slope: Blocks,
     /// Output adjoints that are not zero.
     impulses: Impulses,
     /// Spikes of the layer below and of the layer itself, by unit.
     by_unit: [ByUnit; 2],
-    /// Current adjoints of one tile.
-    tile: Blocks,
+    /// δI[n+1] as gradients are collected from it.
+    by_tiles: Blocks,
     /// Products with the adjoints of the layer above, and of the layer itself.
     products: [Products; 2],
 }
@@ -248,75 +265,105 @@ pub enum Target<'a> {
     },
 }
 
+/// Bytes of membranes that the samples that go together may have: half a second cache.
+const TOGETHER: usize = 1 << 19;
+
+/// Most samples that go together.
+const MOST_TOGETHER: usize = 16;
+
 impl Recursion {
-    /// Runs one sample forward; traces are left in the workspace.
+    /// How many samples go together best: as many as a cache has room for.
+    pub fn together(&self, network: &Network) -> usize {
+        let widest = network.layers.iter().map(|layer| blocks(layer.size)).max().unwrap_or(1);
+        (TOGETHER / (self.steps * widest * size_of::<Block>()).max(1)).clamp(1, MOST_TOGETHER)
+    }
+
+    /// Runs the samples whose inputs are in the workspace forward; traces are left in it.
     pub fn forward(&self, isa: Isa, network: &Network, weights: &PreparedWeights, workspace: &mut Workspace) {
         forward::run(self, isa, network, weights, workspace);
     }
 
-    /// After [`Recursion::forward`]: the loss of the sample, and its gradient added to `sum`.
+    /// After [`Recursion::forward`]: the loss of each sample, and their gradients added to `sum`.
     #[allow(clippy::too_many_arguments)]
     pub fn backward(
         &self,
         isa: Isa,
         network: &Network,
         weights: &PreparedWeights,
-        target: Target,
+        targets: &[Target],
         regulariser: &SpikeRegulariser,
         workspace: &mut Workspace,
         sum: &mut Gradients,
-    ) -> Outcome {
-        let outcome = self.output_adjoint(network, target, workspace);
-        backward::run(self, isa, network, weights, regulariser, workspace, sum);
-        outcome
-    }
-
-    /// After [`Recursion::forward`]: loss and prediction of the sample.
-    pub fn outcome(&self, network: &Network, loss: &Loss, label: usize, workspace: &Workspace) -> Outcome {
-        with_output(network, self.steps, &workspace.layers, |output| {
-            loss.evaluate(output, label, None)
-        })
-    }
-
-    fn output_adjoint(&self, network: &Network, target: Target, workspace: &mut Workspace) -> Outcome {
+    ) -> Vec<Outcome> {
         let wide = blocks(network.outputs());
-        let Workspace {
-            layers, output_adjoint, ..
-        } = workspace;
-        output_adjoint.resize(self.steps * wide);
-        with_output(network, self.steps, layers, |output| match target {
-            Target::Class(loss, label) => loss.evaluate(output, label, Some(output_adjoint)),
-            Target::Spikes { train, keep, weight } => {
-                let mut counts = vec![0_u32; network.outputs()];
-                output
-                    .spikes
-                    .iter()
-                    .for_each(|&(_, unit)| counts[usize::from(unit)] += 1);
-                let [spikes, wanted] = [output.spikes, train].map(|spikes| dense(spikes, self.steps, wide));
-                Outcome {
-                    loss: van_rossum(&spikes, &wanted, wide, keep, weight, output_adjoint),
-                    prediction: most_spikes(&counts),
-                }
-            }
+        let mut adjoint = std::mem::take(&mut workspace.output_adjoint);
+        adjoint.resize(targets.len() * self.steps * wide);
+        let of_samples = adjoint.chunks_exact_mut(self.steps * wide);
+        let outcomes = targets.iter().zip(of_samples).enumerate();
+        let outcomes = outcomes.map(|(sample, (target, adjoint))| {
+            with_output(network, self.steps, sample, &workspace.layers, |output| {
+                target.evaluate(output, wide, adjoint)
+            })
+        });
+        let outcomes = outcomes.collect();
+        workspace.output_adjoint = adjoint;
+        backward::run(self, isa, network, weights, regulariser, workspace, sum);
+        outcomes
+    }
+
+    /// After [`Recursion::forward`]: loss and prediction of a sample.
+    pub fn outcome(
+        &self,
+        network: &Network,
+        loss: &Loss,
+        sample: usize,
+        label: usize,
+        workspace: &Workspace,
+    ) -> Outcome {
+        with_output(network, self.steps, sample, &workspace.layers, |output| {
+            loss.evaluate(output, label, None)
         })
     }
 }
 
-/// Shows what the output layer did.
+impl Target<'_> {
+    /// Loss and prediction of an output; takes its adjoint.
+    fn evaluate(&self, output: Output, wide: usize, adjoint: &mut [Block]) -> Outcome {
+        match *self {
+            Target::Class(loss, label) => loss.evaluate(output, label, Some(adjoint)),
+            Target::Spikes { train, keep, weight } => {
+                let mut counts = vec![0_u32; wide * LANES];
+                output
+                    .spikes
+                    .iter()
+                    .for_each(|&(_, unit)| counts[usize::from(unit)] += 1);
+                let [spikes, wanted] = [output.spikes, train].map(|spikes| dense(spikes, output.steps, wide));
+                Outcome {
+                    loss: van_rossum(&spikes, &wanted, wide, keep, weight, adjoint),
+                    prediction: most_spikes(&counts),
+                }
+            }
+        }
+    }
+}
+
+/// Shows what the output layer did with a sample.
 fn with_output(
     network: &Network,
     steps: usize,
+    sample: usize,
     layers: &[LayerTrace],
     look: impl FnOnce(Output) -> Outcome,
 ) -> Outcome {
-    let last = network.layers.len() - 1;
+    let (last, rows) = (network.layers.len() - 1, sample * steps..(sample + 1) * steps);
+    let (layer, wide) = (&layers[last], blocks(network.outputs()));
     let spikes: Vec<(u32, u16)> = if network.layers[last].spiking {
-        layers[last].spikes.pairs().collect()
+        layer.spikes.pairs(rows.clone()).collect()
     } else {
         Vec::new()
     };
     look(Output {
-        membranes: &layers[last].membranes,
+        membranes: &layer.membranes[rows.start * wide..rows.end * wide],
         spikes: &spikes,
         steps,
     })

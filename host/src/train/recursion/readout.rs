@@ -17,21 +17,21 @@ use crate::{
     train::tile::tile,
 };
 
-/// ∂L/∂U of the readouts where it is not zero, by step, CSR.
+/// ∂L/∂U of the readouts where it is not zero, by row, CSR.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Impulses {
-    /// `[steps + 1]`
+    /// `[rows + 1]`
     offsets: Vec<u32>,
     /// (readout, ∂L/∂U)
     pushes: Vec<(u16, f32)>,
 }
 
 impl Impulses {
-    /// From `[step][block]`.
-    pub(super) fn gather(&mut self, adjoint: &[Block], steps: usize) {
+    /// From `[row][block]`.
+    pub(super) fn gather(&mut self, adjoint: &[Block], rows: usize) {
         self.offsets.clear();
         self.pushes.clear();
-        for row in adjoint.chunks_exact(adjoint.len() / steps) {
+        for row in adjoint.chunks_exact(adjoint.len() / rows) {
             self.offsets.push(self.pushes.len() as u32);
             for (block, values) in row.iter().enumerate() {
                 if values.iter().fold(false, |any, &value| any | (value != 0.0)) {
@@ -45,8 +45,8 @@ impl Impulses {
     }
 
     #[inline(always)]
-    fn at(&self, step: usize) -> &[(u16, f32)] {
-        &self.pushes[self.offsets[step] as usize..self.offsets[step + 1] as usize]
+    fn at(&self, row: usize) -> &[(u16, f32)] {
+        &self.pushes[self.offsets[row] as usize..self.offsets[row + 1] as usize]
     }
 }
 
@@ -69,13 +69,13 @@ impl<'a> ThroughReadout<'a> {
         }
     }
 
-    /// Adds ∂L/∂S of a tile of the layer below in a step, and goes one step back.
+    /// Adds ∂L/∂S of a tile of the layer below in a row's step, and goes one step back.
     #[inline(always)]
     pub(super) fn carry<const N: usize>(
         &self,
         products: &mut Adjoints<N>,
         slope: &mut [f32; N],
-        step: usize,
+        row: usize,
         first: usize,
     ) {
         let Adjoints { current, membrane } = products;
@@ -84,10 +84,10 @@ impl<'a> ThroughReadout<'a> {
             current[lane] = self.alpha * current[lane] + membrane[lane];
             membrane[lane] *= self.beta;
         }
-        for &(readout, push) in self.impulses.at(step) {
-            let row = tile::<N>(self.transposed.row(usize::from(readout)), first);
+        for &(readout, push) in self.impulses.at(row) {
+            let weights = tile::<N>(self.transposed.row(usize::from(readout)), first);
             for lane in 0..N {
-                membrane[lane] += push * row[lane];
+                membrane[lane] += push * weights[lane];
             }
         }
     }
