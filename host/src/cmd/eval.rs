@@ -19,7 +19,7 @@ use spikeloop::{
 
 use super::{
     board::MaybeTarget,
-    prepare, print, say,
+    on_threads, print, say,
     shared::{Changes, Machine},
     train::{notes, result, table},
 };
@@ -55,7 +55,10 @@ pub struct Arguments {
 impl Arguments {
     /// Tests and reports.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        prepare(self.machine.threads)?;
+        on_threads(self.machine.threads, || self.work())
+    }
+
+    fn work(self) -> anyhow::Result<ExitCode> {
         let run = RunDir::open(&self.run)?;
         let record = run.record()?;
         let text = run.read_experiment()?;

@@ -94,14 +94,22 @@ fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
         .ok_or_else(|| format!("give a whole number from 1 to {THREADS_MAX}, or leave --threads out to use all cores"))
 }
 
-/// Checks the instruction set that was asked for, and builds the thread pool.
-fn prepare(threads: Option<NonZeroUsize>) -> anyhow::Result<()> {
+/// Stack of a thread, bytes: what the main one usually has.
+const STACK: usize = 8 << 20;
+
+/// Checks the instruction set that was asked for, and works on a pool of threads, all cores unless said
+/// otherwise: from outside of a pool every loop over samples would begin and end with a system call.
+fn on_threads<R: Send>(
+    threads: Option<NonZeroUsize>,
+    work: impl FnOnce() -> anyhow::Result<R> + Send,
+) -> anyhow::Result<R> {
     Isa::from_environment().map_err(anyhow::Error::msg)?;
-    if let Some(threads) = threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.get())
-            .build_global()
-            .with_context(|| format!("cannot start {threads} threads; try fewer with --threads"))?;
-    }
-    Ok(())
+    let number = threads.map_or(0, NonZeroUsize::get);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(number)
+        .stack_size(STACK)
+        .build();
+    let wanted = threads.map_or("all cores' threads".into(), |threads| format!("{threads} threads"));
+    pool.with_context(|| format!("cannot start {wanted}; try fewer with --threads"))?
+        .install(work)
 }

@@ -14,7 +14,7 @@ use spikeloop::{
     run_dir::RunDir,
 };
 
-use super::{prepare, print, say, shared::Machine};
+use super::{on_threads, print, say, shared::Machine};
 
 /// Draw the figures of a run as SVG: training curves, confusion matrices, a sample's spikes
 #[derive(Args)]
@@ -37,7 +37,10 @@ pub struct Arguments {
 impl Arguments {
     /// Draws, and says what it wrote.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        prepare(self.machine.threads)?;
+        on_threads(self.machine.threads, || self.work())
+    }
+
+    fn work(self) -> anyhow::Result<ExitCode> {
         let run = RunDir::open(&self.run)?;
         let out = self.out.clone().unwrap_or_else(|| self.run.join("figures"));
         let path = run.experiment().display().to_string();

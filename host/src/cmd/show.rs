@@ -14,7 +14,7 @@ use spikeloop::{
     run_dir::RunDir,
 };
 
-use super::{prepare, print, say, shared::Machine};
+use super::{on_threads, print, say, shared::Machine};
 
 /// Show the figures of a run in the terminal: training curves, confusion matrix, a sample's spikes
 #[derive(Args)]
@@ -34,7 +34,10 @@ pub struct Arguments {
 impl Arguments {
     /// Shows.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        prepare(self.machine.threads)?;
+        on_threads(self.machine.threads, || self.work())
+    }
+
+    fn work(self) -> anyhow::Result<ExitCode> {
         let screen = screen();
         let run = RunDir::open(&self.run)?;
         let curves = match history::read(&run, self.method) {

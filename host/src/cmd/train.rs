@@ -22,7 +22,7 @@ use spikeloop::{
 use super::{
     INTERRUPTED,
     board::{MaybeTarget, traffic},
-    prepare, print, say,
+    on_threads, print, say,
     shared::{Changes, Machine, stop_on_ctrl_c},
 };
 use session::Session;
@@ -62,7 +62,10 @@ pub struct Arguments {
 impl Arguments {
     /// Trains and reports.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        prepare(self.machine.threads)?;
+        on_threads(self.machine.threads, || self.work())
+    }
+
+    fn work(self) -> anyhow::Result<ExitCode> {
         let session = match &self.resume {
             Some(dir) => Session::resume(dir, &self.machine.data_dir())?,
             None => {

@@ -13,7 +13,7 @@ use spikeloop::{
     isa::Isa,
 };
 
-use super::{parse_threads, prepare, print, say};
+use super::{on_threads, parse_threads, print, say};
 use lines::Lines;
 
 /// The name that asks for the machine alone.
@@ -64,8 +64,14 @@ pub struct Arguments {
 impl Arguments {
     /// Measures and reports.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(batches) = self.repeat {
+            return self.repeat(&self.chosen()?.0, batches);
+        }
+        on_threads(self.threads, || self.work())
+    }
+
+    fn work(self) -> anyhow::Result<ExitCode> {
         if self.curves {
-            prepare(self.threads)?;
             let form = curves::Form {
                 json: self.json,
                 markdown: self.markdown,
@@ -75,19 +81,13 @@ impl Arguments {
             return Ok(ExitCode::SUCCESS);
         }
         let (names, machine_alone) = self.chosen()?;
-        if let Some(batches) = self.repeat {
-            return self.repeat(&names, batches);
-        }
         if self.peak {
-            prepare(self.threads)?;
             memory::print_peaks(&names, &self.modes())?;
             return Ok(ExitCode::SUCCESS);
         }
         if self.memory {
-            Isa::from_environment().map_err(anyhow::Error::msg)?;
             return self.memory(&names);
         }
-        prepare(self.threads)?;
         let rooflines = if self.no_roofline && !machine_alone {
             Vec::new()
         } else {
