@@ -56,10 +56,9 @@ pub(super) fn run(
             Some(below) => (&workspace.layers[below].spikes, network.layers[below].size),
             None => (&workspace.inputs, network.inputs),
         };
+        // What was below is the layer itself now.
+        workspace.by_unit.swap(0, 1);
         workspace.by_unit[0].sort(below, units);
-        if recurrent.is_some() {
-            workspace.by_unit[1].sort(&trace.spikes, size);
-        }
         workspace.spike_slope.reset(rows / recursion.steps * wide);
         for (sample, slope) in workspace.spike_slope.chunks_exact_mut(wide).enumerate() {
             count_and_regularise(

@@ -266,7 +266,7 @@ pub enum Target<'a> {
 }
 
 /// Bytes of membranes that the samples that go together may have: half a second cache.
-const TOGETHER: usize = 1 << 19;
+const TOGETHER: usize = 1 << 21;
 
 /// Most samples that go together.
 const MOST_TOGETHER: usize = 16;
