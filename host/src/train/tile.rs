@@ -111,6 +111,25 @@ macro_rules! for_tiles {
 }
 pub(crate) use for_tiles;
 
+/// The same for kernels that keep nothing but one sum a neuron: on units with registers to spare with tiles
+/// four times as wide first.
+macro_rules! for_broad_tiles {
+    ($unit:ident, $blocks:expr, |$first:ident, $width:ident| $body:expr) => {{
+        let mut $first = 0;
+        while $unit::REGISTERS >= 32 && $first + 4 * $crate::train::tile::WIDE / $crate::blocks::LANES <= $blocks {
+            const $width: usize = 4 * $crate::train::tile::WIDE;
+            $body;
+            $first += $width / $crate::blocks::LANES;
+        }
+        let broad = $first;
+        $crate::train::tile::for_tiles!($blocks - broad, |first, $width| {
+            let $first = broad + first;
+            $body
+        });
+    }};
+}
+pub(crate) use for_broad_tiles;
+
 #[cfg(test)]
 mod tests {
     use super::*;

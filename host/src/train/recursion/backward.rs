@@ -23,7 +23,7 @@ use crate::{
         gradient::Gradients,
         kernels::count_and_regularise,
         surrogate::{Derivative, with_derivative},
-        tile::{WIDE, add, for_tiles, tile, tile_mut},
+        tile::{WIDE, add, for_broad_tiles, for_tiles, tile, tile_mut},
         time_constants::DecayGradient,
         weights::PreparedWeights,
     },
@@ -101,8 +101,9 @@ pub(super) fn run(
             gradient: &mut gradient[0],
             recurrent_gradient: rest.first_mut().filter(|_| recurrent.is_some()),
             by_decays: sum.decays.get_mut(index),
-            adjoint: (index > 0 && !through_readout(index)).then_some(&mut here),
-            by_tiles: &mut workspace.by_tiles,
+            adjoint: &mut here,
+            adjoint_is_wanted: recurrent.is_some() || index > 0 && !through_readout(index),
+            by_tile: &mut workspace.by_tile,
             products: &mut workspace.products,
         };
         match weights.decays.get(index) {
@@ -148,11 +149,11 @@ struct LayerPass<'a> {
     recurrent_gradient: Option<&'a mut Matrix>,
     /// Takes ∂L/∂α and ∂L/∂β, where they are learned.
     by_decays: Option<&'a mut DecayGradient>,
-    /// Takes δI[n+1], `[row][block]`, where the layer below asks for it.
-    adjoint: Option<&'a mut Blocks>,
-    /// Takes δI[n+1] to collect gradients from, `[tile][row][block]`: a tile's side by side. Layers that
-    /// run tile by tile have the present one only.
-    by_tiles: &'a mut Blocks,
+    /// Takes δI[n+1], `[row][block]`, where the layer below or the layer itself asks for it.
+    adjoint: &'a mut Blocks,
+    adjoint_is_wanted: bool,
+    /// δI[n+1] of one tile, `[row][block]`, of layers that run tile by tile.
+    by_tile: &'a mut Blocks,
     /// Products with the adjoints of the layer above, of all rows, and of the layer itself, of two steps.
     products: &'a mut [Products; 2],
 }
@@ -207,21 +208,21 @@ impl LayerPass<'_> {
 
     /// Makes room for what is kept.
     #[inline(always)]
-    fn make_room(&mut self, tiles_of: usize) {
-        self.by_tiles.resize(self.rows * tiles_of);
-        if let Some(adjoint) = &mut self.adjoint {
-            adjoint.resize(self.rows * self.wide);
+    fn make_room(&mut self) {
+        self.by_tile.resize(self.rows * WIDE / LANES);
+        if self.adjoint_is_wanted {
+            self.adjoint.resize(self.rows * self.wide);
         }
     }
 
     #[inline(always)]
     fn readout<C: DecayOf>(mut self, decays: C) {
-        self.make_room(WIDE / LANES);
+        self.make_room();
         for_tiles!(self.wide, |first, N| {
             for end in (self.steps..=self.rows).step_by(self.steps) {
                 self.readout_through_time::<C, N>(decays, first, end);
             }
-            self.collect::<N>(first, 0);
+            self.collect::<N>(first);
         });
     }
 
@@ -233,7 +234,7 @@ impl LayerPass<'_> {
         let mut by_decays = ByDecays::<N>::NONE;
         for step in (end - self.steps..end).rev() {
             let row = step * self.wide + first;
-            self.keep(&state.current, step, first, 0);
+            self.keep(&state.current, step, first);
             if C::LEARNED {
                 by_decays.add(
                     &state,
@@ -260,20 +261,19 @@ impl LayerPass<'_> {
         if let FromAbove::Layer(downstream, adjoints) = &self.from_above {
             downstream.products::<U>(adjoints, self.rows, &mut self.products[0]);
         }
+        self.make_room();
         if self.recurrent.is_some() {
-            self.make_room(self.wide);
             for begin in (0..self.rows).step_by(SIDE_BY_SIDE * self.steps) {
                 let end = self.rows.min(begin + SIDE_BY_SIDE * self.steps);
                 self.by_steps::<U, C, D, HOLD>(decays, derivative, begin..end);
             }
-            for_tiles!(self.wide, |first, N| self.collect::<N>(first, first * self.rows));
+            for_broad_tiles!(U, self.wide, |first, N| self.collect::<N>(first));
         } else {
-            self.make_room(WIDE / LANES);
             for_tiles!(self.wide, |first, N| {
                 for end in (self.steps..=self.rows).step_by(self.steps) {
                     self.through_time::<U, C, D, N, HOLD>(decays, derivative, first, end);
                 }
-                self.collect::<N>(first, 0);
+                self.collect::<N>(first);
             });
         }
     }
@@ -294,7 +294,7 @@ impl LayerPass<'_> {
         let by_spike = *tile(self.spike_slope, (end / self.steps - 1) * self.wide + first);
         for step in (end - self.steps..end).rev() {
             let row = step * self.wide + first;
-            self.keep(&state.current, step, first, 0);
+            self.keep(&state.current, step, first);
             let mut slope = by_spike;
             match &self.from_above {
                 FromAbove::Nothing => {}
@@ -368,7 +368,7 @@ impl LayerPass<'_> {
         let row = step * wide;
         for_tiles!(wide, |first, N| {
             let mut adjoints = Adjoints::<N>::load(&sample.state, first);
-            self.keep(&adjoints.current, step, first, first * self.rows);
+            *tile_mut(self.adjoint, row + first) = adjoints.current;
             let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row + first));
             let mut slope: [f32; N] = *tile(self.spike_slope, number * wide + first);
             match &self.from_above {
@@ -468,19 +468,22 @@ impl LayerPass<'_> {
         }
     }
 
-    /// Keeps δI[n+1] of a tile, whose rows begin with block `begin`.
+    /// Keeps δI[n+1] of a tile.
     #[inline(always)]
-    fn keep<const N: usize>(&mut self, current: &[f32; N], row: usize, first: usize, begin: usize) {
-        *tile_mut(self.by_tiles, begin + row * N / LANES) = *current;
-        if let Some(adjoint) = &mut self.adjoint {
-            *tile_mut(adjoint, row * self.wide + first) = *current;
+    fn keep<const N: usize>(&mut self, current: &[f32; N], row: usize, first: usize) {
+        *tile_mut(self.by_tile, row * N / LANES) = *current;
+        if self.adjoint_is_wanted {
+            *tile_mut(self.adjoint, row * self.wide + first) = *current;
         }
     }
 
     /// Adds ∂L/∂W of a tile of columns: δI[n+1] summed over each source's events.
     #[inline(always)]
-    fn collect<const N: usize>(&mut self, first: usize, begin: usize) {
-        let by_rows = &self.by_tiles[begin..];
+    fn collect<const N: usize>(&mut self, first: usize) {
+        let (kept, stride) = match &self.recurrent {
+            Some(_) => (&self.adjoint[first..], self.wide),
+            None => (&self.by_tile[..], N / LANES),
+        };
         let recurrent = self
             .recurrent_gradient
             .as_deref_mut()
@@ -491,7 +494,7 @@ impl LayerPass<'_> {
                 let into = tile_mut::<N>(data, usize::from(unit) * self.wide + first);
                 let mut sum = *into;
                 for &row in rows {
-                    add(&mut sum, tile(by_rows, row as usize * N / LANES));
+                    add(&mut sum, tile(kept, row as usize * stride));
                 }
                 *into = sum;
             }

@@ -15,7 +15,7 @@ use crate::{
     matrix::Matrix,
     network::Network,
     train::{
-        tile::{above, add, any_above, for_tiles, take_lowest, tile, tile_mut},
+        tile::{above, add, any_above, for_broad_tiles, for_tiles, take_lowest, tile, tile_mut},
         weights::PreparedWeights,
     },
 };
@@ -92,7 +92,7 @@ impl LayerPass<'_> {
         self.trace.currents.resize(if C::LEARNED { rows * wide } else { 0 });
         self.trace.spikes.clear();
         if let Some(recurrent) = self.recurrent {
-            for_tiles!(wide, |first, N| self.add_up::<N>(first));
+            for_broad_tiles!(U, wide, |first, N| self.add_up::<N>(first));
             for first in (0..rows).step_by(self.steps) {
                 self.by_steps::<U, C, HOLD>(decays, recurrent.data(), first);
             }
@@ -208,7 +208,7 @@ impl LayerPass<'_> {
                 }
             });
             let own = &units[before..];
-            for_tiles!(wide, |first, N| {
+            for_broad_tiles!(U, wide, |first, N| {
                 let mut current: [f32; N] = *tile(&currents, first);
                 for &unit in own {
                     add(&mut current, tile(recurrent, usize::from(unit) * wide + first));

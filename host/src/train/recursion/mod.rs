@@ -217,8 +217,7 @@ pub struct Workspace {
     pub layers: Vec<LayerTrace>,
     /// Adjoint of the output's membranes or spikes, `[sample][step][block]`.
     output_adjoint: Blocks,
-    /// δI[n+1] of the present layer and of the one above, `[sample][step][block]`: where the layer below
-    /// asks for it.
+    /// δI[n+1] of the present layer and of the one above, `[sample][step][block]`: where it is asked for.
     current_adjoint: [Blocks; 2],
     /// Constant part of ∂L/∂S, `[sample][block]`.
     spike_slope: Blocks,
@@ -226,8 +225,8 @@ pub struct Workspace {
     impulses: Impulses,
     /// Spikes of the layer below and of the layer itself, by unit.
     by_unit: [ByUnit; 2],
-    /// δI[n+1] as gradients are collected from it.
-    by_tiles: Blocks,
+    /// δI[n+1] of the present tile, `[sample][step][block]`.
+    by_tile: Blocks,
     /// Products with the adjoints of the layer above, and of the layer itself.
     products: [Products; 2],
 }
