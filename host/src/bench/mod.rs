@@ -218,7 +218,7 @@ pub struct Measurement {
     pub batch: usize,
     /// Instruction set.
     pub isa: &'static str,
-    /// Mean number of hidden spikes of a sample before training: is the workload plausible?
+    /// Mean number of hidden spikes of a sample: is the workload plausible?
     pub hidden_spikes_per_sample: f64,
     /// What a sample takes, where it is counted.
     pub work: Option<Work>,
@@ -264,12 +264,26 @@ pub fn repeat(name: Name, mode: Mode, batches: usize) -> Result<(), BenchError> 
 }
 
 /// Times `work` until `time` and the repetitions are used up: median in ms, and repetitions.
-fn time<E>(budget: &Budget, time: Duration, mut work: impl FnMut() -> Result<(), E>) -> Result<(f64, usize), E> {
+fn time<E>(budget: &Budget, time: Duration, work: impl FnMut() -> Result<(), E>) -> Result<(f64, usize), E> {
+    time_between(budget, time, usize::MAX, || {}, work)
+}
+
+/// The same with something else, which is not timed, before every so many repetitions.
+fn time_between<E>(
+    budget: &Budget,
+    time: Duration,
+    every: usize,
+    mut between: impl FnMut(),
+    mut work: impl FnMut() -> Result<(), E>,
+) -> Result<(f64, usize), E> {
     for _ in 0..budget.warm_up {
         work()?;
     }
     let (start, mut laps) = (Instant::now(), Vec::new());
     while laps.len() < budget.reps.max(1) || start.elapsed() < time {
+        if laps.len().is_multiple_of(every) {
+            between();
+        }
         let lap = Instant::now();
         work()?;
         laps.push(lap.elapsed().as_secs_f64() * 1e3);
