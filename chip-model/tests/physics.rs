@@ -46,19 +46,11 @@ fn default_circuit(spec: &ChipSpec) -> CircuitValues {
 }
 
 fn from_inputs(target: usize) -> Projection {
-    Projection {
-        source: Source::Inputs,
-        target,
-        first_slot: 0,
-    }
+    Projection::all_to_all(Source::Inputs, target, 0)
 }
 
 fn between(source: usize, target: usize, first_slot: usize) -> Projection {
-    Projection {
-        source: Source::Population(source),
-        target,
-        first_slot,
-    }
+    Projection::all_to_all(Source::Population(source), target, first_slot)
 }
 
 /// Single circuits as one population, all of them driven by all inputs.

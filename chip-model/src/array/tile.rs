@@ -5,7 +5,13 @@
 
 use alloc::vec::Vec;
 
-use super::{Array, arrivals::Arrivals, run::Trial, state::Fired};
+use super::{
+    Array,
+    arrivals::Arrivals,
+    fire::{Place, fire},
+    run::Trial,
+    state::Fired,
+};
 use crate::{
     lanes::{LANES, Lanes},
     neuron::{self, CurrentBlock, Currents, Membranes, NeuronBlock, Stepped},
@@ -60,7 +66,6 @@ enum Stop {
 
 /// What of a tile changes now and then.
 struct Record<'a> {
-    population: u16,
     block: usize,
     saturated: &'a mut [u32; LANES],
     fired: &'a mut Vec<Fired>,
@@ -137,11 +142,11 @@ impl Tile<'_> {
             array,
             steps: [first, last],
             arrivals,
+            trial,
             ..
         } = *window;
         let (limit, rows, driven) = (array.current_limit, &array.rows[..], arrivals.rows());
         let mut record = Record {
-            population: self.population,
             block,
             saturated: self.saturated,
             fired: self.fired,
@@ -233,7 +238,21 @@ impl Tile<'_> {
                     for (of_tile, stepped) in stepped[..1 + other].iter().enumerate() {
                         if stepped.any_above {
                             let membranes = &mut self.membranes[of_tile];
-                            record.fire(window, of_tile, &self.constants[of_tile], membranes, stepped, step - 1);
+                            let block = self.block + of_tile;
+                            let place = Place {
+                                step: step - 1,
+                                population: self.population,
+                                block,
+                            };
+                            fire(
+                                array,
+                                trial,
+                                place,
+                                &self.constants[of_tile],
+                                membranes,
+                                stepped,
+                                record.fired,
+                            );
                         }
                     }
                 }
@@ -255,7 +274,6 @@ impl Tile<'_> {
     #[inline(always)]
     fn carry_many(self, window: &Window) {
         let mut record = Record {
-            population: self.population,
             block: self.block,
             saturated: self.saturated,
             fired: self.fired,
@@ -276,7 +294,20 @@ impl Tile<'_> {
                 self.clipped,
             );
             if stepped.any_above {
-                record.fire(window, 0, constants, membranes, &stepped, step);
+                let place = Place {
+                    step,
+                    population: self.population,
+                    block: self.block,
+                };
+                fire(
+                    window.array,
+                    window.trial,
+                    place,
+                    constants,
+                    membranes,
+                    &stepped,
+                    record.fired,
+                );
             }
             if camera.is_time(step + 1) {
                 camera.look(step + 1, [membranes, membranes], false);
@@ -359,33 +390,6 @@ impl NoiseClock {
 }
 
 impl Record<'_> {
-    /// Fires the neurons of a block that are above their thresholds.
-    #[inline(never)]
-    fn fire(
-        &mut self,
-        window: &Window,
-        of_tile: usize,
-        constants: &NeuronBlock,
-        membranes: &mut Membranes,
-        stepped: &Stepped,
-        step: u32,
-    ) {
-        for lane in 0..LANES {
-            if let Some(fraction) = neuron::fire(constants, membranes, stepped, lane, window.array.crossing) {
-                let neuron = ((self.block + of_tile) * LANES + lane) as u16;
-                let population = self.population;
-                self.fired.push(Fired::new(
-                    window.array,
-                    window.trial,
-                    step,
-                    population,
-                    neuron,
-                    fraction,
-                ));
-            }
-        }
-    }
-
     /// Adds the events of a step one by one, up to the limit; returns the next step's first row.
     #[inline(never)]
     fn deliver(
