@@ -71,7 +71,7 @@ fn mistakes_are_explained() {
         refuse(program(scratch.path()).arg("bench").args(arguments), parts);
     };
     bench(&["b3"], &["\"b3\"", "b1, b2", "roofline"]);
-    bench(&["--mode", "inference"], &["\"inference\"", "train and infer"]);
+    bench(&["--mode", "inference"], &["\"inference\"", "train, infer, run"]);
     bench(&["b1", "--repeat", "2"], &["--mode", "--repeat 2"]);
     bench(&["b1", "b2", "--mode", "train", "--repeat", "2"], &["one benchmark"]);
     bench(&["--curves", "b1"], &["no curve \"b1\"", "hidden, recurrent"]);

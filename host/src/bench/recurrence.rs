@@ -297,9 +297,10 @@ impl Recurrence {
     pub(super) fn measure(&self, name: Name, modes: &[Mode], budget: &Budget, report: &mut dyn FnMut(Measurement)) {
         let numbers = self.numbers();
         for &mode in modes {
-            let (timed, work) = match mode {
-                Mode::Train => (self.time_training(budget), numbers.train()),
-                Mode::Infer => (self.time_inference(budget), numbers.infer()),
+            let (timed, work) = if mode == Mode::Train {
+                (self.time_training(budget), numbers.train())
+            } else {
+                (self.time_inference(budget), numbers.infer())
             };
             let line = measurement(name, mode.text(), timed, self.batch, numbers.hidden_spikes);
             report(line.with_work(work));
@@ -330,18 +331,15 @@ impl Recurrence {
 
     /// So many batches without a clock.
     pub(super) fn repeat(&self, mode: Mode, batches: usize) {
-        match mode {
-            Mode::Train => {
-                let mut learning = self.learning();
-                for turn in 0..batches {
-                    black_box(self.train(&mut learning, turn));
-                }
+        if mode == Mode::Train {
+            let mut learning = self.learning();
+            for turn in 0..batches {
+                black_box(self.train(&mut learning, turn));
             }
-            Mode::Infer => {
-                let (weights, workspaces) = (self.prepared(&self.weights), Pool::default());
-                for turn in 0..batches {
-                    black_box(self.infer(&weights, turn, &workspaces));
-                }
+        } else {
+            let (weights, workspaces) = (self.prepared(&self.weights), Pool::default());
+            for turn in 0..batches {
+                black_box(self.infer(&weights, turn, &workspaces));
             }
         }
     }
