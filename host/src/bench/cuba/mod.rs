@@ -56,7 +56,7 @@ impl Cuba {
     fn of(network: &Network, duration_ns: u32) -> Result<Self, CubaError> {
         let array = network.array()?;
         let mut state = State::new(&array);
-        state.start_from(&network.start_mv)?;
+        state.start_from(&network.start_lsb)?;
         Ok(Self {
             array,
             state,

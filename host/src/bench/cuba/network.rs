@@ -5,7 +5,7 @@
 //! V ≥ V_t: V := V_r, held for t_ref;   a spike steps g_e by 1.62 mV, or g_i by −9 mV
 //! ```
 //!
-//! An LSB stands for a mV, and a µs for a ms by [`BIOLOGY`]. A circuit's current is a slope of V on the
+//! An LSB stands for a mV above [`ORIGIN_MV`], and a µs for a ms by [`BIOLOGY`]. A circuit's current is a slope of V on the
 //! nominal capacitance: g/τ with the nominal τ. That its membrane is slower is then a larger capacitance
 //! under the same leak conductance, which divides the slope by τ_m/τ: the drive is g/τ_m of each neuron,
 //! and one strength serves all synapses of a kind.
@@ -13,7 +13,7 @@
 //! A spike is found at the end of a step and acts at the end of the next: a delay of 0.1 ms.
 
 use spikeloop_chip::{
-    array::{Array, ConfigureError, ProgramError},
+    array::{Array, ConfigureError, ProgramError, RunError, StartError},
     builtin,
     neuron::{CircuitValues, Crossing},
     spec::{ChipSpec, SpecError},
@@ -25,6 +25,9 @@ use crate::bench::draw::Draw;
 
 /// Chip time for biological time: steps of 0.1 ms are steps of 100 µs.
 pub(super) const BIOLOGY: f64 = 1000.0;
+/// What 0 LSB stands for. Counted from 0 mV, the rounding of e^(−h/τ_m) to single precision would move the
+/// resting potential by up to 3e-4 mV; near the leak it moves nothing that matters.
+pub(super) const ORIGIN_MV: f64 = -50.0;
 /// Integration step, ns.
 pub(super) const STEP_NS: u32 = 100_000;
 /// Nominal τ_m, ms; τ_e, τ_i and t_ref follow.
@@ -39,6 +42,8 @@ const CUT: f64 = 2.5;
 const THRESHOLD_MV: [f64; 2] = [-50.0, 0.5];
 const RESET_MV: [f64; 2] = [-60.0, 0.5];
 const LEAK_MV: [f64; 2] = [-49.0, 0.1];
+/// Ends of the range that membranes begin in, mV.
+const START_MV: [f64; 2] = [-60.0, -50.0];
 /// Steps of g_e and g_i, mV.
 const EXCITES_MV: f64 = 60.0 * 0.27 / 10.0;
 const INHIBITS_MV: f64 = 20.0 * 4.5 / 10.0;
@@ -63,12 +68,12 @@ impl Size {
 /// Everything that was drawn.
 #[derive(Clone, Debug)]
 pub(super) struct Network {
-    /// Times in µs of the chip.
+    /// In the units of the chip.
     pub(super) circuits: Vec<CircuitValues>,
     /// `[source]`: targets.
     pub(super) lists: Vec<Vec<u16>>,
-    /// Membranes at the beginning, mV.
-    pub(super) start_mv: Vec<f32>,
+    /// Membranes at the beginning, LSB.
+    pub(super) start_lsb: Vec<f32>,
 }
 
 /// Why the network cannot be laid onto a chip.
@@ -85,10 +90,10 @@ pub enum CubaError {
     Program(#[from] ProgramError),
     /// Potentials at the beginning.
     #[error(transparent)]
-    Start(#[from] spikeloop_chip::array::StartError),
+    Start(#[from] StartError),
     /// Its length.
     #[error(transparent)]
-    Run(#[from] spikeloop_chip::array::RunError),
+    Run(#[from] RunError),
 }
 
 impl Network {
@@ -102,7 +107,7 @@ impl Network {
         let times: Vec<_> = (0..neurons)
             .map(|_| [TAU_MEM_MS, TAU_EXC_MS, TAU_INH_MS, T_REF_MS].map(&mut positive))
             .collect();
-        let mut potential = |[mean, sigma]: [f64; 2]| mean + sigma * f64::from(draw.normal());
+        let mut potential = |[mean, sigma]: [f64; 2]| mean - ORIGIN_MV + sigma * f64::from(draw.normal());
         let circuits = times
             .iter()
             .map(|&[tau_mem_us, tau_syn_exc_us, tau_syn_inh_us, t_ref_us]| {
@@ -121,7 +126,10 @@ impl Network {
                 }
             });
         let circuits = circuits.collect();
-        let start_mv = (0..neurons).map(|_| (-60.0 + 10.0 * draw.uniform()) as f32).collect();
+        let [low, high] = START_MV.map(|mv| mv - ORIGIN_MV);
+        let start_lsb = (0..neurons)
+            .map(|_| (low + (high - low) * draw.uniform()) as f32)
+            .collect();
         let mut lists = vec![Vec::new(); neurons];
         for cell in draw.cells(neurons * neurons, size.probability) {
             lists[cell / neurons].push((cell % neurons) as u16);
@@ -129,7 +137,7 @@ impl Network {
         Self {
             circuits,
             lists,
-            start_mv,
+            start_lsb,
         }
     }
 
