@@ -1219,7 +1219,7 @@ fn wiring_that_cannot_be_is_refused() {
     }
     for wrong in [from_inputs(2), between(2, 0, 0), between(0, 2, 0)] {
         assert_eq!(
-            refused(&|wiring| wiring.projections[1] = wrong),
+            refused(&|wiring| wiring.projections[1] = wrong.clone()),
             WiringError::NoSuchPopulation(1)
         );
     }
