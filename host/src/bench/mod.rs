@@ -286,7 +286,8 @@ pub fn run(name: Name, modes: &[Mode], budget: &Budget, report: &mut dyn FnMut(M
     Ok(())
 }
 
-/// Samples of a batch when instructions are counted: a simulated processor is fifty times slower.
+/// Samples of a batch, or runs of a network, when instructions are counted: a simulated processor is fifty
+/// times slower.
 const COUNTED: usize = 16;
 
 /// Sets one benchmark up, and runs so many small batches of it without looking at a clock: what tools that
@@ -300,7 +301,7 @@ pub fn repeat(name: Name, mode: Mode, batches: usize) -> Result<(), BenchError> 
         Name::B1 => Recurrence::b1(1).first(COUNTED).repeat(mode, batches),
         Name::B2 => Recurrence::b2_of(COUNTED, 1).repeat(mode, batches),
         Name::Chip | Name::ChipNoise => ChipBench::of(name, COUNTED)?.repeat(mode, batches)?,
-        Name::Cuba => Cuba::new()?.repeat(batches)?,
+        Name::Cuba => Cuba::briefly()?.repeat(batches * COUNTED)?,
     }
     Ok(())
 }
