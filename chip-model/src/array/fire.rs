@@ -1,4 +1,4 @@
-//! Spikes of a block, in memory: what the loops over quiet steps leave for.
+//! Spikes of a block, in memory: what loops over quiet steps are left for.
 
 use alloc::vec::Vec;
 
@@ -16,8 +16,9 @@ pub(super) struct Place {
     pub(super) block: usize,
 }
 
-/// Fires the neurons of a block that are above their thresholds.
-#[inline(never)]
+/// Fires the neurons of a block that are above their thresholds. Whoever loops over quiet steps calls it
+/// from a function of its own that is not inlined, so that the loop keeps its registers.
+#[inline(always)]
 pub(super) fn fire(
     array: &Array,
     trial: &Trial,

@@ -11,7 +11,10 @@ use super::{
     run::Trial,
     state::{Fired, PopulationState},
 };
-use crate::{lanes::LANES, neuron};
+use crate::{
+    lanes::LANES,
+    neuron::{self, Membranes, NeuronBlock, Stepped},
+};
 
 impl Array {
     /// Takes the step `step` of the population number `index`; its events come later.
@@ -58,11 +61,25 @@ impl Array {
                     population,
                     block,
                 };
-                fire(self, trial, place, constants, membranes, &stepped, fired);
+                fire_apart(self, trial, place, constants, membranes, &stepped, fired);
             }
         }
         for lane in 0..LANES {
             now.clipped[lane] += clipped[lane];
         }
     }
+}
+
+/// [`fire`], out of the loop's way.
+#[inline(never)]
+fn fire_apart(
+    array: &Array,
+    trial: &Trial,
+    place: Place,
+    constants: &NeuronBlock,
+    membranes: &mut Membranes,
+    stepped: &Stepped,
+    fired: &mut Vec<Fired>,
+) {
+    fire(array, trial, place, constants, membranes, stepped, fired);
 }

@@ -66,6 +66,7 @@ enum Stop {
 
 /// What of a tile changes now and then.
 struct Record<'a> {
+    population: u16,
     block: usize,
     saturated: &'a mut [u32; LANES],
     fired: &'a mut Vec<Fired>,
@@ -142,11 +143,11 @@ impl Tile<'_> {
             array,
             steps: [first, last],
             arrivals,
-            trial,
             ..
         } = *window;
         let (limit, rows, driven) = (array.current_limit, &array.rows[..], arrivals.rows());
         let mut record = Record {
+            population: self.population,
             block,
             saturated: self.saturated,
             fired: self.fired,
@@ -238,21 +239,7 @@ impl Tile<'_> {
                     for (of_tile, stepped) in stepped[..1 + other].iter().enumerate() {
                         if stepped.any_above {
                             let membranes = &mut self.membranes[of_tile];
-                            let block = self.block + of_tile;
-                            let place = Place {
-                                step: step - 1,
-                                population: self.population,
-                                block,
-                            };
-                            fire(
-                                array,
-                                trial,
-                                place,
-                                &self.constants[of_tile],
-                                membranes,
-                                stepped,
-                                record.fired,
-                            );
+                            record.fire(window, of_tile, &self.constants[of_tile], membranes, stepped, step - 1);
                         }
                     }
                 }
@@ -274,6 +261,7 @@ impl Tile<'_> {
     #[inline(always)]
     fn carry_many(self, window: &Window) {
         let mut record = Record {
+            population: self.population,
             block: self.block,
             saturated: self.saturated,
             fired: self.fired,
@@ -294,20 +282,7 @@ impl Tile<'_> {
                 self.clipped,
             );
             if stepped.any_above {
-                let place = Place {
-                    step,
-                    population: self.population,
-                    block: self.block,
-                };
-                fire(
-                    window.array,
-                    window.trial,
-                    place,
-                    constants,
-                    membranes,
-                    &stepped,
-                    record.fired,
-                );
+                record.fire(window, 0, constants, membranes, &stepped, step);
             }
             if camera.is_time(step + 1) {
                 camera.look(step + 1, [membranes, membranes], false);
@@ -390,6 +365,33 @@ impl NoiseClock {
 }
 
 impl Record<'_> {
+    /// Fires the neurons of a block that are above their thresholds.
+    #[inline(never)]
+    fn fire(
+        &mut self,
+        window: &Window,
+        of_tile: usize,
+        constants: &NeuronBlock,
+        membranes: &mut Membranes,
+        stepped: &Stepped,
+        step: u32,
+    ) {
+        let place = Place {
+            step,
+            population: self.population,
+            block: self.block + of_tile,
+        };
+        fire(
+            window.array,
+            window.trial,
+            place,
+            constants,
+            membranes,
+            stepped,
+            self.fired,
+        );
+    }
+
     /// Adds the events of a step one by one, up to the limit; returns the next step's first row.
     #[inline(never)]
     fn deliver(
