@@ -65,6 +65,7 @@ impl Matrix {
     }
 
     /// Writes one row of `post` weights; returns how many are not zero.
+    #[inline(always)]
     pub(super) fn program_row(&self, rows: &mut [Lanes], [j, post]: [usize; 2], weight: impl Fn(usize) -> f32) -> u32 {
         let padded = self.blocks * LANES;
         let units = j * padded..j * padded + post;
