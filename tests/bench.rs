@@ -29,6 +29,17 @@ fn a_line_says_what_of_the_machine_it_reached() {
 }
 
 #[test]
+fn a_network_takes_one_thread_and_counts_its_spikes() {
+    let lines = bench(&["cuba", "--threads", "2", "--no-roofline"]);
+    let [cuba] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!([&cuba["bench"], &cuba["mode"]], ["cuba", "run"]);
+    assert_eq!(cuba["nt"], 1);
+    assert!(cuba["median_ms"].as_f64().unwrap() > 0.0);
+    // As many as NEST and Brian2 count in networks of their own.
+    assert!((21_000..25_000).contains(&cuba["spikes"].as_u64().unwrap()), "{cuba}");
+}
+
+#[test]
 fn memory_is_that_of_a_process_of_its_own() {
     let lines = bench(&["b1", "b2", "--mode", "infer", "--threads", "1", "--memory"]);
     assert_eq!(lines.len(), 2, "{lines:?}");
@@ -71,7 +82,8 @@ fn mistakes_are_explained() {
         refuse(program(scratch.path()).arg("bench").args(arguments), parts);
     };
     bench(&["b3"], &["\"b3\"", "b1, b2", "roofline"]);
-    bench(&["--mode", "inference"], &["\"inference\"", "train and infer"]);
+    bench(&["cuba", "--mode", "train"], &["cuba has no mode train", "run"]);
+    bench(&["--mode", "inference"], &["\"inference\"", "train, infer, run"]);
     bench(&["b1", "--repeat", "2"], &["--mode", "--repeat 2"]);
     bench(&["b1", "b2", "--mode", "train", "--repeat", "2"], &["one benchmark"]);
     bench(&["--curves", "b1"], &["no curve \"b1\"", "hidden, recurrent"]);

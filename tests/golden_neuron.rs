@@ -239,11 +239,7 @@ fn golden_lif_cuba_f32() {
     let wiring = Wiring {
         inputs: golden.inputs + 1,
         populations: vec![Population::spiking(count, 2, (0..2 * count as u16).collect())],
-        projections: vec![Projection {
-            source: Source::Inputs,
-            target: 0,
-            first_slot: signed_inputs - golden.inputs,
-        }],
+        projections: vec![Projection::all_to_all(Source::Inputs, 0, signed_inputs - golden.inputs)],
     };
     let scales: Vec<_> = golden.neurons.iter().map(Scale::of).collect();
     let scaled = golden.neurons.iter().zip(&scales);

@@ -33,13 +33,11 @@ pub fn read(bytes: &[u8]) -> Result<Wiring, Malformed> {
     let mut projections = reserve(connections, bytes)?;
     for _ in 0..connections {
         let projection = unpacker.projection()?;
-        projections.push(Projection {
-            source: projection
-                .source
-                .map_or(Source::Inputs, |population| Source::Population(population.into())),
-            target: projection.target.into(),
-            first_slot: projection.first_slot as usize,
-        });
+        let source = projection
+            .source
+            .map_or(Source::Inputs, |population| Source::Population(population.into()));
+        let (target, first_slot) = (projection.target.into(), projection.first_slot as usize);
+        projections.push(Projection::all_to_all(source, target, first_slot));
     }
     unpacker.end()?;
     Ok(Wiring {

@@ -59,11 +59,7 @@ fn array(spec: &ChipSpec) -> Option<Array> {
     let wiring = Wiring {
         inputs: usize::from(INPUTS),
         populations: vec![Population::spiking(usize::from(NEURONS), 1, (0..NEURONS).collect())],
-        projections: vec![Projection {
-            source: Source::Inputs,
-            target: 0,
-            first_slot: 0,
-        }],
+        projections: vec![Projection::all_to_all(Source::Inputs, 0, 0)],
     };
     let configuration = Configuration {
         wiring: &wiring,

@@ -28,7 +28,7 @@
 //! let wiring = Wiring {
 //!     inputs: 1,
 //!     populations: vec![Population::spiking(1, 1, vec![0])],
-//!     projections: vec![Projection { source: Source::Inputs, target: 0, first_slot: 0 }],
+//!     projections: vec![Projection::all_to_all(Source::Inputs, 0, 0)],
 //! };
 //! let configuration = Configuration { wiring: &wiring, codes: &codes, seed: 1 };
 //! let mut array = Array::configure(&chip, &configuration).unwrap();

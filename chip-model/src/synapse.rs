@@ -1,12 +1,19 @@
 //! Synapses: from weight codes to the currents that an event really injects.
 
+mod current;
+mod lists;
+mod matrix;
+
 use alloc::{vec, vec::Vec};
 
 use crate::{
-    lanes::{LANES, Lanes, any},
+    lanes::Lanes,
     neuron::Currents,
-    wiring::{Projection, Wiring},
+    wiring::{Connections, Projection, Wiring},
 };
+pub(crate) use current::{Peak, add, add_within};
+use lists::Lists;
+use matrix::Matrix;
 
 /// The synapses of one projection.
 #[derive(Clone, Debug)]
@@ -14,18 +21,20 @@ pub(crate) struct Synapses {
     pub(crate) target: usize,
     /// `[pre, post]`
     pub(crate) shape: [usize; 2],
-    /// Blocks of [`LANES`] target neurons.
-    blocks: usize,
-    /// Where its rows begin among those of all projections.
-    first: usize,
     /// `[pre]`: which joined circuit of the target takes this source.
     pub(crate) member: Vec<usize>,
-    /// `[pre][post padded]`: step of the excitatory current for weight 1, LSB/µs.
-    unit_exc: Vec<f32>,
-    /// The same for the inhibitory one.
-    unit_inh: Vec<f32>,
     /// `[pre]`: synapses with a weight other than zero.
     pub(crate) connected: Vec<u32>,
+    layout: Layout,
+}
+
+/// How synapses are kept.
+#[derive(Clone, Debug)]
+enum Layout {
+    /// Those of all pairs.
+    Matrix(Matrix),
+    /// Those of the listed ones.
+    Lists(Lists),
 }
 
 /// Strength of a synapse of weight 1, LSB/µs. Rows are physical ones: two a pair.
@@ -37,8 +46,8 @@ pub(crate) trait UnitStrength {
 }
 
 impl Synapses {
-    /// Unprogrammed synapses, with new rows at the end of `rows`; `unit` gives the strength that
-    /// weight 1 would have.
+    /// Unprogrammed synapses; those of all pairs have new rows at the end of `rows`. `unit` gives the
+    /// strength that weight 1 would have.
     pub(crate) fn new(
         wiring: &Wiring,
         projection: &Projection,
@@ -46,75 +55,109 @@ impl Synapses {
         unit: &dyn UnitStrength,
         rows: &mut Vec<Lanes>,
     ) -> Self {
-        let first = rows.len();
-        let shape @ [pre, post] = wiring.shape(projection);
+        let shape @ [pre, _] = wiring.shape(projection);
         let population = &wiring.populations[projection.target];
-        let blocks = post.div_ceil(LANES);
-        let padded = blocks * LANES;
-        let (mut unit_exc, mut unit_inh) = (vec![0.0; pre * padded], vec![0.0; pre * padded]);
-        let slot = |j: usize| projection.first_slot + j;
-        for j in 0..pre {
-            let (member, pair) = (slot(j) / signed_inputs, (slot(j) % signed_inputs) as u32);
-            for (row, units) in [(2 * pair, &mut unit_exc), (2 * pair + 1, &mut unit_inh)] {
-                let row_factor = unit.row(row);
-                for i in 0..post {
-                    let circuit = population.members(i)[member];
-                    units[j * padded + i] = unit.synapse(row, row_factor, circuit);
-                }
-            }
-        }
-        rows.resize(first + pre * blocks, Lanes::ZERO);
+        let slots = (0..pre).map(|j| {
+            let slot = projection.first_slot + j;
+            (slot / signed_inputs, (slot % signed_inputs) as u32)
+        });
         Self {
             target: projection.target,
             shape,
-            blocks,
-            first,
-            member: (0..pre).map(|j| slot(j) / signed_inputs).collect(),
-            unit_exc,
-            unit_inh,
+            member: slots.clone().map(|(member, _)| member).collect(),
             connected: vec![0; pre],
+            layout: match &projection.connections {
+                Connections::All => Layout::Matrix(Matrix::new(population, slots, unit, rows)),
+                Connections::Listed(lists) => Layout::Lists(Lists::new(population, lists, slots, unit)),
+            },
         }
     }
 
-    /// Memory of the synapses of a projection of `[pre, post]`, if anybody could count it.
-    pub(crate) fn bytes([pre, post]: [usize; 2]) -> Option<usize> {
-        let row = post.div_ceil(LANES) * 3 * size_of::<[f32; LANES]>() + size_of::<usize>() + size_of::<u32>();
-        pre.checked_mul(row)
+    /// Memory of the synapses of a projection, if anybody could count it.
+    pub(crate) fn bytes(wiring: &Wiring, projection: &Projection) -> Option<usize> {
+        let shape @ [pre, _] = wiring.shape(projection);
+        let synapses = match &projection.connections {
+            Connections::All => Matrix::bytes(shape)?,
+            Connections::Listed(lists) => Lists::bytes(lists)?,
+        };
+        pre.checked_mul(size_of::<usize>() + size_of::<u32>())?
+            .checked_add(synapses)
     }
 
-    /// Writes the weights: `weight(k)` is the signed true weight at index k of `[pre][post]`.
+    /// [`Lanes`] that the rows of a projection take.
+    pub(crate) fn lanes(wiring: &Wiring, projection: &Projection) -> usize {
+        let [pre, post] = wiring.shape(projection);
+        match projection.connections {
+            Connections::All => pre * post.div_ceil(crate::lanes::LANES),
+            Connections::Listed(_) => 0,
+        }
+    }
+
+    /// Number of weights.
+    pub(crate) fn weights(&self) -> usize {
+        match &self.layout {
+            Layout::Matrix(_) => self.shape[0] * self.shape[1],
+            Layout::Lists(lists) => lists.len(),
+        }
+    }
+
+    /// Number of the weights of source `pre`.
+    pub(crate) fn weights_of(&self, pre: usize) -> usize {
+        match &self.layout {
+            Layout::Matrix(_) => self.shape[1],
+            Layout::Lists(lists) => lists.of(pre).len(),
+        }
+    }
+
+    /// Whether only listed pairs are connected.
+    pub(crate) fn is_listed(&self) -> bool {
+        matches!(self.layout, Layout::Lists(_))
+    }
+
+    /// Source and target of weight `k`.
+    pub(crate) fn pair(&self, k: usize) -> [usize; 2] {
+        match &self.layout {
+            Layout::Matrix(_) => [k / self.shape[1], k % self.shape[1]],
+            Layout::Lists(lists) => lists.pair(k),
+        }
+    }
+
+    /// Writes the weights: `weight(k)` is the signed true weight at index k of `[pre][post]`, or of the
+    /// k-th connection listed.
     pub(crate) fn program(&mut self, rows: &mut [Lanes], weight: impl Fn(usize) -> f32) {
         let [pre, post] = self.shape;
         for j in 0..pre {
-            self.program_row(rows, j, |i| weight(j * post + i));
+            self.connected[j] = match &mut self.layout {
+                Layout::Matrix(matrix) => matrix.program_row(rows, [j, post], |i| weight(j * post + i)),
+                Layout::Lists(lists) => lists.program_row(j, |k, _| weight(k)),
+            };
         }
     }
 
     /// Writes one row: `weight(i)` is the signed true weight to target `i`.
     pub(crate) fn program_row(&mut self, rows: &mut [Lanes], j: usize, weight: impl Fn(usize) -> f32) {
-        let (padded, post) = (self.blocks * LANES, self.shape[1]);
-        let units = j * padded..j * padded + post;
-        let units = self.unit_exc[units.clone()].iter().zip(&self.unit_inh[units]);
-        let row = &mut rows[self.row(j)..][..self.blocks];
-        let mut connected = 0;
-        for (i, (&exc, &inh)) in units.enumerate() {
-            let w = weight(i);
-            row[i / LANES].0[i % LANES] = w * if w < 0.0 { inh } else { exc };
-            connected += u32::from(w != 0.0);
-        }
-        self.connected[j] = connected;
+        self.connected[j] = match &mut self.layout {
+            Layout::Matrix(matrix) => matrix.program_row(rows, [j, self.shape[1]], weight),
+            Layout::Lists(lists) => lists.program_row(j, |_, i| weight(i)),
+        };
     }
 
     /// Where the row of source `pre` begins: one [`Lanes`] for each block of targets, the signed steps
-    /// of the current; positive excites, negative inhibits.
+    /// of the current; positive excites, negative inhibits. Lists have no rows.
     #[inline(always)]
-    pub(crate) fn row(&self, pre: usize) -> usize {
-        self.first + pre * self.blocks
+    pub(crate) fn row(&self, pre: usize) -> Option<usize> {
+        match &self.layout {
+            Layout::Matrix(matrix) => Some(matrix.row(pre)),
+            Layout::Lists(_) => None,
+        }
     }
 
     /// The signed current step of a synapse, LSB/µs.
     pub(crate) fn strength(&self, rows: &[Lanes], pre: usize, post: usize) -> f32 {
-        rows[self.row(pre) + post / LANES].0[post % LANES]
+        match &self.layout {
+            Layout::Matrix(matrix) => matrix.strength(rows, pre, post),
+            Layout::Lists(lists) => lists.strength(pre, post),
+        }
     }
 
     /// Adds one event of source `pre` to its target's currents (`[block][member]`); returns how
@@ -128,81 +171,10 @@ impl Synapses {
         currents: &mut [Currents],
         limit: f32,
     ) -> u32 {
-        let member = self.member[pre];
-        let row = &rows[self.row(pre)..][..self.blocks];
-        let mut saturated = [0; LANES];
-        for (steps, currents) in row.iter().zip(currents.chunks_exact_mut(joined)) {
-            add_within(&mut currents[member], steps, limit, &mut saturated);
+        let place = [self.member[pre], joined];
+        match &self.layout {
+            Layout::Matrix(matrix) => matrix.deliver(rows, pre, place, currents, limit),
+            Layout::Lists(lists) => lists.deliver(pre, place, currents, limit),
         }
-        saturated.iter().sum()
     }
-}
-
-/// Adds the steps of one event, without a look at the limit.
-#[inline(always)]
-pub(crate) fn add(currents: &mut Currents, steps: &Lanes) {
-    let (q, mut exc, mut inh) = (steps.0, currents.exc, currents.inh);
-    for lane in 0..LANES {
-        exc[lane] += if q[lane] > 0.0 { q[lane] } else { 0.0 };
-    }
-    for lane in 0..LANES {
-        inh[lane] -= if q[lane] < 0.0 { q[lane] } else { 0.0 };
-    }
-    (currents.exc, currents.inh) = (exc, inh);
-}
-
-/// The largest of many currents, lane by lane. Steps only add: where it is within the limit after
-/// several events, every current was after each of them.
-#[derive(Clone, Copy)]
-pub(crate) struct Peak([f32; LANES]);
-
-impl Peak {
-    /// Of no currents.
-    pub(crate) const NONE: Self = Self([0.0; LANES]);
-
-    /// Takes these into account too.
-    #[inline(always)]
-    pub(crate) fn see(&mut self, currents: &Currents) {
-        let mut most = self.0;
-        for lane in 0..LANES {
-            most[lane] = if currents.exc[lane] > most[lane] {
-                currents.exc[lane]
-            } else {
-                most[lane]
-            };
-        }
-        for lane in 0..LANES {
-            most[lane] = if currents.inh[lane] > most[lane] {
-                currents.inh[lane]
-            } else {
-                most[lane]
-            };
-        }
-        self.0 = most;
-    }
-
-    /// Whether any is beyond the limit.
-    #[inline(always)]
-    pub(crate) fn is_beyond(&self, limit: f32) -> bool {
-        let mut beyond = [0; LANES];
-        for lane in 0..LANES {
-            beyond[lane] = u32::from(self.0[lane] > limit);
-        }
-        any(&beyond)
-    }
-}
-
-/// Adds the steps of one event up to the limit; `saturated` counts the currents that ran into it.
-#[inline(always)]
-pub(crate) fn add_within(currents: &mut Currents, steps: &Lanes, limit: f32, saturated: &mut [u32; LANES]) {
-    let (mut exc, mut inh) = (currents.exc, currents.inh);
-    for lane in 0..LANES {
-        let q = steps.0[lane];
-        exc[lane] += if q > 0.0 { q } else { 0.0 };
-        inh[lane] -= if q < 0.0 { q } else { 0.0 };
-        saturated[lane] += u32::from(exc[lane] > limit) + u32::from(inh[lane] > limit);
-        exc[lane] = if exc[lane] > limit { limit } else { exc[lane] };
-        inh[lane] = if inh[lane] > limit { limit } else { inh[lane] };
-    }
-    (currents.exc, currents.inh) = (exc, inh);
 }

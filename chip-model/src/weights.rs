@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-/// One matrix for each projection of the wiring, row-major `[pre][post]`.
+/// One matrix for each projection of the wiring, row-major `[pre][post]`; where it
+/// [lists its connections](crate::wiring::Connections::Listed), one weight for each in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Weights {
     /// Signed integer codes, as the silicon has them.
@@ -20,7 +21,7 @@ impl Weights {
         }
     }
 
-    /// Number of weights in a matrix.
+    /// Number of weights in a matrix or list.
     pub fn len_of(&self, matrix: usize) -> usize {
         match self {
             Self::Codes(all) => all[matrix].len(),

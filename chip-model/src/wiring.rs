@@ -55,11 +55,23 @@ pub enum Source {
     Population(usize),
 }
 
-/// All-to-all connections from a source to a population.
+/// Which units of a source have synapses with which neurons of a population.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connections {
+    /// Each with each: a matrix of weights.
+    All,
+    /// `[source unit]`: its target neurons, ascending. One weight for each, in this order; to an array
+    /// whose matrix has the same weights, and zero elsewhere, the results are equal bit by bit.
+    Listed(Vec<Vec<u16>>),
+}
+
+/// Connections from a source to a population.
 ///
 /// Source unit j takes the signed input `first_slot + j` of every target neuron: circuit
-/// slot / S of its members (S signed inputs a circuit), row pair slot mod S.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// slot / S of its members (S signed inputs a circuit), row pair slot mod S. That is so too where it
+/// is not connected to them: an event is driven into its row, and finds a synapse there or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Projection {
     /// Presynaptic side.
     pub source: Source,
@@ -67,6 +79,20 @@ pub struct Projection {
     pub target: usize,
     /// First signed input used.
     pub first_slot: usize,
+    /// Which of them are connected.
+    pub connections: Connections,
+}
+
+impl Projection {
+    /// Connections of every unit with every neuron.
+    pub fn all_to_all(source: Source, target: usize, first_slot: usize) -> Self {
+        Self {
+            source,
+            target,
+            first_slot,
+            connections: Connections::All,
+        }
+    }
 }
 
 /// A network as it lies on the chip.
@@ -76,7 +102,7 @@ pub struct Wiring {
     pub inputs: usize,
     /// Groups of neurons; spikes and samples number the neurons through all of them.
     pub populations: Vec<Population>,
-    /// Connections; [`crate::weights::Weights`] has one matrix for each.
+    /// Connections; [`crate::weights::Weights`] has one matrix or list for each.
     pub projections: Vec<Projection>,
 }
 
@@ -118,6 +144,40 @@ pub enum WiringError {
         needed: usize,
         /// Available.
         available: usize,
+    },
+    /// Lists of targets for another number of sources.
+    #[error("projection {projection} lists the targets of {listed} units, but its source has {units}")]
+    ListedUnits {
+        /// Index.
+        projection: usize,
+        /// Listed.
+        listed: usize,
+        /// There are.
+        units: usize,
+    },
+    /// A connection to a neuron that the target population does not have.
+    #[error("projection {projection} connects unit {unit} to neuron {target}, but its target has neurons 0…{}", .neurons.saturating_sub(1))]
+    NoSuchTarget {
+        /// Index.
+        projection: usize,
+        /// Source unit.
+        unit: usize,
+        /// Listed.
+        target: u16,
+        /// There are.
+        neurons: usize,
+    },
+    /// Targets twice, or not in ascending order.
+    #[error(
+        "projection {projection} lists neuron {target} out of order for unit {unit}: list each target once, ascending"
+    )]
+    TargetOrder {
+        /// Index.
+        projection: usize,
+        /// Source unit.
+        unit: usize,
+        /// The target that does not follow those before.
+        target: u16,
     },
     /// More circuits joined than the chip can join.
     #[error("population {population} joins {joined} circuits to a neuron, the chip joins at most {available}")]
@@ -231,6 +291,7 @@ impl Wiring {
             if !source_exists || !exists(projection.target) {
                 return Err(WiringError::NoSuchPopulation(index));
             }
+            self.check_lists(index)?;
             let slots = self.slots(projection);
             let (needed, available) = (
                 slots.end,
@@ -255,6 +316,40 @@ impl Wiring {
             }
         }
         self.check_labels(spec)
+    }
+
+    /// Lists of targets: one a unit, neurons that exist, each once.
+    fn check_lists(&self, index: usize) -> Result<(), WiringError> {
+        let projection = &self.projections[index];
+        let Connections::Listed(lists) = &projection.connections else {
+            return Ok(());
+        };
+        let [units, neurons] = self.shape(projection);
+        if lists.len() != units {
+            return Err(WiringError::ListedUnits {
+                projection: index,
+                listed: lists.len(),
+                units,
+            });
+        }
+        for (unit, list) in lists.iter().enumerate() {
+            if let Some(pair) = list.windows(2).find(|pair| pair[0] >= pair[1]) {
+                return Err(WiringError::TargetOrder {
+                    projection: index,
+                    unit,
+                    target: pair[1],
+                });
+            }
+            if let Some(&target) = list.last().filter(|&&target| usize::from(target) >= neurons) {
+                return Err(WiringError::NoSuchTarget {
+                    projection: index,
+                    unit,
+                    target,
+                    neurons,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// A row runs across all circuits: sources of whatever projection that take it need a label each.

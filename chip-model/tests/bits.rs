@@ -160,11 +160,9 @@ fn wiring(dice: &mut Dice, spec: &ChipSpec) -> Wiring {
             if first_slot + wiring.units(source) > available {
                 continue;
             }
-            wiring.projections.push(Projection {
-                source,
-                target,
-                first_slot,
-            });
+            wiring
+                .projections
+                .push(Projection::all_to_all(source, target, first_slot));
             first_slot += wiring.units(source);
         }
     }
@@ -339,11 +337,8 @@ fn crowded_steps_give_the_same_in_windows() {
     circuit.t_ref_us = 0.0;
     circuit.bias_lsb_per_us = 2000.0;
     let circuits = vec![circuit; spec.circuits()];
-    let projection = |source, target, first_slot| Projection {
-        source: Source::Population(source),
-        target,
-        first_slot,
-    };
+    let projection =
+        |source, target, first_slot| Projection::all_to_all(Source::Population(source), target, first_slot);
     for feedback in [false, true] {
         let mut wiring = Wiring {
             inputs: 1,

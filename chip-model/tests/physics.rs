@@ -46,19 +46,11 @@ fn default_circuit(spec: &ChipSpec) -> CircuitValues {
 }
 
 fn from_inputs(target: usize) -> Projection {
-    Projection {
-        source: Source::Inputs,
-        target,
-        first_slot: 0,
-    }
+    Projection::all_to_all(Source::Inputs, target, 0)
 }
 
 fn between(source: usize, target: usize, first_slot: usize) -> Projection {
-    Projection {
-        source: Source::Population(source),
-        target,
-        first_slot,
-    }
+    Projection::all_to_all(Source::Population(source), target, first_slot)
 }
 
 /// Single circuits as one population, all of them driven by all inputs.
@@ -1227,7 +1219,7 @@ fn wiring_that_cannot_be_is_refused() {
     }
     for wrong in [from_inputs(2), between(2, 0, 0), between(0, 2, 0)] {
         assert_eq!(
-            refused(&|wiring| wiring.projections[1] = wrong),
+            refused(&|wiring| wiring.projections[1] = wrong.clone()),
             WiringError::NoSuchPopulation(1)
         );
     }

@@ -83,11 +83,7 @@ impl Case {
                 self.joined,
                 (0..self.circuits.len() as u16).collect(),
             )],
-            projections: vec![Projection {
-                source: Source::Inputs,
-                target: 0,
-                first_slot: 0,
-            }],
+            projections: vec![Projection::all_to_all(Source::Inputs, 0, 0)],
         };
         let mut array = Array::from_circuits(&self.spec(), &wiring, &self.circuits, self.crossing).unwrap();
         array.program(&Weights::Floats(vec![self.weights.clone()])).unwrap();

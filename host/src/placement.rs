@@ -188,11 +188,7 @@ impl Placement {
             } else {
                 0
             };
-            Projection {
-                source,
-                target: connection.layer,
-                first_slot,
-            }
+            Projection::all_to_all(source, connection.layer, first_slot)
         });
         let wiring = Wiring {
             inputs: network.inputs,

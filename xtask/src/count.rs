@@ -21,7 +21,7 @@ use crate::{
 use budget::{Budget, Compiler};
 
 /// Benchmarks and modes of `spikeloop bench`.
-const WORKLOADS: [[&str; 2]; 8] = [
+const WORKLOADS: [[&str; 2]; 9] = [
     ["b1", "train"],
     ["b1", "infer"],
     ["b2", "train"],
@@ -30,6 +30,7 @@ const WORKLOADS: [[&str; 2]; 8] = [
     ["chip", "infer"],
     ["chip-noise", "train"],
     ["chip-noise", "infer"],
+    ["cuba", "run"],
 ];
 
 /// Batches of the two runs.
@@ -212,7 +213,7 @@ mod tests {
         assert!(parse("").unwrap().include("chip-noise"));
         let message = parse("b9").unwrap_err();
         assert!(
-            message.contains("\"b9\"") && message.contains("b1, b2, chip, chip-noise"),
+            message.contains("\"b9\"") && message.contains("b1, b2, chip, chip-noise, cuba"),
             "{message}"
         );
     }

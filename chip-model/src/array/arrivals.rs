@@ -89,8 +89,9 @@ fn each(
     let population = &array.populations[target];
     let mut drive = |step: u32, projection: usize, unit: u16| {
         let (synapses, pre) = (&array.projections[projection], usize::from(unit));
-        if synapses.connected[pre] > 0 {
-            visit((step - first) as usize, synapses.member[pre], synapses.row(pre));
+        // Lists have no rows: their events are delivered one by one, see `Reach`.
+        if let Some(row) = synapses.row(pre).filter(|_| synapses.connected[pre] > 0) {
+            visit((step - first) as usize, synapses.member[pre], row);
         }
     };
     if let [projection] = population.from_inputs[..] {

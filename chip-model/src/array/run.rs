@@ -235,6 +235,12 @@ impl Array {
     fn carry(&self, state: &mut State, index: usize, steps: [u32; 2], trial: &Trial, counters: &mut Counters) {
         let (population, now) = (&self.populations[index], &mut state.populations[index]);
         let (joined, before) = (population.joined, state.fired.len());
+        let [first, last] = steps;
+        let quiet = state.inputs.is_empty() && state.samples.steps.is_empty() && self.noise.is_none();
+        if first == last && quiet {
+            self.sweep(index, now, first, trial, &mut state.fired);
+            return self.send_on(state, before);
+        }
         state
             .arrivals
             .gather(self, index, steps, &state.inputs, &state.under_way);
@@ -280,6 +286,12 @@ impl Array {
             }
             next = tile.end;
         }
+        self.send_on(state, before);
+    }
+
+    /// Sends a population's spikes, those from number `before` on, where others wait for them.
+    #[inline(always)]
+    fn send_on(&self, state: &mut State, before: usize) {
         if self.reach.streams && state.fired.len() > before {
             in_order_of_crossing(&mut state.fired[before..]);
             self.send(state, before);

@@ -53,6 +53,9 @@ pub(super) struct Fired {
 
 #[derive(Clone, Debug)]
 pub(super) struct PopulationState {
+    pub(super) neurons: usize,
+    /// `[block]`: potentials that runs begin with, LSB; empty where they begin at rest.
+    pub(super) start: Vec<[f32; LANES]>,
     /// `[block]`
     pub(super) membranes: Vec<Membranes>,
     /// `[block][member]`
@@ -94,6 +97,8 @@ impl State {
     pub fn with_window(array: &Array, longest: usize) -> Self {
         let window = longest.clamp(1, array.reach.window);
         let population = |p: &super::Neurons| PopulationState {
+            neurons: p.count,
+            start: Vec::new(),
             membranes: p.rest.iter().map(|&rest| Membranes::at(rest)).collect(),
             currents: vec![Currents::NONE; p.currents.len()],
             noise: vec![NoiseState::NONE; p.blocks.len()],
@@ -103,7 +108,11 @@ impl State {
         let neurons = array.neurons();
         let blocks = array.populations.iter().map(|p| p.blocks.len()).sum();
         let joined = array.populations.iter().map(|p| p.joined).max().unwrap_or(1);
-        let inputs = if longest > 1 { INPUTS } else { 0 };
+        let inputs = if longest > 1 && !array.reach.one_by_one {
+            INPUTS
+        } else {
+            0
+        };
         // Projections that bring a source's events to one population, at most.
         let brought = |source| array.fan_out(source).projections.len();
         let by_spikes = (0..array.populations.len())
@@ -141,8 +150,9 @@ impl State {
         size_of::<Self>() + 4 * size_of::<Lanes>() + joined * size_of::<u32>() + Samples::bytes(samples)
     }
 
-    /// Back to rest: no currents, nothing under way, V at its resting potential. Circuits that rest
-    /// above their threshold never get there: the reset between two samples leaves them at V_reset.
+    /// Back to rest, or to the potentials that a run [begins with](Self::start_from): no currents, nothing
+    /// under way. Circuits that rest above their threshold never get there: the reset between two samples
+    /// leaves them at V_reset.
     pub(super) fn reset(&mut self, array: &Array, window: usize) {
         for (state, population) in self.populations.iter_mut().zip(&array.populations) {
             let begins = state.membranes.iter_mut().zip(&population.blocks).zip(&population.rest);
@@ -154,6 +164,9 @@ impl State {
                         rest[lane]
                     }
                 }));
+            }
+            for (membranes, &start) in state.membranes.iter_mut().zip(&state.start) {
+                *membranes = Membranes::at(start);
             }
             state.clipped = [0; LANES];
             state.saturated = [0; LANES];

@@ -5,7 +5,13 @@
 
 use alloc::vec::Vec;
 
-use super::{Array, arrivals::Arrivals, run::Trial, state::Fired};
+use super::{
+    Array,
+    arrivals::Arrivals,
+    fire::{Place, fire},
+    run::Trial,
+    state::Fired,
+};
 use crate::{
     lanes::{LANES, Lanes},
     neuron::{self, CurrentBlock, Currents, Membranes, NeuronBlock, Stepped},
@@ -370,20 +376,20 @@ impl Record<'_> {
         stepped: &Stepped,
         step: u32,
     ) {
-        for lane in 0..LANES {
-            if let Some(fraction) = neuron::fire(constants, membranes, stepped, lane, window.array.crossing) {
-                let neuron = ((self.block + of_tile) * LANES + lane) as u16;
-                let population = self.population;
-                self.fired.push(Fired::new(
-                    window.array,
-                    window.trial,
-                    step,
-                    population,
-                    neuron,
-                    fraction,
-                ));
-            }
-        }
+        let place = Place {
+            step,
+            population: self.population,
+            block: self.block + of_tile,
+        };
+        fire(
+            window.array,
+            window.trial,
+            place,
+            constants,
+            membranes,
+            stepped,
+            self.fired,
+        );
     }
 
     /// Adds the events of a step one by one, up to the limit; returns the next step's first row.

@@ -7,11 +7,14 @@
 //!   of a window are known before the next population takes it;
 //! * with feedback a window ends before the first spike of it can be back.
 //!
+//! Where a projection lists its connections, a window is a single step: its events go straight to the
+//! currents of their targets, whichever block those are in.
+//!
 //! In either case the order of sending does not matter as long as every step has room for the spikes
 //! that are due in it. A run in which one has not begins anew, one step at a time.
 
 use super::Clock;
-use crate::wiring::{Source, Wiring};
+use crate::wiring::{Connections, Projection, Source, Wiring};
 
 /// Longest window, in steps; more would not be quicker.
 const LONGEST: usize = 128;
@@ -26,10 +29,20 @@ pub(super) struct Reach {
     pub(super) window: usize,
     /// Spikes can arrive within the window in which they are fired.
     pub(super) streams: bool,
+    /// All events are delivered one by one, those of the inputs too: a projection lists its connections.
+    pub(super) one_by_one: bool,
 }
 
 impl Reach {
     pub(super) fn new(wiring: &Wiring, clock: &Clock) -> Self {
+        let listed = |projection: &Projection| projection.connections != Connections::All;
+        if wiring.projections.iter().any(listed) {
+            return Self {
+                window: 1,
+                streams: false,
+                one_by_one: true,
+            };
+        }
         let streams = only_forward(wiring);
         let most = (NEURON_STEPS / wiring.neurons().max(1)).clamp(1, LONGEST);
         let window = if streams {
@@ -37,7 +50,11 @@ impl Reach {
         } else {
             clock.quickest_steps().clamp(1, most)
         };
-        Self { window, streams }
+        Self {
+            window,
+            streams,
+            one_by_one: false,
+        }
     }
 }
 

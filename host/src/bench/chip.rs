@@ -183,15 +183,12 @@ impl ChipBench {
         programmed.run()?;
         let (chip, host) = self.numbers(&programmed.recording)?;
         for &mode in modes {
-            let (timed, batch, work) = match mode {
-                Mode::Train => {
-                    let timed = time(budget, budget.train, self.update()?)?;
-                    (timed, self.batch[1], chip.train(&host))
-                }
-                Mode::Infer => {
-                    let timed = time(budget, budget.infer, || programmed.run())?;
-                    (timed, self.batch[0], chip.infer())
-                }
+            let (timed, batch, work) = if mode == Mode::Train {
+                let timed = time(budget, budget.train, self.update()?)?;
+                (timed, self.batch[1], chip.train(&host))
+            } else {
+                let timed = time(budget, budget.infer, || programmed.run())?;
+                (timed, self.batch[0], chip.infer())
             };
             let line = measurement(name, mode.text(), timed, batch, host.hidden_spikes);
             report(line.with_work(work));
@@ -201,18 +198,15 @@ impl ChipBench {
 
     /// So many batches without a clock.
     pub(super) fn repeat(&self, mode: Mode, batches: usize) -> Result<(), BenchError> {
-        match mode {
-            Mode::Train => {
-                let mut update = self.update()?;
-                for _ in 0..batches {
-                    update()?;
-                }
+        if mode == Mode::Train {
+            let mut update = self.update()?;
+            for _ in 0..batches {
+                update()?;
             }
-            Mode::Infer => {
-                let mut programmed = self.programmed()?;
-                for _ in 0..batches {
-                    programmed.run()?;
-                }
+        } else {
+            let mut programmed = self.programmed()?;
+            for _ in 0..batches {
+                programmed.run()?;
             }
         }
         Ok(())

@@ -23,11 +23,13 @@ impl Draw {
         self.stream.uniform(self.position, 0, 0)
     }
 
+    pub(super) fn normal(&mut self) -> f32 {
+        self.position += 1;
+        self.stream.gaussian(self.position, 0, 0)
+    }
+
     pub(super) fn normal_matrix(&mut self, shape: [usize; 2], sigma: f64) -> Matrix {
-        let mut value = || {
-            self.position += 1;
-            sigma as f32 * self.stream.gaussian(self.position, 0, 0)
-        };
+        let mut value = || sigma as f32 * self.normal();
         let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| value()).collect();
         Matrix::from_rows(shape, &values)
     }

@@ -7,9 +7,11 @@
 //! | `b2` | 700-256 recurrent-20, 100 steps, batches of 128, 1.5 % of the inputs a step |
 //! | `chip` | the emulated 256-246-10 on hicann-x, 10 µs in steps of 0.1 µs, ADC every 1.7 µs, temporal noise off |
 //! | `chip-noise` | the same with everything on: membrane noise, jitter, ADC noise |
+//! | `cuba` | 4000 neurons that differ, 2 % of the pairs connected, steps of 0.1 ms, one second, on the chip's array |
 //!
 //! `train` is forward, backward and Adam of one batch, `infer` is forward and the decision; on the
-//! chip `infer` is the emulation alone, and `train` one update in the loop, of 100 samples.
+//! chip `infer` is the emulation alone, and `train` one update in the loop, of 100 samples. `cuba` learns
+//! nothing and is one network: its mode is `run`, and it takes one thread, however many there are.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -22,6 +24,7 @@
 
 pub mod board;
 mod chip;
+mod cuba;
 pub mod curves;
 mod draw;
 pub mod machine;
@@ -37,6 +40,8 @@ use serde::Serialize;
 
 use crate::{experiment::ExperimentError, isa::Isa, lab::LabError, substrate::SubstrateError};
 use chip::ChipBench;
+use cuba::Cuba;
+pub use cuba::CubaError;
 use recurrence::{BATCHES, Recurrence};
 use work::Work;
 
@@ -51,10 +56,18 @@ pub enum BenchError {
         name: String,
     },
     /// No such mode.
-    #[error("there is no mode {name:?}; there are {}", Mode::ALL.map(Mode::text).join(" and "))]
+    #[error("there is no mode {name:?}; there are {}", Mode::ALL.map(Mode::text).join(", "))]
     UnknownMode {
         /// As given.
         name: String,
+    },
+    /// A mode that others have.
+    #[error("{} has no mode {}; it has {}", .name.text(), .mode.text(), .name.modes().iter().map(|mode| mode.text()).collect::<Vec<_>>().join(" and "))]
+    NotItsMode {
+        /// Benchmark.
+        name: Name,
+        /// Asked for.
+        mode: Mode,
     },
     /// No such curve.
     #[error(
@@ -79,6 +92,9 @@ pub enum BenchError {
     /// The emulated chip's lab.
     #[error(transparent)]
     Lab(#[from] LabError),
+    /// The simulated network.
+    #[error(transparent)]
+    Cuba(#[from] CubaError),
 }
 
 impl From<SubstrateError> for BenchError {
@@ -98,11 +114,13 @@ pub enum Name {
     Chip,
     /// The emulated chip with everything on.
     ChipNoise,
+    /// A network of neurons that differ.
+    Cuba,
 }
 
 impl Name {
     /// All.
-    pub const ALL: [Self; 4] = [Self::B1, Self::B2, Self::Chip, Self::ChipNoise];
+    pub const ALL: [Self; 5] = [Self::B1, Self::B2, Self::Chip, Self::ChipNoise, Self::Cuba];
 
     /// As on the command line.
     pub fn text(self) -> &'static str {
@@ -111,6 +129,15 @@ impl Name {
             Self::B2 => "b2",
             Self::Chip => "chip",
             Self::ChipNoise => "chip-noise",
+            Self::Cuba => "cuba",
+        }
+    }
+
+    /// What of it can run, in the order in which it is measured.
+    pub fn modes(self) -> &'static [Mode] {
+        match self {
+            Self::Cuba => &[Mode::Run],
+            _ => &Mode::LEARNING,
         }
     }
 
@@ -121,6 +148,7 @@ impl Name {
             Self::B2 => "700-256r-20, 100 steps, 1.5 % input density",
             Self::Chip => "emulated hicann-x, 256-246-10, 10 µs, temporal noise off",
             Self::ChipNoise => "emulated hicann-x, 256-246-10, 10 µs, with membrane noise, jitter and ADC noise",
+            Self::Cuba => "4000 neurons that differ, 2 % connected, 1 s in steps of 0.1 ms, one thread",
         }
     }
 }
@@ -141,17 +169,23 @@ pub enum Mode {
     Train,
     /// Forward and the decision, or the emulation alone.
     Infer,
+    /// A simulation from which nothing is learned.
+    Run,
 }
 
 impl Mode {
-    /// Both, in the order in which they are measured.
-    pub const ALL: [Self; 2] = [Self::Train, Self::Infer];
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Infer, Self::Run];
+
+    /// Those of a network that learns, in the order in which they are measured.
+    pub const LEARNING: [Self; 2] = [Self::Train, Self::Infer];
 
     /// As on the command line.
     pub fn text(self) -> &'static str {
         match self {
             Self::Train => "train",
             Self::Infer => "infer",
+            Self::Run => "run",
         }
     }
 }
@@ -204,7 +238,7 @@ impl Default for Budget {
 pub struct Measurement {
     /// Benchmark.
     pub bench: &'static str,
-    /// `train` or `infer`.
+    /// `train`, `infer` or `run`.
     pub mode: &'static str,
     /// Threads.
     pub nt: usize,
@@ -220,6 +254,9 @@ pub struct Measurement {
     pub isa: &'static str,
     /// Mean number of hidden spikes of a sample: is the workload plausible?
     pub hidden_spikes_per_sample: f64,
+    /// Spikes of the simulated second, where that is what runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spikes: Option<usize>,
     /// What a sample takes, where it is counted.
     pub work: Option<Work>,
 }
@@ -236,31 +273,46 @@ impl Measurement {
 /// Runs one benchmark in these modes; `report` gets each line as soon as it is known.
 ///
 /// # Errors
-/// [`BenchError`], of the emulated chip.
+/// [`BenchError`]: of the emulated chip, or a mode that this benchmark does not have.
 pub fn run(name: Name, modes: &[Mode], budget: &Budget, report: &mut dyn FnMut(Measurement)) -> Result<(), BenchError> {
+    modes.iter().try_for_each(|&mode| check(name, mode))?;
     match name {
         Name::B1 => Recurrence::b1(BATCHES).measure(name, modes, budget, report),
         Name::B2 => Recurrence::b2(BATCHES).measure(name, modes, budget, report),
-        Name::Chip | Name::ChipNoise => return ChipBench::new(name)?.measure(name, modes, budget, report),
+        Name::Chip | Name::ChipNoise => ChipBench::new(name)?.measure(name, modes, budget, report)?,
+        Name::Cuba if modes.is_empty() => {}
+        Name::Cuba => Cuba::new()?.measure(name, budget, report)?,
     }
     Ok(())
 }
 
-/// Samples of a batch when instructions are counted: a simulated processor is fifty times slower.
+/// Samples of a batch, or runs of a network, when instructions are counted: a simulated processor is fifty
+/// times slower.
 const COUNTED: usize = 16;
 
 /// Sets one benchmark up, and runs so many small batches of it without looking at a clock: what tools that
 /// count instructions compare. Two runs that differ in `batches` differ by those batches and nothing else.
 ///
 /// # Errors
-/// [`BenchError`], of the emulated chip.
+/// As [`run`].
 pub fn repeat(name: Name, mode: Mode, batches: usize) -> Result<(), BenchError> {
+    check(name, mode)?;
     match name {
         Name::B1 => Recurrence::b1(1).first(COUNTED).repeat(mode, batches),
         Name::B2 => Recurrence::b2_of(COUNTED, 1).repeat(mode, batches),
         Name::Chip | Name::ChipNoise => ChipBench::of(name, COUNTED)?.repeat(mode, batches)?,
+        Name::Cuba => Cuba::briefly()?.repeat(batches * COUNTED)?,
     }
     Ok(())
+}
+
+/// Whether a benchmark has this mode.
+fn check(name: Name, mode: Mode) -> Result<(), BenchError> {
+    if name.modes().contains(&mode) {
+        Ok(())
+    } else {
+        Err(BenchError::NotItsMode { name, mode })
+    }
 }
 
 /// Times `work` until `time` and the repetitions are used up: median in ms, and repetitions.
@@ -309,6 +361,7 @@ fn measurement(name: Name, mode: &'static str, timed: (f64, usize), batch: usize
         batch,
         isa: Isa::current().name(),
         hidden_spikes_per_sample: hidden,
+        spikes: None,
         work: None,
     }
 }
@@ -325,10 +378,10 @@ mod tests {
     };
 
     #[test]
-    fn every_benchmark_reports_both_modes() {
+    fn every_benchmark_reports_its_modes() {
         let mut lines = Vec::new();
         for name in Name::ALL {
-            run(name, &Mode::ALL, &ONCE, &mut |line| lines.push(line)).unwrap();
+            run(name, name.modes(), &ONCE, &mut |line| lines.push(line)).unwrap();
         }
         let modes: Vec<_> = lines.iter().map(|line| (line.bench, line.mode)).collect();
         let all = [
@@ -340,6 +393,7 @@ mod tests {
             ("chip", "infer"),
             ("chip-noise", "train"),
             ("chip-noise", "infer"),
+            ("cuba", "run"),
         ];
         assert_eq!(modes, all);
         assert!(lines.iter().all(|line| line.median_ms > 0.0 && line.reps == 1));
@@ -361,10 +415,12 @@ mod tests {
     #[test]
     fn batches_are_repeated_without_a_clock() {
         for name in Name::ALL {
-            for mode in Mode::ALL {
+            for &mode in name.modes() {
                 repeat(name, mode, 1).unwrap();
             }
         }
+        let message = repeat(Name::Cuba, Mode::Train, 1).unwrap_err().to_string();
+        assert_eq!(message, "cuba has no mode train; it has run");
     }
 
     #[test]
@@ -372,7 +428,7 @@ mod tests {
         assert_eq!("infer".parse::<Mode>().unwrap(), Mode::Infer);
         let message = "inference".parse::<Mode>().unwrap_err().to_string();
         assert!(
-            message.contains("\"inference\"") && message.contains("train and infer"),
+            message.contains("\"inference\"") && message.contains("train, infer, run"),
             "{message}"
         );
         assert_eq!("b2".parse::<Name>().unwrap(), Name::B2);

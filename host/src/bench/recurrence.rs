@@ -310,13 +310,15 @@ impl Recurrence {
     pub(super) fn measure(&self, name: Name, modes: &[Mode], budget: &Budget, report: &mut dyn FnMut(Measurement)) {
         let numbers = self.numbers();
         for &mode in modes {
-            let (timed, numbers) = match mode {
-                Mode::Train => self.time_training(budget, &numbers),
-                Mode::Infer => (self.time_inference(budget), numbers),
+            let (timed, numbers) = if mode == Mode::Train {
+                self.time_training(budget, &numbers)
+            } else {
+                (self.time_inference(budget), numbers)
             };
-            let work = match mode {
-                Mode::Train => numbers.train(),
-                Mode::Infer => numbers.infer(),
+            let work = if mode == Mode::Train {
+                numbers.train()
+            } else {
+                numbers.infer()
             };
             let line = measurement(name, mode.text(), timed, self.batch, numbers.hidden_spikes);
             report(line.with_work(work));
@@ -361,18 +363,15 @@ impl Recurrence {
 
     /// So many batches without a clock.
     pub(super) fn repeat(&self, mode: Mode, batches: usize) {
-        match mode {
-            Mode::Train => {
-                let mut learning = self.learning();
-                for turn in 0..batches {
-                    black_box(self.train(&mut learning, turn));
-                }
+        if mode == Mode::Train {
+            let mut learning = self.learning();
+            for turn in 0..batches {
+                black_box(self.train(&mut learning, turn));
             }
-            Mode::Infer => {
-                let (weights, workspaces) = (self.prepared(&self.weights), Pool::default());
-                for turn in 0..batches {
-                    black_box(self.infer(&weights, turn, &workspaces));
-                }
+        } else {
+            let (weights, workspaces) = (self.prepared(&self.weights), Pool::default());
+            for turn in 0..batches {
+                black_box(self.infer(&weights, turn, &workspaces));
             }
         }
     }

@@ -283,6 +283,43 @@ impl ChipNumbers {
     }
 }
 
+/// Words of a circuit's state that a step writes: V and two currents.
+const STATE_WORDS: f64 = 3.0;
+/// A synapse in a list: its target in two bytes, its step in four.
+const LISTED_SYNAPSE: f64 = 6.0;
+
+/// The numbers of a simulated network whose spikes are back after a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NetworkNumbers {
+    /// Integration steps.
+    pub steps: f64,
+    /// Neurons, of a circuit each.
+    pub neurons: f64,
+    /// Synapses that got an event.
+    pub synaptic_events: f64,
+}
+
+impl NetworkNumbers {
+    /// The simulation.
+    ///
+    /// * operations: 11 a neuron and step, 2 a synaptic event
+    /// * bytes: since every neuron must be at the end of a step before any takes the next, constants and
+    ///   state of all of them once a step (44, and 12 written); 6 a synaptic event for target and strength,
+    ///   4 read and 4 written for the current
+    /// * working set: the neurons'. Synapses may lie further away: a step touches few of them, and they are
+    ///   a hundredth of the bytes.
+    pub fn run(&self) -> Work {
+        let neuron_steps = self.steps * self.neurons;
+        Work {
+            flops: CIRCUIT_STEP * neuron_steps + SYNAPTIC_EVENT * self.synaptic_events,
+            integer_ops: 0.0,
+            bytes: F32 * (CIRCUIT_WORDS + STATE_WORDS) * neuron_steps
+                + (LISTED_SYNAPSE + 2.0 * F32) * self.synaptic_events,
+            working_set_bytes: F32 * CIRCUIT_WORDS * self.neurons,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::machine::Level;
@@ -351,6 +388,19 @@ mod tests {
         assert_eq!(more.integer_ops, 20.0 * (6400.0 + 1280.0));
         assert_eq!(more.flops - work.flops, 25_600.0 * 2.0 + 6400.0 * 50.0 + 1280.0 * 49.0);
         assert!(noisy.train(&SMALL).flops > more.flops);
+    }
+
+    #[test]
+    fn a_network_goes_through_memory_in_every_step() {
+        let network = NetworkNumbers {
+            steps: 10.0,
+            neurons: 100.0,
+            synaptic_events: 50.0,
+        };
+        let work = network.run();
+        assert_eq!(work.flops, 11.0 * 1000.0 + 100.0);
+        assert_eq!(work.bytes, 56.0 * 1000.0 + 14.0 * 50.0);
+        assert_eq!(work.working_set_bytes, 4400.0);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use spikeloop_board::{CodeRows, Geometry, Image};
 use spikeloop_chip::{
     dac::{Codes, Parameter},
     spec::ChipSpec,
-    wiring::{Source, Wiring},
+    wiring::{Connections, Source, Wiring},
 };
 use spikeloop_wire::{
     Digest, digest, network,
@@ -37,7 +37,8 @@ pub fn chip(spec: &ChipSpec) -> Long {
 /// A network as it lies on the chip.
 ///
 /// # Errors
-/// More populations, circuits or units than the wire can tell.
+/// More populations, circuits or units than the wire can tell, or connections in lists: it tells of
+/// whole matrices only.
 pub fn network(wiring: &Wiring) -> Result<Long, Malformed> {
     let populations: Vec<_> = wiring
         .populations
@@ -55,6 +56,9 @@ pub fn network(wiring: &Wiring) -> Result<Long, Malformed> {
         .projections
         .iter()
         .map(|projection| {
+            if projection.connections != Connections::All {
+                return Err(Malformed);
+            }
             let source = match projection.source {
                 Source::Inputs => None,
                 Source::Population(index) => Some(index.try_into().map_err(|_| Malformed)?),

@@ -189,11 +189,7 @@ fn weight_dac_inl(chip: &Instance, codes: &Codes) -> Result<Vec<f64>, SubstrateE
         let wiring = Wiring {
             inputs,
             populations: vec![Population::spiking(1, 1, vec![circuit])],
-            projections: vec![Projection {
-                source: Source::Inputs,
-                target: 0,
-                first_slot: 0,
-            }],
+            projections: vec![Projection::all_to_all(Source::Inputs, 0, 0)],
         };
         let configuration = Configuration {
             wiring: &wiring,

@@ -195,6 +195,7 @@ mod tests {
             batch: 1000,
             isa: "avx512",
             hidden_spikes_per_sample: 1739.6,
+            spikes: None,
             work,
         };
         lines.add(measurement);

@@ -42,10 +42,10 @@ impl Peak {
 }
 
 /// Runs each in this process, and prints the peak after it.
-pub fn print_peaks(names: &[Name], modes: &[Mode]) -> anyhow::Result<()> {
+pub fn print_peaks(names: &[Name], modes: impl Fn(Name) -> Vec<Mode>) -> anyhow::Result<()> {
     for &name in names {
         let mut peaks = Vec::new();
-        run(name, modes, &BUDGET, &mut |line| {
+        run(name, &modes(name), &BUDGET, &mut |line| {
             peaks.push(Peak {
                 bench: line.bench.into(),
                 mode: line.mode.into(),

@@ -25,14 +25,14 @@ const WINDOW: Duration = Duration::from_millis(40);
 /// Measure how fast training and emulation are on this machine, and which part of what it can do
 #[derive(Args)]
 pub struct Arguments {
-    /// Benchmarks: b1, b2, chip, chip-noise, or roofline for the machine alone; with --curves: hidden,
+    /// Benchmarks: b1, b2, chip, chip-noise, cuba, or roofline for the machine alone; with --curves: hidden,
     /// recurrent, steps, batch, density, threads, chips [default: all]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Measure this mode alone: train or infer
+    /// Measure this mode alone: train or infer, or run, which is that of cuba
     #[arg(long, value_name = "MODE")]
     mode: Option<Mode>,
-    /// Threads [default: all cores]
+    /// Threads [default: all cores]; cuba takes one in any case
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<NonZeroUsize>,
     /// Print one JSON object a line, each as soon as it is measured
@@ -82,7 +82,7 @@ impl Arguments {
         }
         let (names, machine_alone) = self.chosen()?;
         if self.peak {
-            memory::print_peaks(&names, &self.modes())?;
+            memory::print_peaks(&names, |name| self.modes(name))?;
             return Ok(ExitCode::SUCCESS);
         }
         if self.memory {
@@ -105,7 +105,7 @@ impl Arguments {
                 say(&format!("{}: {}", name.text(), name.description()));
             }
             let mut failure = Ok(());
-            run(name, &self.modes(), &Budget::default(), &mut |line| {
+            run(name, &self.modes(name), &Budget::default(), &mut |line| {
                 let line = lines.add(line);
                 if self.json && failure.is_ok() {
                     failure = line.json().and_then(|line| print(&line));
@@ -121,19 +121,23 @@ impl Arguments {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The benchmarks that were asked for, all if none is named, and whether it is the machine alone.
+    /// The benchmarks that were asked for, all that have the mode if none is named, and whether it is the machine alone.
     fn chosen(&self) -> anyhow::Result<(Vec<Name>, bool)> {
         let named = self.names.iter().filter(|name| *name != ROOFLINE);
         let names: Result<Vec<Name>, _> = named.map(|name| name.parse()).collect();
         let names = names?;
         match (names.is_empty(), self.names.is_empty()) {
-            (true, true) => Ok((Name::ALL.into(), false)),
+            (true, true) => {
+                let wanted = |name: &Name| self.mode.is_none_or(|mode| name.modes().contains(&mode));
+                Ok((Name::ALL.into_iter().filter(wanted).collect(), false))
+            }
             (alone, _) => Ok((names, alone)),
         }
     }
 
-    fn modes(&self) -> Vec<Mode> {
-        self.mode.map_or(Mode::ALL.into(), |mode| vec![mode])
+    /// What of a benchmark was asked for, all if no mode is named.
+    fn modes(&self, name: Name) -> Vec<Mode> {
+        self.mode.map_or(name.modes().into(), |mode| vec![mode])
     }
 
     /// On this thread alone: others that wait for work would be counted too.
@@ -151,7 +155,7 @@ impl Arguments {
     fn memory(&self, names: &[Name]) -> anyhow::Result<ExitCode> {
         let mut peaks = Vec::new();
         for &name in names {
-            for mode in self.modes() {
+            for mode in self.modes(name) {
                 let peak = memory::measure(name, mode, self.threads)?;
                 if self.json {
                     print(&peak.json()?)?;
