@@ -317,25 +317,23 @@ fn check(name: Name, mode: Mode) -> Result<(), BenchError> {
 
 /// Times `work` until `time` and the repetitions are used up: median in ms, and repetitions.
 fn time<E>(budget: &Budget, time: Duration, work: impl FnMut() -> Result<(), E>) -> Result<(f64, usize), E> {
-    time_between(budget, time, usize::MAX, || {}, work)
+    time_between(budget, time, || {}, work)
 }
 
-/// The same with something else, which is not timed, before every so many repetitions.
+/// The same with something else, which is not timed, before every repetition.
 fn time_between<E>(
     budget: &Budget,
     time: Duration,
-    every: usize,
     mut between: impl FnMut(),
     mut work: impl FnMut() -> Result<(), E>,
 ) -> Result<(f64, usize), E> {
     for _ in 0..budget.warm_up {
+        between();
         work()?;
     }
     let (start, mut laps) = (Instant::now(), Vec::new());
     while laps.len() < budget.reps.max(1) || start.elapsed() < time {
-        if laps.len().is_multiple_of(every) {
-            between();
-        }
+        between();
         let lap = Instant::now();
         work()?;
         laps.push(lap.elapsed().as_secs_f64() * 1e3);
