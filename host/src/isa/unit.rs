@@ -22,12 +22,13 @@ mod sealed {
     pub trait Unit {}
 }
 
-/// What every processor of the target has.
-pub(super) struct Baseline;
+/// No vector unit in particular: what the others have to equal.
+#[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "only tests compare with it"))]
+pub(super) struct Scalar;
 
-impl sealed::Unit for Baseline {}
+impl sealed::Unit for Scalar {}
 
-impl Unit for Baseline {
+impl Unit for Scalar {
     const REGISTERS: usize = 16;
 
     #[inline(always)]
@@ -50,13 +51,18 @@ impl Unit for Baseline {
     }
 }
 
+/// What every processor of the target has.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) use Scalar as Baseline;
+
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86_64::{Avx2, Avx512};
+pub(super) use x86_64::{Avx2, Avx512, Sse2 as Baseline};
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use core::arch::x86_64::{
-        __m256, __m256i, _CMP_GT_OQ, _mm256_add_epi32, _mm256_cmp_ps, _mm256_madd_epi16, _mm256_movemask_ps,
+        __m128, __m128i, __m256, __m256i, _CMP_GT_OQ, _mm_add_epi32, _mm_cmpgt_ps, _mm_madd_epi16, _mm_movemask_ps,
+        _mm_set1_epi32, _mm_set1_ps, _mm256_add_epi32, _mm256_cmp_ps, _mm256_madd_epi16, _mm256_movemask_ps,
         _mm256_set1_epi32, _mm256_set1_ps, _mm512_add_epi32, _mm512_cmp_ps_mask, _mm512_madd_epi16, _mm512_set1_epi32,
         _mm512_set1_ps,
     };
@@ -64,6 +70,35 @@ mod x86_64 {
     use bytemuck::{cast, must_cast};
 
     use super::{Block, LANES, Unit, sealed};
+
+    /// 128-bit vectors, which every processor of the architecture has.
+    pub(crate) enum Sse2 {}
+
+    impl sealed::Unit for Sse2 {}
+
+    impl Unit for Sse2 {
+        const REGISTERS: usize = 16;
+
+        #[inline(always)]
+        fn above(values: &Block, limit: f32) -> u16 {
+            let quarters: [__m128; 4] = must_cast(*values);
+            // SAFETY: SSE is part of x86-64.
+            let bits = |quarter| unsafe { _mm_movemask_ps(_mm_cmpgt_ps(quarter, _mm_set1_ps(limit))) };
+            let [a, b, c, d] = quarters.map(bits);
+            (a | b << 4 | c << 8 | d << 12) as u16
+        }
+
+        #[inline(always)]
+        fn add_pairs(sums: &mut [i32; LANES], pairs: &[i16; 2 * LANES], factors: [i16; 2]) {
+            let quarters: [__m128i; 4] = must_cast(*sums);
+            let pairs: [__m128i; 4] = must_cast(*pairs);
+            // SAFETY: SSE2 is part of x86-64.
+            let quarter = |k: usize| unsafe {
+                _mm_add_epi32(quarters[k], _mm_madd_epi16(pairs[k], _mm_set1_epi32(cast(factors))))
+            };
+            *sums = must_cast([quarter(0), quarter(1), quarter(2), quarter(3)]);
+        }
+    }
 
     /// 256-bit vectors. Made by nobody: a kernel is compiled for it where [`super::super::Isa`] found
     /// the processor to have it.
@@ -159,9 +194,9 @@ mod tests {
         ) {
             let limit = if limit > 0.0 { values[which] } else { limit };
             for isa in Isa::available() {
-                prop_assert_eq!(isa.run(Above(&values, limit)), Baseline::above(&values, limit));
+                prop_assert_eq!(isa.run(Above(&values, limit)), Scalar::above(&values, limit));
                 let mut expected = sums;
-                Baseline::add_pairs(&mut expected, &pairs, factors);
+                Scalar::add_pairs(&mut expected, &pairs, factors);
                 prop_assert_eq!(isa.run(AddPairs(sums, &pairs, factors)), expected);
             }
         }

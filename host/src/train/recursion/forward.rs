@@ -15,7 +15,7 @@ use crate::{
     matrix::Matrix,
     network::Network,
     train::{
-        tile::{above, add, any_above, for_broad_tiles, for_tiles, take_lowest, tile, tile_mut},
+        tile::{above, add, for_broad_tiles, for_tiles, take_lowest, tile, tile_mut},
         weights::PreparedWeights,
     },
 };
@@ -99,12 +99,12 @@ impl LayerPass<'_> {
             self.trace.spikes.offsets.push(self.trace.spikes.units.len() as u32);
         } else {
             self.trace.unsorted.clear();
-            self.trace.fires.resize(rows, false);
+            self.trace.fires.resize(rows, 0);
             for_tiles!(wide, |first, N| {
                 for begin in (0..rows).step_by(self.steps) {
                     self.through_time::<U, C, N, HOLD>(decays, first, begin);
                 }
-                self.note::<U, N>(first);
+                self.note(first);
             });
             self.trace.spikes.sort(&self.trace.unsorted, rows);
         }
@@ -128,7 +128,7 @@ impl LayerPass<'_> {
             let row = step * self.wide + first;
             *tile_mut(&mut self.trace.membranes, row) = state.membrane;
             // Asked of the trace: a comparison of the whole state at once would keep it out of registers.
-            self.trace.fires[step] = any_above(tile::<N>(&self.trace.membranes, row), threshold);
+            self.trace.fires[step] = above::<U, N>(tile(&self.trace.membranes, row), threshold);
             if C::LEARNED {
                 *tile_mut(&mut self.trace.currents, row) = state.current;
             }
@@ -143,10 +143,9 @@ impl LayerPass<'_> {
     /// Notes the spikes of a tile: not in the loop over time, where a list that may grow would drive the
     /// state out of the registers.
     #[inline(always)]
-    fn note<U: Unit, const N: usize>(&mut self, first: usize) {
-        let threshold = self.layer.reached();
-        for (step, _) in self.trace.fires.iter().enumerate().filter(|(_, fires)| **fires) {
-            let mut fired = above::<U, N>(tile(&self.trace.membranes, step * self.wide + first), threshold);
+    fn note(&mut self, first: usize) {
+        for (step, &fires) in self.trace.fires.iter().enumerate() {
+            let mut fired = fires;
             while let Some(lane) = take_lowest(&mut fired) {
                 self.trace.unsorted.push((step as u32, (first * LANES + lane) as u16));
             }

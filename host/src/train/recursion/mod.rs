@@ -123,8 +123,8 @@ pub struct LayerTrace {
     pub membranes: Blocks,
     /// Spikes.
     pub spikes: SpikeTrain,
-    /// Whether any neuron of the present tile fires, `[sample][step]`.
-    fires: Vec<bool>,
+    /// Which neurons of the present tile fire, a bit each, `[sample][step]`.
+    fires: Vec<u64>,
     /// Spikes as they are found: by tile, step and unit.
     unsorted: Vec<(u32, u16)>,
     /// I, `[sample][step][block]`; empty where time constants are not learned.
@@ -197,14 +197,21 @@ impl SpikeTrain {
         if self.offsets.is_empty() {
             self.offsets.push(0);
         }
-        let mut events = events.iter().peekable();
-        for step in 1..=steps {
-            let end = dt_ns * step as f64;
-            while let Some(event) = events.next_if(|event| f64::from(event.time_ns) < end) {
-                self.units.push(event.unit);
+        let first = self.offsets.len();
+        self.offsets.resize(first + steps, 0);
+        let (mut step, mut end) = (0, dt_ns);
+        for event in events {
+            while f64::from(event.time_ns) >= end && step < steps {
+                self.offsets[first + step] = self.units.len() as u32;
+                step += 1;
+                end = dt_ns * (step + 1) as f64;
             }
-            self.offsets.push(self.units.len() as u32);
+            if step == steps {
+                return;
+            }
+            self.units.push(event.unit);
         }
+        self.offsets[first + step..].fill(self.units.len() as u32);
     }
 }
 
