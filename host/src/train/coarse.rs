@@ -12,7 +12,7 @@ use crate::{
     blocks::{Block, LANES},
     isa::Unit,
     matrix::Matrix,
-    train::tile::{WIDE, tile},
+    train::tile::{WIDE, add, tile},
 };
 
 /// Largest integer: 32 products of two are below 2³¹.
@@ -174,24 +174,40 @@ impl CoarseRow {
     }
 }
 
-/// Σ_k a\[k\] b\[k\], in a fixed order.
+/// Σ_k a\[k\] b\[k\], but for the sum over lanes; in a fixed order.
 #[inline(always)]
-pub(crate) fn dot(a: &[Block], b: &[Block]) -> f32 {
-    let mut sums = [0.0_f32; WIDE];
+pub(crate) fn dot_by_lanes(a: &[Block], b: &[Block]) -> Block {
     let whole = a.len() / 4 * 4;
-    for first in (0..whole).step_by(4) {
-        let (a, b) = (tile::<WIDE>(a, first), tile::<WIDE>(b, first));
-        for lane in 0..WIDE {
+    let sums = sum_products::<WIDE>(&a[..whole], &b[..whole]);
+    let mut dot = [0.0; LANES];
+    for lane in 0..LANES {
+        dot[lane] = (sums[lane] + sums[lane + 2 * LANES]) + (sums[lane + LANES] + sums[lane + 3 * LANES]);
+    }
+    if whole < a.len() {
+        add(&mut dot, &sum_products(&a[whole..], &b[whole..]));
+    }
+    dot
+}
+
+/// Σ a · b of every `N`th pair.
+#[inline(always)]
+fn sum_products<const N: usize>(a: &[Block], b: &[Block]) -> [f32; N] {
+    let mut sums = [0.0; N];
+    for first in (0..a.len()).step_by(N / LANES) {
+        let (a, b) = (tile::<N>(a, first), tile::<N>(b, first));
+        for lane in 0..N {
             sums[lane] += a[lane] * b[lane];
         }
     }
-    for first in whole..a.len() {
-        let (a, b) = (tile::<LANES>(a, first), tile::<LANES>(b, first));
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    let mut half = WIDE / 2;
+    sums
+}
+
+/// Sum of all lanes: of sums that were put down before, because a sum over the lanes of a register that
+/// a loop has just filled makes the compiler take the loop apart.
+#[inline(always)]
+pub(crate) fn total(sums: &Block) -> f32 {
+    let mut sums = *sums;
+    let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {
             sums[lane] += sums[lane + half];
@@ -261,7 +277,7 @@ mod tests {
                     .sum();
                 let found = f64::from(all[0][n / LANES][n % LANES]);
                 prop_assert!((found - exact).abs() <= error, "{found} {exact}");
-                let dot = f64::from(dot(matrix.row(n), &factors));
+                let dot = f64::from(total(&dot_by_lanes(matrix.row(n), &factors)));
                 prop_assert!((dot - exact).abs() <= 1e-5 * columns as f64, "{dot} {exact}");
             }
         }

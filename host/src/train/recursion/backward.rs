@@ -259,7 +259,10 @@ impl LayerPass<'_> {
     #[inline(always)]
     fn spiking<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(mut self, decays: C, derivative: D) {
         if let FromAbove::Layer(downstream, adjoints) = &self.from_above {
-            downstream.products::<U>(adjoints, self.rows, &mut self.products[0]);
+            let (membranes, wide) = (&self.trace.membranes, self.wide);
+            let of_row = |row: usize| &membranes[row * wide..(row + 1) * wide];
+            let products = &mut self.products[0];
+            downstream.products::<U, D>(adjoints, self.rows, (derivative, self.layer), of_row, products);
         }
         self.make_room();
         if self.recurrent.is_some() {
@@ -299,11 +302,7 @@ impl LayerPass<'_> {
             match &self.from_above {
                 FromAbove::Nothing => {}
                 FromAbove::Readout(readout) => readout.carry(&mut above, &mut slope, step, first),
-                FromAbove::Layer(downstream, adjoints) => {
-                    let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row));
-                    let (adjoint, products) = (row_of(adjoints, self.rows, step), self.products[0].at(step, self.wide));
-                    downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
-                }
+                FromAbove::Layer(..) => add(&mut slope, tile(self.products[0].at(step, self.wide), first)),
             }
             // Not before: it would have to wait in memory.
             let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row));
@@ -342,26 +341,31 @@ impl LayerPass<'_> {
                 });
             }
             if let Some(downstream) = &self.recurrent {
-                downstream.products::<U>(&two, 2 * samples.len(), &mut self.products[1]);
+                let membranes = &self.trace.membranes;
+                let of_row = |own: usize| {
+                    // Where the number of steps is odd, the last pair has no second one.
+                    let row = samples[own / 2].begin + last.saturating_sub(own % 2);
+                    &membranes[row * wide..(row + 1) * wide]
+                };
+                let (rows, products) = (2 * samples.len(), &mut self.products[1]);
+                downstream.products::<U, D>(&two, rows, (derivative, self.layer), of_row, products);
             }
             for step in (last.saturating_sub(1)..=last).rev() {
                 for (number, sample) in samples.iter_mut().enumerate() {
-                    let own = 2 * number + last - step;
-                    let adjoint = &two[own * wide..(own + 1) * wide];
-                    self.one_step::<U, C, D, HOLD>((decays, derivative), sample, step, (own, adjoint));
+                    self.one_step::<C, D, HOLD>((decays, derivative), sample, step, 2 * number + last - step);
                 }
             }
         }
     }
 
-    /// All tiles of a sample one step back; δI[n+1] of the step, and which of the products is its.
+    /// All tiles of a sample one step back; `own` says which of the products are the step's.
     #[inline(always)]
-    fn one_step<U: Unit, C: DecayOf, D: Derivative, const HOLD: bool>(
+    fn one_step<C: DecayOf, D: Derivative, const HOLD: bool>(
         &mut self,
         (decays, derivative): (C, D),
         sample: &mut Sample,
         step: usize,
-        (own, adjoint): (usize, &[Block]),
+        own: usize,
     ) {
         let wide = self.wide;
         let (number, step) = (sample.begin / self.steps, sample.begin + step);
@@ -378,15 +382,9 @@ impl LayerPass<'_> {
                     readout.carry(&mut adjoints, &mut slope, step, first);
                     adjoints.store(&mut sample.above, first);
                 }
-                FromAbove::Layer(downstream, adjoints) => {
-                    let (adjoint, products) = (row_of(adjoints, self.rows, step), self.products[0].at(step, wide));
-                    downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
-                }
+                FromAbove::Layer(..) => add(&mut slope, tile(self.products[0].at(step, wide), first)),
             }
-            if let Some(downstream) = &self.recurrent {
-                let products = self.products[1].at(own, wide);
-                downstream.add::<U, D, N>(&mut slope, (derivative, &h), adjoint, products, first);
-            }
+            add(&mut slope, tile(self.products[1].at(own, wide), first));
             let (alpha, beta) = decays.tile::<N>(first);
             let mut by_decays = ByDecays::<N>::NONE;
             self.back::<C, N, HOLD>(&h, [&alpha, &beta], slope, &mut adjoints, &mut by_decays, step, first);
@@ -521,13 +519,6 @@ impl Sample {
             above: none(),
         }
     }
-}
-
-/// One of so many rows of a layer.
-#[inline(always)]
-fn row_of(blocks: &[Block], rows: usize, row: usize) -> &[Block] {
-    let wide = blocks.len() / rows;
-    &blocks[row * wide..(row + 1) * wide]
 }
 
 /// Adjoints of `N` neurons: δI[n+1] and δU[n+1].

@@ -6,9 +6,9 @@ use crate::{
     isa::Unit,
     matrix::Matrix,
     train::{
-        coarse::{Coarse, CoarseRow, EXACT_ABOVE, dot},
+        coarse::{Coarse, CoarseRow, EXACT_ABOVE, dot_by_lanes, total},
         surrogate::Derivative,
-        tile::{above, add, add_products, for_tiles, take_lowest, tile, tile_mut},
+        tile::{above, add_products, for_tiles, take_lowest, tile, tile_mut},
         weights::PreparedWeights,
     },
 };
@@ -38,19 +38,21 @@ impl<'a> Downstream<'a> {
         self.transposed
     }
 
-    /// Σ_k W[n][k] δI_k of several rows, `[row][block]`: rounded, where it is worth it.
+    /// Σ_k W[n][k] δI_k of several rows, `[row][block]`: rounded, where it is worth it, but exact where the
+    /// surrogate derivative of `membranes`, which will multiply it, is large.
     #[inline(always)]
-    pub(super) fn products<U: Unit>(&self, adjoints: &[Block], rows: usize, scratch: &mut Products) {
+    pub(super) fn products<'m, U: Unit, D: Derivative>(
+        &self,
+        adjoints: &[Block],
+        rows: usize,
+        (derivative, layer): (D, &LayerRecursion),
+        membranes: impl Fn(usize) -> &'m [Block],
+        scratch: &mut Products,
+    ) {
         let wide = blocks(self.weights.shape()[0]);
         scratch.products.resize(rows * wide);
         let adjoints = adjoints.chunks_exact(adjoints.len() / rows);
-        if let Some(coarse) = self.coarse {
-            scratch.rounded.resize_with(rows, CoarseRow::default);
-            for (row, rounded) in adjoints.zip(&mut scratch.rounded) {
-                rounded.round(row);
-            }
-            coarse.products::<U>(&scratch.rounded, &mut scratch.products);
-        } else {
+        let Some(coarse) = self.coarse else {
             for (row, products) in adjoints.zip(scratch.products.chunks_exact_mut(wide)) {
                 for_tiles!(wide, |first, N| {
                     let mut sums = [0.0; N];
@@ -58,40 +60,57 @@ impl<'a> Downstream<'a> {
                     *tile_mut(products, first) = sums;
                 });
             }
-        }
-    }
-
-    /// Adds a row's products to ∂L/∂S of a tile from block `first` on. `h` are the surrogate derivatives
-    /// that will multiply it: where they are large, products are taken exactly.
-    #[inline(always)]
-    pub(super) fn add<U: Unit, D: Derivative, const N: usize>(
-        &self,
-        slope: &mut [f32; N],
-        (derivative, h): (D, &[f32; N]),
-        adjoint: &[Block],
-        products: &[Block],
-        first: usize,
-    ) {
-        if self.coarse.is_none() {
-            add(slope, tile(products, first));
             return;
+        };
+        scratch.rounded.resize_with(rows, CoarseRow::default);
+        for (row, rounded) in adjoints.clone().zip(&mut scratch.rounded) {
+            rounded.round(row);
         }
-        let mut products: [f32; N] = *tile(products, first);
-        let mut large = above::<U, N>(h, EXACT_ABOVE * derivative.at(0.0));
-        while let Some(lane) = take_lowest(&mut large) {
-            let n = first * LANES + lane;
-            if n < self.weights.shape()[0] {
-                products[lane] = dot(self.weights.row(n), adjoint);
+        coarse.products::<U>(&scratch.rounded, &mut scratch.products);
+        for (number, adjoint) in adjoints.enumerate() {
+            large::<U, D>(derivative, layer, membranes(number), &mut scratch.large);
+            // Neurons without a place in the matrix come last: lanes that nobody uses.
+            while scratch
+                .large
+                .last()
+                .is_some_and(|&n| usize::from(n) >= self.weights.shape()[0])
+            {
+                scratch.large.pop();
+            }
+            let products = scratch.products[number * wide..(number + 1) * wide].as_flattened_mut();
+            scratch.by_lanes.clear();
+            for &n in &scratch.large {
+                let row = self.weights.row(n.into());
+                scratch.by_lanes.push(dot_by_lanes(row, adjoint));
+            }
+            for (&n, sums) in scratch.large.iter().zip(&scratch.by_lanes[..]) {
+                products[usize::from(n)] = total(sums);
             }
         }
-        add(slope, &products);
     }
+}
+
+/// Neurons whose surrogate derivative is large, in order.
+#[inline(always)]
+fn large<U: Unit, D: Derivative>(derivative: D, layer: &LayerRecursion, membranes: &[Block], into: &mut Vec<u16>) {
+    into.clear();
+    for_tiles!(membranes.len(), |first, N| {
+        let h = surrogates::<D, N>(derivative, layer, tile(membranes, first));
+        let mut bits = above::<U, N>(&h, EXACT_ABOVE * derivative.at(0.0));
+        while let Some(lane) = take_lowest(&mut bits) {
+            into.push((first * LANES + lane) as u16);
+        }
+    });
 }
 
 /// Products of several rows, and what they are made of.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Products {
     rounded: Vec<CoarseRow>,
+    /// Neurons of one row whose products are exact.
+    large: Vec<u16>,
+    /// Their products by lanes.
+    by_lanes: Blocks,
     /// `[row][block]`
     products: Blocks,
 }
