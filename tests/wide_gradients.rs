@@ -96,9 +96,10 @@ fn rows_of(matrix: &Matrix) -> Rows {
     (0..pre).map(row).collect()
 }
 
-fn train_of(rows: &Rows) -> SpikeTrain {
+/// Samples one after the other.
+fn train_of(samples: &[Rows]) -> SpikeTrain {
     let mut train = SpikeTrain::default();
-    for row in rows {
+    for row in samples.iter().flatten() {
         train.offsets.push(train.units.len() as u32);
         let spikes = row.iter().enumerate().filter(|(_, spike)| **spike > 0.0);
         train.units.extend(spikes.map(|(unit, _)| unit as u16));
@@ -108,31 +109,25 @@ fn train_of(rows: &Rows) -> SpikeTrain {
 }
 
 impl Case {
-    /// Gradients by the fast path.
-    fn fast(&self, isa: Isa, exact: bool) -> Vec<Matrix> {
+    /// Gradients by the fast path, so many samples at a time.
+    fn fast(&self, isa: Isa, exact: bool, together: usize) -> Vec<Matrix> {
         let mut weights = PreparedWeights::of(&self.network, self.weights.clone());
         if exact {
             weights = weights.exact();
         }
         let (mut workspace, mut sum) = (Workspace::default(), Gradients::zeros(&self.network));
         let loss = Loss::new(LossKind::Max, self.network.outputs());
-        for (sample, inputs) in self.inputs.iter().enumerate() {
+        let targets: Vec<_> = (0..SAMPLES).map(|sample| Target::Class(&loss, sample)).collect();
+        for (inputs, targets) in self.inputs.chunks(together).zip(targets.chunks(together)) {
             self.forward(isa, &weights, inputs, &mut workspace);
-            let (target, quiet) = (Target::Class(&loss, sample), SpikeRegulariser::default());
-            self.recursion.backward(
-                isa,
-                &self.network,
-                &weights,
-                &[target],
-                &quiet,
-                &mut workspace,
-                &mut sum,
-            );
+            let quiet = SpikeRegulariser::default();
+            self.recursion
+                .backward(isa, &self.network, &weights, targets, &quiet, &mut workspace, &mut sum);
         }
         sum.weights
     }
 
-    fn forward(&self, isa: Isa, weights: &PreparedWeights, inputs: &Rows, workspace: &mut Workspace) {
+    fn forward(&self, isa: Isa, weights: &PreparedWeights, inputs: &[Rows], workspace: &mut Workspace) {
         workspace.inputs = train_of(inputs);
         self.recursion.forward(isa, &self.network, weights, workspace);
     }
@@ -162,7 +157,7 @@ impl Case {
         let mut workspace = Workspace::default();
         let mut sums = Vec::new();
         for (sample, inputs) in self.inputs.iter().enumerate() {
-            self.forward(Isa::Baseline, &weights, inputs, &mut workspace);
+            self.forward(Isa::Baseline, &weights, std::slice::from_ref(inputs), &mut workspace);
             let traces: Vec<ReferenceTrace> = (0..self.network.layers.len())
                 .map(|index| self.trace(index, &workspace))
                 .collect();
@@ -234,24 +229,49 @@ impl Case {
         }
     }
 
+    /// Samples that go together do what each does alone, to the bit.
+    fn check_traces(&self) {
+        let weights = PreparedWeights::of(&self.network, self.weights.clone());
+        let [mut alone, mut together] = [Workspace::default(), Workspace::default()];
+        self.forward(Isa::current(), &weights, &self.inputs, &mut together);
+        for (sample, inputs) in self.inputs.iter().enumerate() {
+            self.forward(Isa::current(), &weights, std::slice::from_ref(inputs), &mut alone);
+            for (alone, together) in alone.layers.iter().zip(&together.layers) {
+                let length = alone.membranes.len();
+                assert_eq!(
+                    alone.membranes[..],
+                    together.membranes[sample * length..(sample + 1) * length]
+                );
+                let rows = sample * STEPS..(sample + 1) * STEPS;
+                assert!(alone.spikes.pairs(0..STEPS).eq(together.spikes.pairs(rows)));
+                assert_eq!(alone.spikes.units, together.spikes.of_sample(sample, STEPS));
+            }
+        }
+    }
+
     /// Largest deviation of any gradient, relative to its largest element.
     fn check(&self, what: &str) {
+        self.check_traces();
         let expected = self.reference();
         for isa in Isa::available() {
-            for (exact, limit) in [(true, 2e-5), (false, 1e-4)] {
-                let found = self.fast(isa, exact);
+            for (exact, limit, together) in [
+                (true, 2e-5, 1),
+                (false, 1e-4, 1),
+                (true, 2e-5, 2),
+                (false, 1e-4, SAMPLES),
+            ] {
+                let found = self.fast(isa, exact, together);
                 for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
                     let most = expected.iter().flatten().fold(0.0_f64, |most, g| most.max(g.abs()));
                     let pairs = found.iter().zip(expected.iter().flatten());
                     let error = pairs.fold(0.0_f64, |error, (a, b)| error.max((f64::from(a) - b).abs())) / most;
+                    let isa = isa.name();
                     println!(
-                        "{what}, {}, exact {exact}, connection {index}: {error:.1e} of {most:.1e}",
-                        isa.name()
+                        "{what}, {isa}, exact {exact}, {together} together, connection {index}: {error:.1e} of {most:.1e}"
                     );
                     assert!(
                         error < limit,
-                        "{what}, {}, exact {exact}, connection {index}: {error}",
-                        isa.name()
+                        "{what}, {isa}, exact {exact}, {together} together, connection {index}: {error}"
                     );
                 }
             }
