@@ -274,7 +274,7 @@ impl LayerPass<'_> {
         } else {
             for_tiles!(self.wide, |first, N| {
                 for end in (self.steps..=self.rows).step_by(self.steps) {
-                    self.through_time::<U, C, D, N, HOLD>(decays, derivative, first, end);
+                    self.through_time::<C, D, N, HOLD>(decays, derivative, first, end);
                 }
                 self.collect::<N>(first);
             });
@@ -283,7 +283,7 @@ impl LayerPass<'_> {
 
     /// One tile of a sample back through all steps, from row `end` on.
     #[inline(always)]
-    fn through_time<U: Unit, C: DecayOf, D: Derivative, const N: usize, const HOLD: bool>(
+    fn through_time<C: DecayOf, D: Derivative, const N: usize, const HOLD: bool>(
         &mut self,
         decays: C,
         derivative: D,
