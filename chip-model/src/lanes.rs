@@ -2,6 +2,10 @@
 
 pub use crate::random::LANES;
 
+/// Whether neurons are worth keeping in registers. Not without an operating system: microcontrollers have no
+/// vector unit, and each way of keeping them would take tens of KiB of flash.
+pub(crate) const IN_REGISTERS: bool = !cfg!(target_os = "none");
+
 /// One number for each of [`LANES`] neighbouring neurons, in one cache line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(align(64))]

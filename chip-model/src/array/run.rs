@@ -20,7 +20,7 @@ use super::{
 use crate::{
     counters::Counters,
     event::InputEvent,
-    lanes::LANES,
+    lanes::{IN_REGISTERS, LANES},
     random::{Purpose, Stream},
     recorder::{RecordRequest, Recorder},
     wiring::Source,
@@ -237,7 +237,7 @@ impl Array {
         let (joined, before) = (population.joined, state.fired.len());
         let [first, last] = steps;
         let quiet = state.inputs.is_empty() && state.samples.steps.is_empty() && self.noise.is_none();
-        if first == last && quiet {
+        if IN_REGISTERS && first == last && quiet {
             self.sweep(index, now, first, trial, &mut state.fired);
             return self.send_on(state, before);
         }

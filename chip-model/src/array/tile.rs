@@ -13,7 +13,7 @@ use super::{
     state::Fired,
 };
 use crate::{
-    lanes::{LANES, Lanes},
+    lanes::{IN_REGISTERS, LANES, Lanes},
     neuron::{self, CurrentBlock, Currents, Membranes, NeuronBlock, Stepped},
     synapse::{self, Peak},
 };
@@ -107,13 +107,16 @@ impl<const JOINED: usize> Carried<JOINED> {
 /// enough for registers.
 #[inline(always)]
 pub(super) fn widest(joined: usize) -> usize {
-    if joined <= 2 { 2 } else { 1 }
+    if IN_REGISTERS && joined <= 2 { 2 } else { 1 }
 }
 
 impl Tile<'_> {
     /// Carries the tile through the window.
     #[inline(always)]
     pub(super) fn advance(self, window: &Window) {
+        if !IN_REGISTERS {
+            return self.carry_many(window);
+        }
         let (blocks, joined) = (self.membranes.len(), self.currents.len() / self.membranes.len());
         match (joined, blocks, window.pushes[0].is_empty()) {
             (1, 1, true) => self.carry::<1, false, false>(window),
