@@ -295,3 +295,47 @@ fn hidden_layers_one_above_the_other() {
     let sigmas = [1.2, 0.7, 0.4, 0.7, 0.3];
     case(200, &layers, &sigmas, Reset::Subtract, Shape::Superspike).check("four layers");
 }
+
+/// Nothing above such a layer has sorted its spikes, and what a workspace held before must not count.
+#[test]
+fn a_recurrent_layer_that_is_the_output() {
+    let mut case = case(60, &[(40, true)], &[1.5, 0.5], Reset::Subtract, Shape::Superspike);
+    case.network.layers[0].spiking = true;
+    case.recursion.layers[0].spiking = true;
+    let weights = PreparedWeights::of(&case.network, case.weights.clone());
+    let quiet = SpikeRegulariser::default();
+    let gradients = |workspace: &mut Workspace, sample: usize| {
+        case.forward(
+            Isa::current(),
+            &weights,
+            std::slice::from_ref(&case.inputs[sample]),
+            workspace,
+        );
+        let target = Target::Spikes {
+            train: &[(20, 3), (50, 7)],
+            keep: 0.9,
+            weight: 1.0,
+        };
+        let mut sum = Gradients::zeros(&case.network);
+        let (isa, recursion) = (Isa::current(), &case.recursion);
+        recursion.backward(isa, &case.network, &weights, &[target], &quiet, workspace, &mut sum);
+        sum.weights
+    };
+    let mut used = Workspace::default();
+    gradients(&mut used, 0);
+    let [again, fresh] = [gradients(&mut used, 1), gradients(&mut Workspace::default(), 1)];
+    assert_eq!(again, fresh);
+    let fired: Vec<usize> = (0..40)
+        .filter(|&unit| used.layers[0].spikes.units.contains(&(unit as u16)))
+        .collect();
+    assert!(fired.len() > 10, "{fired:?}");
+    for unit in 0..40 {
+        // Every neuron that fires has a row, unless it fires in the last steps alone; no other has.
+        let row = fresh[1].row(unit).as_flattened().iter().any(|&g| g != 0.0);
+        assert!(fired.contains(&unit) || !row, "{unit}");
+    }
+    let rows = fired
+        .iter()
+        .filter(|&&unit| fresh[1].row(unit).as_flattened().iter().any(|&g| g != 0.0));
+    assert!(rows.count() > 10);
+}

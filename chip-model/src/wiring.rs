@@ -61,8 +61,9 @@ pub enum Source {
 pub enum Connections {
     /// Each with each: a matrix of weights.
     All,
-    /// `[source unit]`: its target neurons, ascending. One weight for each, in this order; to an array
-    /// whose matrix has the same weights, and zero elsewhere, the results are equal bit by bit.
+    /// `[source unit]`: its target neurons, ascending. One weight for each, in this order; the results
+    /// equal, bit by bit, those of a matrix with these weights and zeros elsewhere, but for the count of
+    /// weights written.
     Listed(Vec<Vec<u16>>),
 }
 

@@ -79,7 +79,8 @@ impl Array {
     }
 
     /// Writes one row of a matrix: the signed code of each column, or of each target that the source is
-    /// connected to. For whoever has no room for [`Weights`]; codes beyond the largest are the largest.
+    /// connected to (by the target's number, not by its place in the list). For whoever has no room for
+    /// [`Weights`]; codes beyond the largest are the largest.
     ///
     /// # Panics
     /// There is no such matrix or row.

@@ -29,7 +29,8 @@ pub enum StartError {
 impl State {
     /// Lets the following runs begin with these membrane potentials (LSB, one for each neuron) instead
     /// of the resting ones: for a network that is not to begin in step. Nothing is under way and no
-    /// current flows; whoever begins above its threshold fires in the first step.
+    /// current flows; whoever is still above its threshold after the first step fires in it. Potentials beyond the
+    /// membrane's limits are cut in that step, and counted as clipped.
     ///
     /// # Errors
     /// [`StartError`]; runs then begin as before.

@@ -141,6 +141,17 @@ impl Name {
         }
     }
 
+    /// Whether it has these modes.
+    ///
+    /// # Errors
+    /// [`BenchError::NotItsMode`].
+    pub fn check(self, modes: &[Mode]) -> Result<(), BenchError> {
+        match modes.iter().find(|mode| !self.modes().contains(mode)) {
+            None => Ok(()),
+            Some(&mode) => Err(BenchError::NotItsMode { name: self, mode }),
+        }
+    }
+
     /// What it measures.
     pub fn description(self) -> &'static str {
         match self {
@@ -275,7 +286,7 @@ impl Measurement {
 /// # Errors
 /// [`BenchError`]: of the emulated chip, or a mode that this benchmark does not have.
 pub fn run(name: Name, modes: &[Mode], budget: &Budget, report: &mut dyn FnMut(Measurement)) -> Result<(), BenchError> {
-    modes.iter().try_for_each(|&mode| check(name, mode))?;
+    name.check(modes)?;
     match name {
         Name::B1 => Recurrence::b1(BATCHES).measure(name, modes, budget, report),
         Name::B2 => Recurrence::b2(BATCHES).measure(name, modes, budget, report),
@@ -296,7 +307,7 @@ const COUNTED: usize = 16;
 /// # Errors
 /// As [`run`].
 pub fn repeat(name: Name, mode: Mode, batches: usize) -> Result<(), BenchError> {
-    check(name, mode)?;
+    name.check(&[mode])?;
     match name {
         Name::B1 => Recurrence::b1(1).first(COUNTED).repeat(mode, batches),
         Name::B2 => Recurrence::b2_of(COUNTED, 1).repeat(mode, batches),
@@ -304,15 +315,6 @@ pub fn repeat(name: Name, mode: Mode, batches: usize) -> Result<(), BenchError> 
         Name::Cuba => Cuba::briefly()?.repeat(batches * COUNTED)?,
     }
     Ok(())
-}
-
-/// Whether a benchmark has this mode.
-fn check(name: Name, mode: Mode) -> Result<(), BenchError> {
-    if name.modes().contains(&mode) {
-        Ok(())
-    } else {
-        Err(BenchError::NotItsMode { name, mode })
-    }
 }
 
 /// Times `work` until `time` and the repetitions are used up: median in ms, and repetitions.

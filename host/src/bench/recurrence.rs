@@ -210,7 +210,11 @@ impl Recurrence {
         let isa = Isa::current();
         let indices = self.indices(turn);
         let events = EventBatch::gather(&self.data, &indices);
-        let parts: Vec<_> = in_parts(0..indices.len(), self.recursion.together(&self.network)).collect();
+        let parts: Vec<_> = in_parts(
+            0..indices.len(),
+            self.recursion.together_for(&self.network, indices.len()),
+        )
+        .collect();
         let results: Vec<(usize, usize)> = parts
             .into_par_iter()
             .map(|samples| {
@@ -365,6 +369,7 @@ impl Recurrence {
         if mode == Mode::Train {
             let mut learning = self.learning();
             for turn in 0..batches {
+                learning.begin_anew(&self.weights);
                 black_box(self.train(&mut learning, turn));
             }
         } else {
@@ -390,10 +395,7 @@ impl Learning {
         for (own, initial) in self.weights.iter_mut().zip(weights) {
             own.data_mut().copy_from_slice(initial.data());
         }
-        self.adam.updates = 0;
-        for moments in self.adam.first.iter_mut().chain(&mut self.adam.second) {
-            moments.data_mut().as_flattened_mut().fill(0.0);
-        }
+        self.adam.forget();
     }
 }
 

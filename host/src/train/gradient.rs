@@ -103,7 +103,7 @@ pub fn in_parts(samples: Range<usize>, most: usize) -> impl Iterator<Item = Rang
     samples.step_by(most).map(move |first| first..end.min(first + most))
 }
 
-/// Runs `work(samples, sum)` for every sample of a batch and sums what they add;
+/// Runs `work(samples, sum)` for every shard of a batch and sums what they add;
 /// `zeros` makes a sum to begin with.
 pub fn accumulate(
     zeros: impl Fn() -> Gradients + Sync,

@@ -96,6 +96,14 @@ impl Optimiser {
         }
     }
 
+    /// Forgets all updates, in place.
+    pub fn forget(&mut self) {
+        self.updates = 0;
+        for moments in self.first.iter_mut().chain(&mut self.second) {
+            moments.data_mut().as_flattened_mut().fill(0.0);
+        }
+    }
+
     /// One update; `group` says how each matrix is treated, by its index.
     pub fn update(&mut self, group: impl Fn(usize) -> Group, weights: &mut [Matrix], gradients: &[Matrix]) {
         self.updates += 1;

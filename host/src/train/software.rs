@@ -219,7 +219,7 @@ impl Engine for Software {
         let hidden = self.network.layers.len() - 1;
         let indices: Vec<usize> = (0..data.len()).collect();
         let events = EventBatch::gather(data, &indices);
-        let parts: Vec<_> = in_parts(0..data.len(), self.recursion.together(&self.network)).collect();
+        let parts: Vec<_> = in_parts(0..data.len(), self.recursion.together_for(&self.network, data.len())).collect();
         let runs: Vec<(Outcome, usize)> = parts
             .into_par_iter()
             .flat_map_iter(|samples| {

@@ -140,9 +140,32 @@ mod tests {
         #[test]
         fn lanes_are_those_of_the_comparisons(values in prop::array::uniform32(-2.0_f32..2.0), limit in -1.0_f32..2.0) {
             let expected: Vec<usize> = (0..32).filter(|&lane| values[lane] > limit).collect();
-            let mut bits = Isa::Baseline.run(Above(&values, limit));
-            let found: Vec<usize> = std::iter::from_fn(|| take_lowest(&mut bits)).collect();
-            prop_assert_eq!(found, expected);
+            for isa in Isa::available() {
+                let mut bits = isa.run(Above(&values, limit));
+                let found: Vec<usize> = std::iter::from_fn(|| take_lowest(&mut bits)).collect();
+                prop_assert_eq!(&found, &expected);
+            }
+        }
+    }
+
+    struct Broad(usize);
+
+    impl Kernel for Broad {
+        type Output = Vec<usize>;
+        #[inline(always)]
+        fn run<U: Unit>(self) -> Vec<usize> {
+            let mut seen = Vec::new();
+            for_broad_tiles!(U, self.0, |first, N| seen.extend(first..first + N / LANES));
+            seen
+        }
+    }
+
+    #[test]
+    fn broad_tiles_cover_every_block_once() {
+        for isa in Isa::available() {
+            for blocks in 0..40 {
+                assert_eq!(isa.run(Broad(blocks)), (0..blocks).collect::<Vec<_>>());
+            }
         }
     }
 

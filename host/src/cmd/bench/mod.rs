@@ -131,7 +131,13 @@ impl Arguments {
                 let wanted = |name: &Name| self.mode.is_none_or(|mode| name.modes().contains(&mode));
                 Ok((Name::ALL.into_iter().filter(wanted).collect(), false))
             }
-            (alone, _) => Ok((names, alone)),
+            (alone, _) => {
+                // Before anything is measured.
+                for &name in &names {
+                    name.check(&self.modes(name))?;
+                }
+                Ok((names, alone))
+            }
         }
     }
 

@@ -47,6 +47,9 @@ pub(super) fn run(
         workspace.impulses.gather(&workspace.output_adjoint, rows);
     }
     let [mut here, mut above] = std::mem::take(&mut workspace.current_adjoint);
+    if network.layers[last].recurrent {
+        workspace.by_unit[0].sort(&workspace.layers[last].spikes, network.layers[last].size);
+    }
     for index in (0..=last).rev() {
         let (feed_forward, recurrent) = network.connections_of(index);
         let size = network.layers[index].size;
@@ -154,7 +157,8 @@ struct LayerPass<'a> {
     adjoint_is_wanted: bool,
     /// δI[n+1] of one tile, `[row][block]`, of layers that run tile by tile.
     by_tile: &'a mut Blocks,
-    /// Products with the adjoints of the layer above, of all rows, and of the layer itself, of two steps.
+    /// Products with the adjoints of the layer above, of all rows, and of the layer itself, of two steps of
+    /// the samples side by side.
     products: &'a mut [Products; 2],
 }
 
@@ -209,7 +213,9 @@ impl LayerPass<'_> {
     /// Makes room for what is kept.
     #[inline(always)]
     fn make_room(&mut self) {
-        self.by_tile.resize(self.rows * WIDE / LANES);
+        if self.recurrent.is_none() {
+            self.by_tile.resize(self.rows * WIDE / LANES);
+        }
         if self.adjoint_is_wanted {
             self.adjoint.resize(self.rows * self.wide);
         }

@@ -1,4 +1,4 @@
-//! A spike train sorted by unit: a gradient's row is touched once a sample, not once an event.
+//! A spike train sorted by unit: a gradient's row is touched once for all samples that go together.
 
 use super::SpikeTrain;
 
