@@ -193,11 +193,7 @@ impl Recurrence {
         samples: Range<usize>,
         into: &mut Workspace,
     ) {
-        into.inputs.clear();
-        for sample in samples {
-            into.inputs
-                .bin(events.sample(sample), f64::from(STEP_NS), self.recursion.steps);
-        }
+        into.take_inputs(events, samples, f64::from(STEP_NS), self.recursion.steps);
         self.recursion.forward(isa, &self.network, weights, into);
     }
 

@@ -107,8 +107,7 @@ impl Substrate for IdealNetwork {
             .into_par_iter()
             .map(|sample| {
                 let mut workspace = self.workspaces.take(Workspace::default);
-                workspace.inputs.clear();
-                workspace.inputs.bin(events.sample(sample), dt_ns, steps);
+                workspace.take_inputs(events, sample..sample + 1, dt_ns, steps);
                 recursion.forward(Isa::current(), network, weights, &mut workspace);
                 let mut spikes = Vec::new();
                 let mut membranes = vec![0.0; sample_steps.len() * columns];

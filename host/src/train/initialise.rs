@@ -108,10 +108,7 @@ pub fn initialise(
             let prepared = PreparedWeights::of(network, effective_weights(network, weights, dt_us));
             let mut sum = 0.0;
             for sample in 0..events.len() {
-                workspace.inputs.clear();
-                workspace
-                    .inputs
-                    .bin(events.sample(sample), dt_us * 1000.0, recursion.steps);
+                workspace.take_inputs(&events, sample..sample + 1, dt_us * 1000.0, recursion.steps);
                 recursion.forward(Isa::current(), network, &prepared, &mut workspace);
                 let trace = &workspace.layers[layer];
                 sum += if network.layers[layer].spiking {

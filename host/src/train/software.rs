@@ -156,11 +156,7 @@ impl Software {
         samples: Range<usize>,
         workspace: &mut Workspace,
     ) {
-        workspace.inputs.clear();
-        for sample in samples {
-            let (dt_ns, steps) = (self.dt_us * 1000.0, self.recursion.steps);
-            workspace.inputs.bin(events.sample(sample), dt_ns, steps);
-        }
+        workspace.take_inputs(events, samples, self.dt_us * 1000.0, self.recursion.steps);
         self.recursion.forward(self.isa, &self.network, weights, workspace);
     }
 }

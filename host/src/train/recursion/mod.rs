@@ -30,6 +30,7 @@ use crate::{
     blocks::{Block, Blocks, LANES, blocks},
     isa::Isa,
     network::Network,
+    substrate::EventBatch,
     train::{
         gradient::Gradients,
         loss::{Loss, Outcome, Output, dense, most_spikes, van_rossum},
@@ -164,7 +165,7 @@ impl LayerTrace {
 
 impl SpikeTrain {
     /// Forgets all.
-    pub fn clear(&mut self) {
+    fn clear(&mut self) {
         self.offsets.clear();
         self.units.clear();
     }
@@ -194,7 +195,7 @@ impl SpikeTrain {
 
     /// Puts a sample's events into the steps in which they fall, after the samples that are there; later
     /// ones are left out.
-    pub fn bin(&mut self, events: &[InputEvent], dt_ns: f64, steps: usize) {
+    fn bin(&mut self, events: &[InputEvent], dt_ns: f64, steps: usize) {
         if self.offsets.is_empty() {
             self.offsets.push(0);
         }
@@ -237,6 +238,16 @@ pub struct Workspace {
     by_tile: Blocks,
     /// Products with the adjoints of the layer above, and of the layer itself.
     products: [Products; 2],
+}
+
+impl Workspace {
+    /// Takes the events of these samples, instead of those before.
+    pub fn take_inputs(&mut self, events: &EventBatch, samples: Range<usize>, dt_ns: f64, steps: usize) {
+        self.inputs.clear();
+        for sample in samples {
+            self.inputs.bin(events.sample(sample), dt_ns, steps);
+        }
+    }
 }
 
 /// How hidden spikes are regularised: ∂/∂S of a neuron's count, for one sample.
