@@ -1,6 +1,7 @@
 //! What a vector unit does that the compiler does not find by itself: each with a scalar twin.
 //!
-//! All of it is exact (comparisons, integers), so that every unit gives the same bits.
+//! Every unit gives the same bits: comparisons and integers are exact, and what is not is done in the same
+//! order.
 
 use crate::blocks::{Block, LANES};
 
@@ -16,6 +17,12 @@ pub trait Unit: sealed::Unit {
     ///
     /// Sums wrap around where they do not fit.
     fn add_pairs(sums: &mut [i32; LANES], pairs: &[i16; 2 * LANES], factors: [i16; 2]);
+
+    /// `sums[lane] += factor · line[lane]`
+    ///
+    /// The product is rounded before it is added. For sums of which there are too many for the compiler to see
+    /// that they are registers.
+    fn add_scaled(sums: &mut Block, line: &Block, factor: f32);
 }
 
 mod sealed {
@@ -49,6 +56,13 @@ impl Unit for Scalar {
             sums[lane] = sums[lane].wrapping_add((x * a).wrapping_add(y * b));
         }
     }
+
+    #[inline(always)]
+    fn add_scaled(sums: &mut Block, line: &Block, factor: f32) {
+        for lane in 0..LANES {
+            sums[lane] += factor * line[lane];
+        }
+    }
 }
 
 /// What every processor of the target has.
@@ -61,10 +75,10 @@ pub(super) use x86_64::{Avx2, Avx512, Sse2 as Baseline};
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use core::arch::x86_64::{
-        __m128, __m128i, __m256, __m256i, _CMP_GT_OQ, _mm_add_epi32, _mm_cmpgt_ps, _mm_madd_epi16, _mm_movemask_ps,
-        _mm_set1_epi32, _mm_set1_ps, _mm256_add_epi32, _mm256_cmp_ps, _mm256_madd_epi16, _mm256_movemask_ps,
-        _mm256_set1_epi32, _mm256_set1_ps, _mm512_add_epi32, _mm512_cmp_ps_mask, _mm512_madd_epi16, _mm512_set1_epi32,
-        _mm512_set1_ps,
+        __m128, __m128i, __m256, __m256i, _CMP_GT_OQ, _mm_add_epi32, _mm_add_ps, _mm_cmpgt_ps, _mm_madd_epi16,
+        _mm_movemask_ps, _mm_mul_ps, _mm_set1_epi32, _mm_set1_ps, _mm256_add_epi32, _mm256_add_ps, _mm256_cmp_ps,
+        _mm256_madd_epi16, _mm256_movemask_ps, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm512_add_epi32,
+        _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_madd_epi16, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps,
     };
 
     use bytemuck::{cast, must_cast};
@@ -98,6 +112,14 @@ mod x86_64 {
             };
             *sums = must_cast([quarter(0), quarter(1), quarter(2), quarter(3)]);
         }
+
+        #[inline(always)]
+        fn add_scaled(sums: &mut Block, line: &Block, factor: f32) {
+            let [quarters, line]: [[__m128; 4]; 2] = [must_cast(*sums), must_cast(*line)];
+            // SAFETY: SSE is part of x86-64.
+            let quarter = |k: usize| unsafe { _mm_add_ps(quarters[k], _mm_mul_ps(line[k], _mm_set1_ps(factor))) };
+            *sums = must_cast([quarter(0), quarter(1), quarter(2), quarter(3)]);
+        }
     }
 
     /// 256-bit vectors. Made by nobody: a kernel is compiled for it where [`super::super::Isa`] found
@@ -127,6 +149,14 @@ mod x86_64 {
             };
             *sums = must_cast([half(0), half(1)]);
         }
+
+        #[inline(always)]
+        fn add_scaled(sums: &mut Block, line: &Block, factor: f32) {
+            let [halves, line]: [[__m256; 2]; 2] = [must_cast(*sums), must_cast(*line)];
+            // SAFETY: the processor has AVX2, see the type.
+            let half = |k: usize| unsafe { _mm256_add_ps(halves[k], _mm256_mul_ps(line[k], _mm256_set1_ps(factor))) };
+            *sums = must_cast([half(0), half(1)]);
+        }
     }
 
     /// 512-bit vectors; see [`Avx2`].
@@ -149,6 +179,16 @@ mod x86_64 {
             let sum = unsafe {
                 let products = _mm512_madd_epi16(must_cast(*pairs), _mm512_set1_epi32(cast(factors)));
                 _mm512_add_epi32(must_cast(*sums), products)
+            };
+            *sums = must_cast(sum);
+        }
+
+        #[inline(always)]
+        fn add_scaled(sums: &mut Block, line: &Block, factor: f32) {
+            // SAFETY: the processor has AVX-512 F, see the type.
+            let sum = unsafe {
+                let product = _mm512_mul_ps(must_cast(*line), _mm512_set1_ps(factor));
+                _mm512_add_ps(must_cast(*sums), product)
             };
             *sums = must_cast(sum);
         }
@@ -182,7 +222,31 @@ mod tests {
         }
     }
 
+    struct AddScaled<'a>(Block, &'a Block, f32);
+
+    impl Kernel for AddScaled<'_> {
+        type Output = [u32; LANES];
+        #[inline(always)]
+        fn run<U: Unit>(mut self) -> [u32; LANES] {
+            U::add_scaled(&mut self.0, self.1, self.2);
+            self.0.map(f32::to_bits)
+        }
+    }
+
     proptest! {
+        #[test]
+        fn all_units_multiply_and_add_alike(
+            sums in prop::array::uniform16(-2.0_f32..2.0),
+            line in prop::array::uniform16(-2.0_f32..2.0),
+            factor in -2.0_f32..2.0,
+        ) {
+            let mut expected = sums;
+            Scalar::add_scaled(&mut expected, &line, factor);
+            for isa in Isa::available() {
+                prop_assert_eq!(isa.run(AddScaled(sums, &line, factor)), expected.map(f32::to_bits));
+            }
+        }
+
         #[test]
         fn all_units_equal_the_scalar_one(
             values in prop::array::uniform16(prop::num::f32::ANY),

@@ -7,9 +7,10 @@
 use std::ops::Range;
 
 use super::{
-    LayerRecursion, LayerTrace, Recursion, Reset, SpikeRegulariser, Workspace,
+    LayerRecursion, LayerTrace, Recursion, Reset, SpikeRegulariser, SpikeTrain, Workspace,
     by_unit::ByUnit,
     decay::{DecayOf, Shared},
+    dense::{Dense, is_dense},
     downstream::{Downstream, Products, surrogates},
     readout::ThroughReadout,
     unless,
@@ -61,7 +62,10 @@ pub(super) fn run(
         };
         // What was below is the layer itself now.
         workspace.by_unit.swap(0, 1);
-        workspace.by_unit[0].sort(below, units);
+        let below_is_dense = is_dense(below, 0..rows, units);
+        if index > 0 || !below_is_dense {
+            workspace.by_unit[0].sort(below, units);
+        }
         workspace.spike_slope.reset(rows / recursion.steps * wide);
         for (sample, slope) in workspace.spike_slope.chunks_exact_mut(wide).enumerate() {
             count_and_regularise(
@@ -90,7 +94,10 @@ pub(super) fn run(
             rows,
             wide,
             trace,
-            below: &workspace.by_unit[0],
+            below: match below_is_dense {
+                true => FromBelow::Dense(below, &mut workspace.dense),
+                false => FromBelow::Events(&workspace.by_unit[0]),
+            },
             own: &workspace.by_unit[1],
             output: (index == last).then_some(&workspace.output_adjoint[..]),
             from_above,
@@ -105,7 +112,7 @@ pub(super) fn run(
             recurrent_gradient: rest.first_mut().filter(|_| recurrent.is_some()),
             by_decays: sum.decays.get_mut(index),
             adjoint: &mut here,
-            adjoint_is_wanted: recurrent.is_some() || index > 0 && !through_readout(index),
+            adjoint_is_wanted: recurrent.is_some() || below_is_dense || index > 0 && !through_readout(index),
             by_tile: &mut workspace.by_tile,
             products: &mut workspace.products,
         };
@@ -128,6 +135,14 @@ enum FromAbove<'a> {
     Layer(Downstream<'a>, &'a [Block]),
 }
 
+/// Events from the layer below.
+enum FromBelow<'a> {
+    /// By unit.
+    Events(&'a ByUnit),
+    /// Where nearly all units spike in every step.
+    Dense(&'a SpikeTrain, &'a mut Dense),
+}
+
 struct LayerPass<'a> {
     layer: &'a LayerRecursion,
     steps: usize,
@@ -135,8 +150,7 @@ struct LayerPass<'a> {
     rows: usize,
     wide: usize,
     trace: &'a LayerTrace,
-    /// Events from the layer below.
-    below: &'a ByUnit,
+    below: FromBelow<'a>,
     /// Events from the layer itself.
     own: &'a ByUnit,
     /// ∂L/∂U of a readout, ∂L/∂S of a spiking output.
@@ -175,7 +189,7 @@ impl<C: DecayOf> Kernel for Readout<'_, C> {
     type Output = ();
     #[inline(always)]
     fn run<U: Unit>(self) {
-        self.0.readout(self.1);
+        self.0.readout::<U, C>(self.1);
     }
 }
 
@@ -222,7 +236,7 @@ impl LayerPass<'_> {
     }
 
     #[inline(always)]
-    fn readout<C: DecayOf>(mut self, decays: C) {
+    fn readout<U: Unit, C: DecayOf>(mut self, decays: C) {
         self.make_room();
         for_tiles!(self.wide, |first, N| {
             for end in (self.steps..=self.rows).step_by(self.steps) {
@@ -230,6 +244,7 @@ impl LayerPass<'_> {
             }
             self.collect::<N>(first);
         });
+        self.collect_dense::<U>();
     }
 
     /// One tile of a sample back through all steps, from row `end` on.
@@ -285,6 +300,7 @@ impl LayerPass<'_> {
                 self.collect::<N>(first);
             });
         }
+        self.collect_dense::<U>();
     }
 
     /// One tile of a sample back through all steps, from row `end` on.
@@ -488,11 +504,13 @@ impl LayerPass<'_> {
             Some(_) => (&self.adjoint[first..], self.wide),
             None => (&self.by_tile[..], N / LANES),
         };
-        let recurrent = self
-            .recurrent_gradient
-            .as_deref_mut()
-            .map(|gradient| (self.own, gradient));
-        for (events, gradient) in [(self.below, &mut *self.gradient)].into_iter().chain(recurrent) {
+        let below = match &self.below {
+            FromBelow::Events(events) => Some((*events, &mut *self.gradient)),
+            FromBelow::Dense(..) => None,
+        };
+        let recurrent = self.recurrent_gradient.as_deref_mut();
+        let recurrent = recurrent.map(|gradient| (self.own, gradient));
+        for (events, gradient) in below.into_iter().chain(recurrent) {
             let data = gradient.data_mut();
             for (unit, rows) in events.units() {
                 let into = tile_mut::<N>(data, usize::from(unit) * self.wide + first);
@@ -501,6 +519,18 @@ impl LayerPass<'_> {
                     add(&mut sum, tile(kept, row as usize * stride));
                 }
                 *into = sum;
+            }
+        }
+    }
+
+    /// The same of all tiles, where nearly all units below spike in every step.
+    #[inline(always)]
+    fn collect_dense<U: Unit>(&mut self) {
+        if let FromBelow::Dense(train, dense) = &mut self.below {
+            for begin in (0..self.rows).step_by(self.steps) {
+                let rows = begin..begin + self.steps;
+                let adjoints = &self.adjoint[rows.start * self.wide..rows.end * self.wide];
+                dense.collect::<U>(train, rows, adjoints, self.gradient);
             }
         }
     }

@@ -8,6 +8,7 @@
 use super::{
     LayerRecursion, LayerTrace, Recursion, Reset, SpikeTrain, Workspace,
     decay::{DecayOf, Shared},
+    dense::{Dense, is_dense},
 };
 use crate::{
     blocks::{Block, Blocks, LANES, blocks},
@@ -40,6 +41,7 @@ pub(super) fn run(
             weights: &weights.forward[feed_forward],
             recurrent: recurrent.map(|index| &weights.forward[index]),
             trace: &mut rest[0],
+            dense: &mut workspace.dense,
         };
         let holds = layer.spiking && matches!(layer.reset, Reset::Hold { .. });
         let shared = Shared::of(layer);
@@ -60,6 +62,7 @@ struct LayerPass<'a> {
     weights: &'a Matrix,
     recurrent: Option<&'a Matrix>,
     trace: &'a mut LayerTrace,
+    dense: &'a mut Dense,
 }
 
 /// A layer whose resets are subtractions, or that does not spike.
@@ -91,6 +94,7 @@ impl LayerPass<'_> {
         self.trace.membranes.resize(rows * wide);
         self.trace.currents.resize(if C::LEARNED { rows * wide } else { 0 });
         self.trace.spikes.clear();
+        self.add_up_dense::<U>();
         if let Some(recurrent) = self.recurrent {
             for_broad_tiles!(U, wide, |first, N| self.add_up::<N>(first));
             for first in (0..rows).step_by(self.steps) {
@@ -102,7 +106,11 @@ impl LayerPass<'_> {
             self.trace.fires.resize(rows, 0);
             for_tiles!(wide, |first, N| {
                 for begin in (0..rows).step_by(self.steps) {
-                    self.through_time::<U, C, N, HOLD>(decays, first, begin);
+                    if self.is_dense(begin) {
+                        self.through_time::<U, C, N, HOLD, true>(decays, first, begin);
+                    } else {
+                        self.through_time::<U, C, N, HOLD, false>(decays, first, begin);
+                    }
                 }
                 self.note(first);
             });
@@ -113,9 +121,28 @@ impl LayerPass<'_> {
         }
     }
 
-    /// One tile through all steps of a sample, whose first row is `begin`.
+    /// Whether nearly all inputs of a sample spike, whose first row is `begin`.
     #[inline(always)]
-    fn through_time<U: Unit, C: DecayOf, const N: usize, const HOLD: bool>(
+    fn is_dense(&self, begin: usize) -> bool {
+        is_dense(self.below, begin..begin + self.steps, self.weights.shape()[0])
+    }
+
+    /// Adds up what such samples bring to each step, and leaves it where the membranes will be.
+    #[inline(always)]
+    fn add_up_dense<U: Unit>(&mut self) {
+        for begin in (0..self.below.rows()).step_by(self.steps) {
+            if self.is_dense(begin) {
+                let rows = begin..begin + self.steps;
+                let into = &mut self.trace.membranes[rows.start * self.wide..rows.end * self.wide];
+                self.dense.add_up::<U>(self.below, rows, self.weights, into);
+            }
+        }
+    }
+
+    /// One tile through all steps of a sample, whose first row is `begin`; `SUMMED` where its inputs are
+    /// added up.
+    #[inline(always)]
+    fn through_time<U: Unit, C: DecayOf, const N: usize, const HOLD: bool, const SUMMED: bool>(
         &mut self,
         decays: C,
         first: usize,
@@ -126,13 +153,19 @@ impl LayerPass<'_> {
         let mut state = Tile::<N>::RESTING;
         for step in begin..begin + self.steps {
             let row = step * self.wide + first;
-            *tile_mut(&mut self.trace.membranes, row) = state.membrane;
+            let trace: &mut [f32; N] = tile_mut(&mut self.trace.membranes, row);
+            let from_below = SUMMED.then_some(*trace);
+            *trace = state.membrane;
             // Asked of the trace: a comparison of the whole state at once would keep it out of registers.
             self.trace.fires[step] = above::<U, N>(tile(&self.trace.membranes, row), threshold);
             if C::LEARNED {
                 *tile_mut(&mut self.trace.currents, row) = state.current;
             }
             state.advance::<HOLD>(self.layer, &alpha, &beta);
+            if let Some(from_below) = &from_below {
+                add(&mut state.current, from_below);
+                continue;
+            }
             for &unit in self.below.at(step) {
                 let row = usize::from(unit) * self.wide + first;
                 add(&mut state.current, tile(self.weights.data(), row));
@@ -156,15 +189,18 @@ impl LayerPass<'_> {
     /// be.
     #[inline(always)]
     fn add_up<const N: usize>(&mut self, first: usize) {
-        for step in 0..self.below.rows() {
-            let mut sum = [0.0; N];
-            for &unit in self.below.at(step) {
-                add(
-                    &mut sum,
-                    tile(self.weights.data(), usize::from(unit) * self.wide + first),
-                );
+        for begin in (0..self.below.rows()).step_by(self.steps) {
+            if self.is_dense(begin) {
+                continue;
             }
-            *tile_mut(&mut self.trace.membranes, step * self.wide + first) = sum;
+            for step in begin..begin + self.steps {
+                let mut sum = [0.0; N];
+                for &unit in self.below.at(step) {
+                    let row = usize::from(unit) * self.wide + first;
+                    add(&mut sum, tile(self.weights.data(), row));
+                }
+                *tile_mut(&mut self.trace.membranes, step * self.wide + first) = sum;
+            }
         }
     }
 

@@ -15,6 +15,7 @@
 mod backward;
 mod by_unit;
 mod decay;
+mod dense;
 mod downstream;
 mod forward;
 mod readout;
@@ -22,6 +23,7 @@ mod readout;
 use std::ops::Range;
 
 use by_unit::ByUnit;
+use dense::Dense;
 use downstream::Products;
 use readout::Impulses;
 use spikeloop_chip::event::InputEvent;
@@ -238,6 +240,8 @@ pub struct Workspace {
     by_tile: Blocks,
     /// Products with the adjoints of the layer above, and of the layer itself.
     products: [Products; 2],
+    /// For layers whose inputs nearly all spike.
+    dense: Dense,
 }
 
 impl Workspace {
