@@ -88,20 +88,17 @@ impl Matrix {
     pub fn transposed(&self) -> Self {
         let [pre, post] = self.shape;
         let mut out = Self::zeros([post, pre]);
-        let width = out.stride();
-        for j in 0..pre {
-            let row = &self.row(j).as_flattened()[..post];
-            let column = out.data.as_flattened_mut()[j..].iter_mut().step_by(width);
-            for (to, &from) in column.zip(row) {
-                *to = from;
+        let [wide, high] = [blocks(post), blocks(pre)];
+        // Block by block: along whole columns every value would be in a cache line of its own.
+        for (j, i) in (0..high).flat_map(|j| (0..wide).map(move |i| (j, i))) {
+            for lane in 0..LANES.min(pre - j * LANES) {
+                let from = self.data[(j * LANES + lane) * wide + i];
+                for other in 0..LANES.min(post - i * LANES) {
+                    out.data[(i * LANES + other) * high + j][lane] = from[other];
+                }
             }
         }
         out
-    }
-
-    /// Values from one row to the next.
-    fn stride(&self) -> usize {
-        blocks(self.shape[1]) * LANES
     }
 
     /// The same shape, each value changed; padding stays zero where `f(0) = 0`.

@@ -13,6 +13,19 @@ pub trait Unit: sealed::Unit {
     /// A bit for each value above a limit.
     fn above(values: &Block, limit: f32) -> u16;
 
+    /// Writes `first` plus the number of each lane whose bit is set, in order; returns how many there are.
+    ///
+    /// What is in `into` after them means nothing.
+    #[inline(always)]
+    fn lanes(mut bits: u16, first: u16, into: &mut [u16; LANES]) -> usize {
+        let count = bits.count_ones() as usize;
+        for into in &mut into[..count] {
+            *into = first + bits.trailing_zeros() as u16;
+            bits &= bits.wrapping_sub(1);
+        }
+        count
+    }
+
     /// `sums[lane] += pairs[2 lane] · factors[0] + pairs[2 lane + 1] · factors[1]`
     ///
     /// Sums wrap around where they do not fit.
@@ -78,7 +91,8 @@ mod x86_64 {
         __m128, __m128i, __m256, __m256i, _CMP_GT_OQ, _mm_add_epi32, _mm_add_ps, _mm_cmpgt_ps, _mm_madd_epi16,
         _mm_movemask_ps, _mm_mul_ps, _mm_set1_epi32, _mm_set1_ps, _mm256_add_epi32, _mm256_add_ps, _mm256_cmp_ps,
         _mm256_madd_epi16, _mm256_movemask_ps, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm512_add_epi32,
-        _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_madd_epi16, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps,
+        _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16, _mm512_madd_epi16, _mm512_maskz_compress_epi32,
+        _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
     };
 
     use bytemuck::{cast, must_cast};
@@ -174,6 +188,18 @@ mod x86_64 {
         }
 
         #[inline(always)]
+        fn lanes(bits: u16, first: u16, into: &mut [u16; LANES]) -> usize {
+            // SAFETY: the processor has AVX-512 F, see the type.
+            let numbers = unsafe {
+                let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+                let numbers = _mm512_add_epi32(lanes, _mm512_set1_epi32(first.into()));
+                _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(bits, numbers))
+            };
+            *into = must_cast(numbers);
+            bits.count_ones() as usize
+        }
+
+        #[inline(always)]
         fn add_pairs(sums: &mut [i32; LANES], pairs: &[i16; 2 * LANES], factors: [i16; 2]) {
             // SAFETY: the processor has AVX-512 F and BW, see the type.
             let sum = unsafe {
@@ -211,6 +237,18 @@ mod tests {
         }
     }
 
+    struct Lanes(u16, u16);
+
+    impl Kernel for Lanes {
+        type Output = Vec<u16>;
+        #[inline(always)]
+        fn run<U: Unit>(self) -> Vec<u16> {
+            let mut lanes = [0; LANES];
+            let count = U::lanes(self.0, self.1, &mut lanes);
+            lanes[..count].to_vec()
+        }
+    }
+
     struct AddPairs<'a>([i32; LANES], &'a [i16; 2 * LANES], [i16; 2]);
 
     impl Kernel for AddPairs<'_> {
@@ -244,6 +282,14 @@ mod tests {
             Scalar::add_scaled(&mut expected, &line, factor);
             for isa in Isa::available() {
                 prop_assert_eq!(isa.run(AddScaled(sums, &line, factor)), expected.map(f32::to_bits));
+            }
+        }
+
+        #[test]
+        fn lanes_are_those_whose_bits_are_set(bits: u16, first in 0_u16..60000) {
+            let expected: Vec<u16> = (0..16).filter(|lane| bits >> lane & 1 == 1).map(|lane| first + lane).collect();
+            for isa in Isa::available() {
+                prop_assert_eq!(&isa.run(Lanes(bits, first)), &expected);
             }
         }
 

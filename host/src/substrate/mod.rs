@@ -66,9 +66,10 @@ pub struct EventBatch {
 impl EventBatch {
     /// The samples of a data set with these indices, in this order.
     pub fn gather(data: &SpikeDataset, indices: &[usize]) -> Self {
+        let total = indices.iter().map(|&index| data.sample(index).0.len()).sum();
         let mut batch = Self {
             offsets: vec![0],
-            events: Vec::new(),
+            events: Vec::with_capacity(total),
         };
         for &index in indices {
             let (times, units) = data.sample(index);

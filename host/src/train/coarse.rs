@@ -9,7 +9,7 @@
 //! error of 2·10⁻⁴ of a product that counts by a sixteenth at most.
 
 use crate::{
-    blocks::{Block, LANES},
+    blocks::{Block, LANES, blocks},
     isa::Unit,
     matrix::Matrix,
     train::tile::{WIDE, add, tile},
@@ -64,19 +64,18 @@ fn nearest(value: f32) -> i16 {
 }
 
 impl Coarse {
-    /// Of `[n][k]`.
-    pub fn of(matrix: &Matrix) -> Self {
-        let [rows, columns] = matrix.shape();
-        let most = largest(matrix.data().as_flattened());
+    /// Of a matrix whose transpose `[k][n]` is given.
+    pub fn of(transposed: &Matrix) -> Self {
+        let [columns, rows] = transposed.shape();
+        let most = largest(transposed.data().as_flattened());
         let scale = if most > 0.0 { LARGEST / most } else { 0.0 };
-        let (blocks, pairs) = (rows.div_ceil(LANES), columns.div_ceil(2));
+        let (blocks, pairs) = (blocks(rows), columns.div_ceil(2));
         let mut lines = vec![Line([0; 2 * LANES]); blocks * pairs];
-        for n in 0..rows {
-            let own = &mut lines[n / LANES * pairs..][..pairs];
-            let values = matrix.row(n).as_flattened().as_chunks::<2>().0;
-            for (line, pair) in own.iter_mut().zip(values) {
-                for part in 0..2 {
-                    line.0[n % LANES * 2 + part] = nearest(scale * pair[part]);
+        for k in 0..columns {
+            let own = lines[k / 2..].iter_mut().step_by(pairs);
+            for (line, values) in own.zip(transposed.row(k)) {
+                for lane in 0..LANES {
+                    line.0[2 * lane + k % 2] = nearest(scale * values[lane]);
                 }
             }
         }
@@ -221,7 +220,7 @@ pub(crate) fn total(sums: &Block) -> f32 {
 mod tests {
     use super::*;
     use crate::{
-        blocks::{Blocks, blocks},
+        blocks::Blocks,
         isa::{Isa, Kernel},
     };
     use proptest::prelude::*;
@@ -265,7 +264,7 @@ mod tests {
         ) {
             let matrix = Matrix::from_rows([rows, columns], &seed[..rows * columns]);
             let factors = &seed[rows * columns..][..columns];
-            let (coarse, factors) = (Coarse::of(&matrix), row(factors));
+            let (coarse, factors) = (Coarse::of(&matrix.transposed()), row(factors));
             let all: Vec<_> = Isa::available().iter().map(|isa| isa.run(Product(&coarse, &factors, blocks(rows)))).collect();
             for found in &all {
                 prop_assert_eq!(found, &all[0]);
@@ -286,11 +285,12 @@ mod tests {
     #[test]
     fn zeros_give_zeros_and_what_is_not_finite_stays_so() {
         let matrix = Matrix::from_rows([2, 3], &[1.0, 2.0, 3.0, -1.0, 0.0, 1.0]);
-        let product = |values: &[f32]| Isa::Baseline.run(Product(&Coarse::of(&matrix), &row(values), 1))[0];
+        let product =
+            |values: &[f32]| Isa::Baseline.run(Product(&Coarse::of(&matrix.transposed()), &row(values), 1))[0];
         assert_eq!(product(&[0.0; 3])[..2], [0.0; 2]);
         assert!(!product(&[0.0, f32::INFINITY, 1.0])[0].is_finite());
         assert!(!product(&[f32::NAN, 0.0, 1.0])[0].is_finite());
-        let none = Coarse::of(&Matrix::zeros([2, 3]));
+        let none = Coarse::of(&Matrix::zeros([3, 2]));
         assert_eq!(Isa::Baseline.run(Product(&none, &row(&[1.0; 3]), 1))[0][..2], [0.0; 2]);
     }
 
@@ -299,7 +299,7 @@ mod tests {
         let columns = 4 * PAIRS_A_SUM;
         let matrix = Matrix::from_rows([1, columns], &vec![-1.0; columns]);
         for isa in Isa::available() {
-            let found = isa.run(Product(&Coarse::of(&matrix), &row(&vec![1.0; columns]), 1))[0][0];
+            let found = isa.run(Product(&Coarse::of(&matrix.transposed()), &row(&vec![1.0; columns]), 1))[0][0];
             assert!((found + columns as f32).abs() < 1e-3, "{found}");
         }
     }

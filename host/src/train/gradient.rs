@@ -8,10 +8,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::{
+    blocks::Block,
+    isa::{Isa, Kernel, Unit},
     matrix::Matrix,
     network::Network,
     pool::Pool,
-    train::{loss::Outcome, time_constants::DecayGradient},
+    train::{kernels::add_row, loss::Outcome, time_constants::DecayGradient},
 };
 
 /// How many parts a batch is divided into: a task accumulates the samples of one after the other.
@@ -81,10 +83,7 @@ impl Gradients {
 
     fn add(&mut self, other: &Self) {
         for (sum, more) in self.weights.iter_mut().zip(&other.weights) {
-            let sum = sum.data_mut().as_flattened_mut();
-            for (sum, more) in sum.iter_mut().zip(more.data().as_flattened()) {
-                *sum += more;
-            }
+            Isa::current().run(AddAll(sum.data_mut(), more.data()));
         }
         for (sum, more) in self.decays.iter_mut().zip(&other.decays) {
             sum.add(more);
@@ -94,6 +93,17 @@ impl Gradients {
         }
         self.loss += other.loss;
         self.correct += other.correct;
+    }
+}
+
+/// sum += more
+struct AddAll<'a>(&'a mut [Block], &'a [Block]);
+
+impl Kernel for AddAll<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<U: Unit>(self) {
+        add_row(self.0, self.1);
     }
 }
 

@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::matrix::Matrix;
+use crate::{
+    isa::{Isa, Kernel, Unit},
+    matrix::Matrix,
+};
 
 /// How gradients become updates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,18 +164,55 @@ impl Optimiser {
                 _ => (0.0, decay as f32),
             };
             let rate = (rate * unbiased) as f32;
-            let weights = weights.data_mut().as_flattened_mut().iter_mut();
-            let moments = first
-                .data_mut()
-                .as_flattened_mut()
-                .iter_mut()
-                .zip(second.data_mut().as_flattened_mut());
-            for ((w, &g), (m, v)) in weights.zip(gradients.data().as_flattened()).zip(moments) {
-                let g = clip * g + decay * *w;
-                *m = keep1 * *m + add1 * g;
-                *v = keep2 * *v + add2 * g * g;
-                *w -= rate * *m / (v.sqrt() + epsilon) + pull * *w;
-            }
+            Isa::current().run(AdamStep {
+                weights: weights.data_mut().as_flattened_mut(),
+                gradients: gradients.data().as_flattened(),
+                first: first.data_mut().as_flattened_mut(),
+                second: second.data_mut().as_flattened_mut(),
+                keep: [keep1, keep2],
+                add: [add1, add2],
+                epsilon,
+                clip,
+                rate,
+                decay,
+                pull,
+            });
+        }
+    }
+}
+
+/// One update of one matrix by Adam.
+struct AdamStep<'a> {
+    weights: &'a mut [f32],
+    gradients: &'a [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+    /// What stays of both moments.
+    keep: [f32; 2],
+    /// What is added to them.
+    add: [f32; 2],
+    epsilon: f32,
+    /// Factor of the gradients.
+    clip: f32,
+    rate: f32,
+    /// Pull of the weights through the moments.
+    decay: f32,
+    /// And past them.
+    pull: f32,
+}
+
+impl Kernel for AdamStep<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<U: Unit>(self) {
+        let ([keep1, keep2], [add1, add2]) = (self.keep, self.add);
+        let weights = self.weights.iter_mut().zip(self.gradients);
+        let moments = self.first.iter_mut().zip(self.second);
+        for ((w, &g), (m, v)) in weights.zip(moments) {
+            let g = self.clip * g + self.decay * *w;
+            *m = keep1 * *m + add1 * g;
+            *v = keep2 * *v + add2 * g * g;
+            *w -= self.rate * *m / (v.sqrt() + self.epsilon) + self.pull * *w;
         }
     }
 }

@@ -39,10 +39,13 @@ pub struct Surrogate {
 /// A derivative that a kernel is compiled for.
 pub(crate) trait Derivative: Copy + Send + Sync {
     fn at(self, x: f32) -> f32;
+
+    /// |x| at which h is this part of its peak.
+    fn reach(self, part: f32) -> f32;
 }
 
 macro_rules! shapes {
-    ($($name:ident: |$s:ident, $x:ident| $value:expr;)*) => {$(
+    ($($name:ident: |$s:ident, $x:ident| $value:expr, |$part:ident| $reach:expr;)*) => {$(
         #[derive(Clone, Copy)]
         pub(crate) struct $name(pub f32);
         impl Derivative for $name {
@@ -51,16 +54,30 @@ macro_rules! shapes {
                 let $s = self.0;
                 $value
             }
+            fn reach(self, $part: f32) -> f32 {
+                let reach: f32 = $reach;
+                reach / self.0
+            }
         }
     )*};
 }
 
 shapes! {
-    Superspike: |s, x| { let d = s * x.abs() + 1.0; 1.0 / (d * d) };
-    Sigmoid: |s, x| { let p = 1.0 / (1.0 + libm::expf(-s * x)); s * p * (1.0 - p) };
-    Esser: |s, x| { let h = 1.0 - s * x.abs(); if h > 0.0 { h } else { 0.0 } };
-    Gaussian: |s, x| 0.398_942_3 * s * libm::expf(-0.5 * (s * x) * (s * x));
-    Atan: |s, x| { let y = core::f32::consts::FRAC_PI_2 * s * x; 0.5 * s / (1.0 + y * y) };
+    Superspike:
+        |s, x| { let d = s * x.abs() + 1.0; 1.0 / (d * d) },
+        |part| 1.0 / libm::sqrtf(part) - 1.0;
+    Sigmoid:
+        |s, x| { let p = 1.0 / (1.0 + libm::expf(-s * x)); s * p * (1.0 - p) },
+        |part| { let root = libm::sqrtf(1.0 - part); libm::logf((1.0 + root) / (1.0 - root)) };
+    Esser:
+        |s, x| { let h = 1.0 - s * x.abs(); if h > 0.0 { h } else { 0.0 } },
+        |part| 1.0 - part;
+    Gaussian:
+        |s, x| 0.398_942_3 * s * libm::expf(-0.5 * (s * x) * (s * x)),
+        |part| libm::sqrtf(-2.0 * libm::logf(part));
+    Atan:
+        |s, x| { let y = core::f32::consts::FRAC_PI_2 * s * x; 0.5 * s / (1.0 + y * y) },
+        |part| core::f32::consts::FRAC_2_PI * libm::sqrtf(1.0 / part - 1.0);
 }
 
 /// Calls `$body` with `$derivative` bound to the compiled form of a surrogate.
@@ -116,15 +133,34 @@ impl Surrogate {
 mod tests {
     use super::*;
 
+    const ALL: [Shape; 5] = [
+        Shape::Superspike,
+        Shape::Sigmoid,
+        Shape::Esser,
+        Shape::Gaussian,
+        Shape::Atan,
+    ];
+
+    #[test]
+    fn what_is_within_reach_is_large() {
+        for shape in ALL {
+            let surrogate = Surrogate { shape, slope: 7.0 };
+            for part in [0.5, 1.0 / 16.0, 0.01] {
+                let reach = f64::from(with_derivative!(surrogate, |d| d.reach(part)));
+                for sign in [-1.0, 1.0] {
+                    let found = surrogate.at(sign * reach) / surrogate.at(0.0);
+                    assert!(
+                        (found / f64::from(part) - 1.0).abs() < 1e-4,
+                        "{shape:?} {part}: {found}"
+                    );
+                }
+            }
+        }
+    }
+
     #[test]
     fn fast_and_reference_agree() {
-        for shape in [
-            Shape::Superspike,
-            Shape::Sigmoid,
-            Shape::Esser,
-            Shape::Gaussian,
-            Shape::Atan,
-        ] {
+        for shape in ALL {
             let surrogate = Surrogate { shape, slope: 7.0 };
             for k in -300..300 {
                 let x = f64::from(k) * 0.013;

@@ -29,13 +29,16 @@ impl PreparedWeights {
         let transpose = |(matrix, connection): (&Matrix, &Connection)| {
             (connection.source != Below::Inputs).then(|| matrix.transposed())
         };
-        let round = |(matrix, connection): (&Matrix, &Connection)| {
-            let dense = connection.source != Below::Inputs && network.layers[connection.layer].spiking;
-            (dense && matrix.shape()[1] >= WORTH_ROUNDING).then(|| Coarse::of(matrix))
+        let transposed: Vec<Option<Matrix>> = forward.iter().zip(&connections).map(transpose).collect();
+        let round = |(transposed, connection): (&Option<Matrix>, &Connection)| {
+            let worth_it = |transposed: &&Matrix| {
+                network.layers[connection.layer].spiking && transposed.shape()[0] >= WORTH_ROUNDING
+            };
+            transposed.as_ref().filter(worth_it).map(Coarse::of)
         };
         Self {
-            transposed: forward.iter().zip(&connections).map(transpose).collect(),
-            coarse: forward.iter().zip(&connections).map(round).collect(),
+            coarse: transposed.iter().zip(&connections).map(round).collect(),
+            transposed,
             forward,
             decays: Vec::new(),
         }

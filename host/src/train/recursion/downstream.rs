@@ -8,7 +8,7 @@ use crate::{
     train::{
         coarse::{Coarse, CoarseRow, EXACT_ABOVE, dot_by_lanes, total},
         surrogate::Derivative,
-        tile::{above, add_products, for_tiles, take_lowest, tile, tile_mut},
+        tile::{add_products, for_tiles, tile_mut},
         weights::PreparedWeights,
     },
 };
@@ -67,8 +67,9 @@ impl<'a> Downstream<'a> {
             rounded.round(row);
         }
         coarse.products::<U>(&scratch.rounded, &mut scratch.products);
+        let reach = derivative.reach(EXACT_ABOVE);
         for (number, adjoint) in adjoints.enumerate() {
-            large::<U, D>(derivative, layer, membranes(number), &mut scratch.large);
+            near::<U>(reach, layer.threshold, membranes(number), &mut scratch.large);
             // Neurons without a place in the matrix come last: lanes that nobody uses.
             while scratch
                 .large
@@ -90,17 +91,22 @@ impl<'a> Downstream<'a> {
     }
 }
 
-/// Neurons whose surrogate derivative is large, in order.
+/// Neurons whose membranes are within `reach` of the threshold, in order.
 #[inline(always)]
-fn large<U: Unit, D: Derivative>(derivative: D, layer: &LayerRecursion, membranes: &[Block], into: &mut Vec<u16>) {
-    into.clear();
-    for_tiles!(membranes.len(), |first, N| {
-        let h = surrogates::<D, N>(derivative, layer, tile(membranes, first));
-        let mut bits = above::<U, N>(&h, EXACT_ABOVE * derivative.at(0.0));
-        while let Some(lane) = take_lowest(&mut bits) {
-            into.push((first * LANES + lane) as u16);
+fn near<U: Unit>(reach: f32, threshold: f32, membranes: &[Block], into: &mut Vec<u16>) {
+    into.resize(membranes.len() * LANES, 0);
+    let mut count = 0;
+    for (block, membranes) in membranes.iter().enumerate() {
+        let mut left = [0.0; LANES];
+        for lane in 0..LANES {
+            left[lane] = reach - (membranes[lane] - threshold).abs();
         }
-    });
+        let Some(into) = into[count..].first_chunk_mut() else {
+            unreachable!("there is room for all lanes");
+        };
+        count += U::lanes(U::above(&left, 0.0), (block * LANES) as u16, into);
+    }
+    into.truncate(count);
 }
 
 /// Products of several rows, and what they are made of.

@@ -236,12 +236,15 @@ impl LayerPass<'_> {
             let SpikeTrain { offsets, units } = &mut self.trace.spikes;
             let before = units.len();
             offsets.push(before as u32);
-            for_tiles!(wide, |first, N| {
-                let mut fired = above::<U, N>(tile(&self.trace.membranes, row + first), threshold);
-                while let Some(lane) = take_lowest(&mut fired) {
-                    units.push((first * LANES + lane) as u16);
-                }
-            });
+            let mut end = before;
+            units.resize(before + wide * LANES, 0);
+            for (block, membranes) in self.trace.membranes[row..row + wide].iter().enumerate() {
+                let Some(into) = units[end..].first_chunk_mut() else {
+                    unreachable!("there is room for all lanes");
+                };
+                end += U::lanes(U::above(membranes, threshold), (block * LANES) as u16, into);
+            }
+            units.truncate(end);
             let own = &units[before..];
             for_broad_tiles!(U, wide, |first, N| {
                 let mut current: [f32; N] = *tile(&currents, first);
@@ -293,29 +296,6 @@ impl<const N: usize> Tile<N> {
         }
         for lane in 0..N {
             i[lane] *= alpha[lane];
-        }
-    }
-}
-
-impl SpikeTrain {
-    /// Takes spikes that are sorted by tile, by row within a tile, and by unit within a row.
-    fn sort(&mut self, unsorted: &[(u32, u16)], rows: usize) {
-        self.offsets.clear();
-        self.offsets.resize(rows + 1, 0);
-        for &(row, _) in unsorted {
-            self.offsets[row as usize] += 1;
-        }
-        let mut end = 0;
-        for offset in &mut self.offsets {
-            end += *offset;
-            *offset = end;
-        }
-        self.units.resize(unsorted.len(), 0);
-        // Filled from the end of each row, so that each offset ends where its row begins.
-        for &(row, unit) in unsorted.iter().rev() {
-            let next = &mut self.offsets[row as usize];
-            *next -= 1;
-            self.units[*next as usize] = unit;
         }
     }
 }

@@ -19,6 +19,7 @@ mod dense;
 mod downstream;
 mod forward;
 mod readout;
+mod spike_train;
 
 use std::ops::Range;
 
@@ -26,7 +27,7 @@ use by_unit::ByUnit;
 use dense::Dense;
 use downstream::Products;
 use readout::Impulses;
-use spikeloop_chip::event::InputEvent;
+pub use spike_train::SpikeTrain;
 
 use crate::{
     blocks::{Block, Blocks, LANES, blocks},
@@ -138,15 +139,6 @@ pub struct LayerTrace {
     held: Vec<u16>,
 }
 
-/// Spikes by step, CSR; of several samples one after the other, so that each step of each sample is a row.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SpikeTrain {
-    /// `[rows + 1]`
-    pub offsets: Vec<u32>,
-    /// Units, row by row.
-    pub units: Vec<u16>,
-}
-
 impl LayerTrace {
     /// Notes which neurons a spike holds: those whose spike is less than `hold` steps ago.
     fn hold(&mut self, hold: u32, steps: usize, wide: usize) {
@@ -162,60 +154,6 @@ impl LayerTrace {
                 }
             }
         }
-    }
-}
-
-impl SpikeTrain {
-    /// Forgets all.
-    fn clear(&mut self) {
-        self.offsets.clear();
-        self.units.clear();
-    }
-
-    /// Steps of all samples.
-    pub fn rows(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
-    }
-
-    /// Units that spike in a row.
-    #[inline(always)]
-    pub fn at(&self, row: usize) -> &[u16] {
-        &self.units[self.offsets[row] as usize..self.offsets[row + 1] as usize]
-    }
-
-    /// Units of all spikes of a sample.
-    pub fn of_sample(&self, sample: usize, steps: usize) -> &[u16] {
-        let [begin, end] = [sample * steps, (sample + 1) * steps].map(|row| self.offsets[row] as usize);
-        &self.units[begin..end]
-    }
-
-    /// (step, unit) of all spikes in these rows, the first of them step 0.
-    pub fn pairs(&self, rows: Range<usize>) -> impl Iterator<Item = (u32, u16)> + '_ {
-        let first = rows.start;
-        rows.flat_map(move |row| self.at(row).iter().map(move |&unit| ((row - first) as u32, unit)))
-    }
-
-    /// Puts a sample's events into the steps in which they fall, after the samples that are there; later
-    /// ones are left out.
-    fn bin(&mut self, events: &[InputEvent], dt_ns: f64, steps: usize) {
-        if self.offsets.is_empty() {
-            self.offsets.push(0);
-        }
-        let first = self.offsets.len();
-        self.offsets.resize(first + steps, 0);
-        let (mut step, mut end) = (0, dt_ns);
-        for event in events {
-            while f64::from(event.time_ns) >= end && step < steps {
-                self.offsets[first + step] = self.units.len() as u32;
-                step += 1;
-                end = dt_ns * (step + 1) as f64;
-            }
-            if step == steps {
-                return;
-            }
-            self.units.push(event.unit);
-        }
-        self.offsets[first + step..].fill(self.units.len() as u32);
     }
 }
 
