@@ -5,8 +5,8 @@
 //! small for most neurons in most steps: SuperSpike of slope 25 is above 1 % of its peak for one neuron in
 //! twenty-five. So products are taken in 16-bit integers first, and again in `f32` where h is large.
 //!
-//! Integers are 13 bits and a sign: 32 products of two fit into 32 bits. Rounding them off is a relative
-//! error of 2·10⁻⁴ of a product that counts by a sixteenth at most.
+//! Integers of a matrix are 14 bits and a sign, those of adjoints as large as sums of 32 products allow: mostly
+//! the same. Rounding them off is a relative error of 10⁻⁴ of a product that counts by an eighth at most.
 
 use crate::{
     blocks::{Block, LANES, blocks},
@@ -15,14 +15,14 @@ use crate::{
     train::tile::{WIDE, add, tile},
 };
 
-/// Largest integer: 32 products of two are below 2³¹.
-const LARGEST: f32 = 8191.0;
+/// Largest integer of a matrix.
+const LARGEST: f32 = 16383.0;
 
 /// Pairs of products whose sum fits into 32 bits.
 const PAIRS_A_SUM: usize = 16;
 
 /// Products are exact where h is above this part of its peak.
-pub(crate) const EXACT_ABOVE: f32 = 1.0 / 16.0;
+pub(crate) const EXACT_ABOVE: f32 = 1.0 / 8.0;
 
 /// A matrix in integers, `[block of n][pair of k]`, each line the weights of 16 n to both k.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,8 @@ pub struct Coarse {
     pairs: usize,
     /// What 1 stands for.
     unit: f32,
+    /// Largest integer of an adjoint: no sum overflows, whatever the others are.
+    largest_factor: f32,
 }
 
 /// `[n][2]`
@@ -63,6 +65,23 @@ fn nearest(value: f32) -> i16 {
     (value + 12_582_912.0).to_bits() as i16
 }
 
+/// Largest factor by which no sum of products overflows: sums of magnitudes are mostly far below their number
+/// times the largest.
+fn largest_factor(lines: &[Line], pairs: usize) -> f32 {
+    let mut most = 0;
+    for sum in lines.chunks(pairs.max(1)).flat_map(|block| block.chunks(PAIRS_A_SUM)) {
+        let mut magnitudes = [0; LANES];
+        for Line(line) in sum {
+            for lane in 0..LANES {
+                let [a, b] = [line[2 * lane], line[2 * lane + 1]];
+                magnitudes[lane] += i32::from(a.abs()) + i32::from(b.abs());
+            }
+        }
+        most = magnitudes.into_iter().fold(most, i32::max);
+    }
+    (i32::MAX / most.max(1)).min(i16::MAX.into()) as f32
+}
+
 impl Coarse {
     /// Of a matrix whose transpose `[k][n]` is given.
     pub fn of(transposed: &Matrix) -> Self {
@@ -80,10 +99,17 @@ impl Coarse {
             }
         }
         Self {
+            largest_factor: largest_factor(&lines, pairs),
             lines,
             pairs,
             unit: most / LARGEST,
         }
+    }
+
+    /// The values of one step in integers.
+    #[inline(always)]
+    pub(crate) fn round(&self, values: &[Block], into: &mut CoarseRow) {
+        into.round(values, self.largest_factor);
     }
 
     /// Σ_k W[n][k] · row[k] of all n, for several rows: `out[row][block of n]`.
@@ -160,11 +186,11 @@ impl Coarse {
 impl CoarseRow {
     /// Takes the values of one step.
     #[inline(always)]
-    pub(crate) fn round(&mut self, values: &[Block]) {
+    fn round(&mut self, values: &[Block], largest_factor: f32) {
         let values = values.as_flattened();
         let most = largest(values);
-        let scale = if most > 0.0 { LARGEST / most } else { 0.0 };
-        self.unit = most / LARGEST;
+        let scale = if most > 0.0 { largest_factor / most } else { 0.0 };
+        self.unit = most / largest_factor;
         self.factors.resize(values.len() / 2, [0; 2]);
         let factors = self.factors.as_flattened_mut();
         for (factor, &value) in factors.iter_mut().zip(values) {
@@ -233,7 +259,7 @@ mod tests {
         fn run<U: Unit>(self) -> Vec<Block> {
             // Seven like rows: four of them together, two, and one alone.
             let mut rows = vec![CoarseRow::default(); 7];
-            rows.iter_mut().for_each(|row| row.round(self.1));
+            rows.iter_mut().for_each(|row| self.0.round(self.1, row));
             let mut all = Blocks::zeros(7 * self.2);
             self.0.products::<U>(&rows, &mut all);
             for row in 1..7 {

@@ -21,7 +21,7 @@ use crate::{
     matrix::Matrix,
     network::Network,
     train::{
-        gradient::Gradients,
+        gradient::{Gradients, in_parts},
         kernels::count_and_regularise,
         surrogate::{Derivative, with_derivative},
         tile::{WIDE, add, for_broad_tiles, for_tiles, tile, tile_mut},
@@ -47,9 +47,16 @@ pub(super) fn run(
     if readout {
         workspace.impulses.gather(&workspace.output_adjoint, rows);
     }
+    workspace.pushed.clear();
+    if readout && regulariser.is_nothing() {
+        workspace.pushed.extend(workspace.impulses.pushed(recursion.steps));
+    } else {
+        workspace.pushed.resize(rows / recursion.steps, recursion.steps);
+    }
     let [mut here, mut above] = std::mem::take(&mut workspace.current_adjoint);
     if network.layers[last].recurrent {
-        workspace.by_unit[0].sort(&workspace.layers[last].spikes, network.layers[last].size);
+        let (spikes, size) = (&workspace.layers[last].spikes, network.layers[last].size);
+        workspace.by_unit[0].sort(spikes, size, recursion.steps, &workspace.pushed);
     }
     for index in (0..=last).rev() {
         let (feed_forward, recurrent) = network.connections_of(index);
@@ -64,7 +71,7 @@ pub(super) fn run(
         workspace.by_unit.swap(0, 1);
         let below_is_dense = is_dense(below, 0..rows, units);
         if index > 0 || !below_is_dense {
-            workspace.by_unit[0].sort(below, units);
+            workspace.by_unit[0].sort(below, units, recursion.steps, &workspace.pushed);
         }
         workspace.spike_slope.reset(rows / recursion.steps * wide);
         for (sample, slope) in workspace.spike_slope.chunks_exact_mut(wide).enumerate() {
@@ -92,6 +99,7 @@ pub(super) fn run(
             layer,
             steps: recursion.steps,
             rows,
+            pushed: &workspace.pushed,
             wide,
             trace,
             below: match below_is_dense {
@@ -148,6 +156,8 @@ struct LayerPass<'a> {
     steps: usize,
     /// Steps of all samples.
     rows: usize,
+    /// Steps of each sample after which all adjoints are zero.
+    pushed: &'a [usize],
     wide: usize,
     trace: &'a LayerTrace,
     below: FromBelow<'a>,
@@ -224,6 +234,12 @@ impl LayerPass<'_> {
         });
     }
 
+    /// Rows of a sample in which its adjoints may be other than zero.
+    #[inline(always)]
+    fn rows_of(&self, sample: usize) -> Range<usize> {
+        sample * self.steps..sample * self.steps + self.pushed[sample]
+    }
+
     /// Makes room for what is kept.
     #[inline(always)]
     fn make_room(&mut self) {
@@ -232,6 +248,10 @@ impl LayerPass<'_> {
         }
         if self.adjoint_is_wanted {
             self.adjoint.resize(self.rows * self.wide);
+            for sample in 0..self.pushed.len() {
+                let after = self.rows_of(sample).end..(sample + 1) * self.steps;
+                self.adjoint[after.start * self.wide..after.end * self.wide].fill([0.0; LANES]);
+            }
         }
     }
 
@@ -239,21 +259,21 @@ impl LayerPass<'_> {
     fn readout<U: Unit, C: DecayOf>(mut self, decays: C) {
         self.make_room();
         for_tiles!(self.wide, |first, N| {
-            for end in (self.steps..=self.rows).step_by(self.steps) {
-                self.readout_through_time::<C, N>(decays, first, end);
+            for sample in 0..self.pushed.len() {
+                self.readout_through_time::<C, N>(decays, first, sample);
             }
             self.collect::<N>(first);
         });
         self.collect_dense::<U>();
     }
 
-    /// One tile of a sample back through all steps, from row `end` on.
+    /// One tile of a sample back through all steps.
     #[inline(always)]
-    fn readout_through_time<C: DecayOf, const N: usize>(&mut self, decays: C, first: usize, end: usize) {
+    fn readout_through_time<C: DecayOf, const N: usize>(&mut self, decays: C, first: usize, sample: usize) {
         let (alpha, beta) = decays.tile::<N>(first);
         let mut state = Adjoints::<N>::NONE;
         let mut by_decays = ByDecays::<N>::NONE;
-        for step in (end - self.steps..end).rev() {
+        for step in self.rows_of(sample).rev() {
             let row = step * self.wide + first;
             self.keep(&state.current, step, first);
             if C::LEARNED {
@@ -287,15 +307,14 @@ impl LayerPass<'_> {
         }
         self.make_room();
         if self.recurrent.is_some() {
-            for begin in (0..self.rows).step_by(SIDE_BY_SIDE * self.steps) {
-                let end = self.rows.min(begin + SIDE_BY_SIDE * self.steps);
-                self.by_steps::<U, C, D, HOLD>(decays, derivative, begin..end);
+            for samples in in_parts(0..self.pushed.len(), SIDE_BY_SIDE) {
+                self.by_steps::<U, C, D, HOLD>(decays, derivative, samples);
             }
             for_broad_tiles!(U, self.wide, |first, N| self.collect::<N>(first));
         } else {
             for_tiles!(self.wide, |first, N| {
-                for end in (self.steps..=self.rows).step_by(self.steps) {
-                    self.through_time::<C, D, N, HOLD>(decays, derivative, first, end);
+                for sample in 0..self.pushed.len() {
+                    self.through_time::<C, D, N, HOLD>(decays, derivative, first, sample);
                 }
                 self.collect::<N>(first);
             });
@@ -303,21 +322,21 @@ impl LayerPass<'_> {
         self.collect_dense::<U>();
     }
 
-    /// One tile of a sample back through all steps, from row `end` on.
+    /// One tile of a sample back through all steps.
     #[inline(always)]
     fn through_time<C: DecayOf, D: Derivative, const N: usize, const HOLD: bool>(
         &mut self,
         decays: C,
         derivative: D,
         first: usize,
-        end: usize,
+        sample: usize,
     ) {
         let (alpha, beta) = decays.tile::<N>(first);
         let mut state = Adjoints::<N>::NONE;
         let mut above = Adjoints::<N>::NONE;
         let mut by_decays = ByDecays::<N>::NONE;
-        let by_spike = *tile(self.spike_slope, (end / self.steps - 1) * self.wide + first);
-        for step in (end - self.steps..end).rev() {
+        let by_spike = *tile(self.spike_slope, sample * self.wide + first);
+        for step in self.rows_of(sample).rev() {
             let row = step * self.wide + first;
             self.keep(&state.current, step, first);
             let mut slope = by_spike;
@@ -345,13 +364,16 @@ impl LayerPass<'_> {
         &mut self,
         decays: C,
         derivative: D,
-        rows: Range<usize>,
+        samples: Range<usize>,
     ) {
         let (steps, wide) = (self.steps, self.wide);
-        let mut samples: Vec<Sample> = rows.step_by(steps).map(|begin| Sample::new(begin, wide)).collect();
+        let pushed = self.pushed[samples.clone()]
+            .iter()
+            .fold(0, |most, &pushed| most.max(pushed));
+        let mut samples: Vec<Sample> = samples.map(|sample| Sample::new(sample * steps, wide)).collect();
         // δI of both steps, of one sample after the other.
         let mut two = Blocks::zeros(2 * samples.len() * wide);
-        for last in (0..steps).rev().step_by(2) {
+        for last in (0..pushed).rev().step_by(2) {
             for (sample, two) in samples.iter().zip(two.chunks_exact_mut(2 * wide)) {
                 let (this, next) = two.split_at_mut(wide);
                 this.copy_from_slice(&sample.state[0]);

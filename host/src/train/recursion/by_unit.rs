@@ -13,12 +13,17 @@ pub(super) struct ByUnit {
 }
 
 impl ByUnit {
-    /// Takes the spikes of `units` units.
-    pub(super) fn sort(&mut self, train: &SpikeTrain, units: usize) {
+    /// Takes the spikes of `units` units: of each sample, which has so many `steps`, those in its first
+    /// `counted` ones.
+    pub(super) fn sort(&mut self, train: &SpikeTrain, units: usize, steps: usize, counted: &[usize]) {
+        let rows = counted.iter().enumerate();
+        let rows = rows.map(|(sample, counted)| sample * steps..sample * steps + counted);
         self.next.clear();
         self.next.resize(units, 0);
-        for &unit in &train.units {
-            self.next[usize::from(unit)] += 1;
+        for rows in rows.clone() {
+            for &unit in train.of_rows(rows) {
+                self.next[usize::from(unit)] += 1;
+            }
         }
         self.units.clear();
         let mut end = 0;
@@ -29,9 +34,9 @@ impl ByUnit {
             }
             *next = end;
         }
-        self.rows.resize(train.units.len(), 0);
+        self.rows.resize(end as usize, 0);
         // Filled from the end: a unit's last row comes first.
-        for row in 0..train.rows() {
+        for row in rows.flatten() {
             for &unit in train.at(row) {
                 let next = &mut self.next[usize::from(unit)];
                 *next -= 1;
@@ -59,7 +64,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_spike_is_there_once(train in prop::collection::vec(prop::collection::btree_set(0_u16..9, 0..6), 1..12)) {
+        fn every_spike_is_there_once(
+            train in prop::collection::vec(prop::collection::btree_set(0_u16..9, 0..6), 1..12),
+            counted in 0_usize..12,
+        ) {
+            let counted = counted.min(train.len());
             let mut spikes = SpikeTrain::default();
             for step in &train {
                 spikes.offsets.push(spikes.units.len() as u32);
@@ -67,13 +76,14 @@ mod tests {
             }
             spikes.offsets.push(spikes.units.len() as u32);
             let mut sorted = ByUnit::default();
-            sorted.sort(&spikes, 9);
+            sorted.sort(&spikes, 9, train.len(), &[counted]);
             for (unit, rows) in sorted.units() {
-                let expected = (0..train.len()).rev().filter(|&row| train[row].contains(&unit));
+                let expected = (0..counted).rev().filter(|&row| train[row].contains(&unit));
                 prop_assert_eq!(rows.iter().map(|&row| row as usize).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
                 prop_assert!(!rows.is_empty());
             }
-            prop_assert_eq!(sorted.units().map(|unit| unit.1.len()).sum::<usize>(), spikes.units.len());
+            let count = train[..counted].iter().map(|row| row.len()).sum::<usize>();
+            prop_assert_eq!(sorted.units().map(|unit| unit.1.len()).sum::<usize>(), count);
         }
     }
 }

@@ -64,7 +64,7 @@ impl<'a> Downstream<'a> {
         };
         scratch.rounded.resize_with(rows, CoarseRow::default);
         for (row, rounded) in adjoints.clone().zip(&mut scratch.rounded) {
-            rounded.round(row);
+            coarse.round(row, rounded);
         }
         coarse.products::<U>(&scratch.rounded, &mut scratch.products);
         let reach = derivative.reach(EXACT_ABOVE);

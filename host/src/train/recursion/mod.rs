@@ -172,6 +172,8 @@ pub struct Workspace {
     spike_slope: Blocks,
     /// Output adjoints that are not zero.
     impulses: Impulses,
+    /// Steps of each sample up to the last that something pushes at: after it all adjoints are zero.
+    pushed: Vec<usize>,
     /// Spikes of the layer below and of the layer itself, by unit.
     by_unit: [ByUnit; 2],
     /// δI[n+1] of the present tile, `[sample][step][block]`.
@@ -202,6 +204,11 @@ pub struct SpikeRegulariser {
 }
 
 impl SpikeRegulariser {
+    /// Whether all slopes are zero.
+    fn is_nothing(&self) -> bool {
+        self.per_spike.iter().chain(&self.constant).all(|&slope| slope == 0.0)
+    }
+
     /// The two slopes of one layer.
     pub(crate) fn of(&self, layer: usize, neurons: std::ops::Range<usize>) -> (f32, &[f32]) {
         let per_spike = self.per_spike.get(layer).copied().unwrap_or(0.0);

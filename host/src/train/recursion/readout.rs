@@ -44,6 +44,14 @@ impl Impulses {
         self.offsets.push(self.pushes.len() as u32);
     }
 
+    /// Steps of each sample up to the last that is pushed.
+    pub(super) fn pushed(&self, steps: usize) -> impl Iterator<Item = usize> {
+        (0..self.offsets.len() / steps).map(move |sample| {
+            let pushed = (0..steps).rev().find(|step| !self.at(sample * steps + step).is_empty());
+            pushed.map_or(0, |step| step + 1)
+        })
+    }
+
     #[inline(always)]
     fn at(&self, row: usize) -> &[(u16, f32)] {
         &self.pushes[self.offsets[row] as usize..self.offsets[row + 1] as usize]
