@@ -23,9 +23,9 @@ pub trait Kernel {
 pub enum Isa {
     /// What every processor of the target has.
     Baseline,
-    /// 256-bit vectors.
+    /// 256-bit vectors, and the counting of bits.
     Avx2,
-    /// 512-bit vectors.
+    /// 512-bit vectors, with multiplications of integers that add.
     Avx512,
 }
 
@@ -36,13 +36,18 @@ impl Isa {
         let mut all = vec![Self::Baseline];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") {
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("popcnt");
+            if avx2 {
                 all.push(Self::Avx2);
             }
-            let avx512 = is_x86_feature_detected!("avx512f")
+            let avx512 = avx2
+                && is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512bw");
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vnni");
             if avx512 {
                 all.push(Self::Avx512);
             }
@@ -113,13 +118,13 @@ impl Isa {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,popcnt")]
 fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<unit::Avx2>()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
+#[target_feature(enable = "bmi1,popcnt,avx512f,avx512vl,avx512dq,avx512bw,avx512vnni")]
 fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<unit::Avx512>()
 }

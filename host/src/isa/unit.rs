@@ -91,7 +91,7 @@ mod x86_64 {
         __m128, __m128i, __m256, __m256i, _CMP_GT_OQ, _mm_add_epi32, _mm_add_ps, _mm_cmpgt_ps, _mm_madd_epi16,
         _mm_movemask_ps, _mm_mul_ps, _mm_set1_epi32, _mm_set1_ps, _mm256_add_epi32, _mm256_add_ps, _mm256_cmp_ps,
         _mm256_madd_epi16, _mm256_movemask_ps, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm512_add_epi32,
-        _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16, _mm512_madd_epi16, _mm512_maskz_compress_epi32,
+        _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16, _mm512_dpwssd_epi32, _mm512_maskz_compress_epi32,
         _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
     };
 
@@ -201,11 +201,9 @@ mod x86_64 {
 
         #[inline(always)]
         fn add_pairs(sums: &mut [i32; LANES], pairs: &[i16; 2 * LANES], factors: [i16; 2]) {
-            // SAFETY: the processor has AVX-512 F and BW, see the type.
-            let sum = unsafe {
-                let products = _mm512_madd_epi16(must_cast(*pairs), _mm512_set1_epi32(cast(factors)));
-                _mm512_add_epi32(must_cast(*sums), products)
-            };
+            // SAFETY: the processor has AVX-512 F and VNNI, see the type.
+            let sum =
+                unsafe { _mm512_dpwssd_epi32(must_cast(*sums), must_cast(*pairs), _mm512_set1_epi32(cast(factors))) };
             *sums = must_cast(sum);
         }
 

@@ -59,7 +59,9 @@ pub(crate) fn count_and_regularise(
     for unit in spikes {
         let unit = usize::from(unit);
         counts[unit] += 1.0;
-        slope[unit / LANES][unit % LANES] += per_spike;
+        if per_spike != 0.0 {
+            slope[unit / LANES][unit % LANES] += per_spike;
+        }
     }
     for (unit, constant) in constant.iter().enumerate() {
         slope[unit / LANES][unit % LANES] += constant;

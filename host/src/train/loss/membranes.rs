@@ -1,7 +1,10 @@
 //! Losses on the membranes of readouts.
 
 use super::{Loss, LossKind, Outcome, largest, softmax};
-use crate::blocks::{Block, LANES, blocks};
+use crate::{
+    blocks::{Block, LANES, blocks},
+    isa::{Isa, Kernel, Unit},
+};
 
 /// What a loss needs of each readout.
 struct Summary {
@@ -54,29 +57,42 @@ pub(super) fn evaluate(loss: &Loss, membranes: &[Block], label: usize, adjoint: 
 }
 
 fn summarise(membranes: &[Block], wide: usize, outputs: usize) -> Summary {
-    let mut summary = Summary {
-        peak: Vec::with_capacity(wide * LANES),
-        sum: Vec::with_capacity(wide * LANES),
-    };
-    for block in 0..wide {
-        // Side by side, for the vector unit.
-        let (mut most, mut at, mut sum) = ([f32::NEG_INFINITY; LANES], [0_u32; LANES], [0.0; LANES]);
-        for (point, row) in membranes.chunks_exact(wide).enumerate() {
-            let u = &row[block];
-            for lane in 0..LANES {
-                sum[lane] += u[lane];
-                at[lane] = if u[lane] > most[lane] { point as u32 } else { at[lane] };
-                most[lane] = if u[lane] > most[lane] { u[lane] } else { most[lane] };
-            }
-        }
-        summary
-            .peak
-            .extend((0..LANES).map(|lane| (most[lane], at[lane] as usize)));
-        summary.sum.extend(sum);
-    }
+    let mut summary = Isa::current().run(Summarise(membranes, wide));
     summary.peak.truncate(outputs);
     summary.sum.truncate(outputs);
     summary
+}
+
+/// Summary of membranes `[point][block]`, of so many blocks.
+struct Summarise<'a>(&'a [Block], usize);
+
+impl Kernel for Summarise<'_> {
+    type Output = Summary;
+    #[inline(always)]
+    fn run<U: Unit>(self) -> Summary {
+        let Self(membranes, wide) = self;
+        let mut summary = Summary {
+            peak: Vec::with_capacity(wide * LANES),
+            sum: Vec::with_capacity(wide * LANES),
+        };
+        for block in 0..wide {
+            // Side by side, for the vector unit.
+            let (mut most, mut at, mut sum) = ([f32::NEG_INFINITY; LANES], [0_u32; LANES], [0.0; LANES]);
+            for (point, row) in membranes.chunks_exact(wide).enumerate() {
+                let u = &row[block];
+                for lane in 0..LANES {
+                    sum[lane] += u[lane];
+                    at[lane] = if u[lane] > most[lane] { point as u32 } else { at[lane] };
+                    most[lane] = if u[lane] > most[lane] { u[lane] } else { most[lane] };
+                }
+            }
+            for lane in 0..LANES {
+                summary.peak.push((most[lane], at[lane] as usize));
+                summary.sum.push(sum[lane]);
+            }
+        }
+        summary
+    }
 }
 
 /// mean (U − U*)²; the class whose mean membrane is the highest is predicted.

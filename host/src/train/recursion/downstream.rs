@@ -67,34 +67,33 @@ impl<'a> Downstream<'a> {
             coarse.round(row, rounded);
         }
         coarse.products::<U>(&scratch.rounded, &mut scratch.products);
+        scratch.near.resize(wide * LANES, 0);
         let reach = derivative.reach(EXACT_ABOVE);
         for (number, adjoint) in adjoints.enumerate() {
-            near::<U>(reach, layer.threshold, membranes(number), &mut scratch.large);
+            let count = near::<U>(reach, layer.threshold, membranes(number), &mut scratch.near);
+            let mut near = &scratch.near[..count];
             // Neurons without a place in the matrix come last: lanes that nobody uses.
-            while scratch
-                .large
-                .last()
-                .is_some_and(|&n| usize::from(n) >= self.weights.shape()[0])
+            while let [others @ .., last] = near
+                && usize::from(*last) >= self.weights.shape()[0]
             {
-                scratch.large.pop();
+                near = others;
             }
             let products = scratch.products[number * wide..(number + 1) * wide].as_flattened_mut();
             scratch.by_lanes.clear();
-            for &n in &scratch.large {
+            for &n in near {
                 let row = self.weights.row(n.into());
                 scratch.by_lanes.push(dot_by_lanes(row, adjoint));
             }
-            for (&n, sums) in scratch.large.iter().zip(&scratch.by_lanes[..]) {
+            for (&n, sums) in near.iter().zip(&scratch.by_lanes[..]) {
                 products[usize::from(n)] = total(sums);
             }
         }
     }
 }
 
-/// Neurons whose membranes are within `reach` of the threshold, in order.
+/// Neurons whose membranes are within `reach` of the threshold, in order; returns how many.
 #[inline(always)]
-fn near<U: Unit>(reach: f32, threshold: f32, membranes: &[Block], into: &mut Vec<u16>) {
-    into.resize(membranes.len() * LANES, 0);
+fn near<U: Unit>(reach: f32, threshold: f32, membranes: &[Block], into: &mut [u16]) -> usize {
     let mut count = 0;
     for (block, membranes) in membranes.iter().enumerate() {
         let mut left = [0.0; LANES];
@@ -106,15 +105,15 @@ fn near<U: Unit>(reach: f32, threshold: f32, membranes: &[Block], into: &mut Vec
         };
         count += U::lanes(U::above(&left, 0.0), (block * LANES) as u16, into);
     }
-    into.truncate(count);
+    count
 }
 
 /// Products of several rows, and what they are made of.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Products {
     rounded: Vec<CoarseRow>,
-    /// Neurons of one row whose products are exact.
-    large: Vec<u16>,
+    /// Neurons of one row whose products are exact, and what was there before.
+    near: Vec<u16>,
     /// Their products by lanes.
     by_lanes: Blocks,
     /// `[row][block]`

@@ -211,6 +211,8 @@ impl LayerPass<'_> {
         let [mut membranes, mut currents] = [Blocks::zeros(wide), Blocks::zeros(wide)];
         let mut waiting = Blocks::zeros(wide);
         let threshold = self.layer.reached();
+        // There is always room for all to fire.
+        let mut end = self.trace.spikes.units.len();
         for step in begin..begin + self.steps {
             let row = step * wide;
             for_tiles!(wide, |first, N| {
@@ -234,18 +236,18 @@ impl LayerPass<'_> {
                 }
             });
             let SpikeTrain { offsets, units } = &mut self.trace.spikes;
-            let before = units.len();
+            let before = end;
             offsets.push(before as u32);
-            let mut end = before;
-            units.resize(before + wide * LANES, 0);
+            if units.len() < end + wide * LANES {
+                units.resize(2 * end + wide * LANES, 0);
+            }
             for (block, membranes) in self.trace.membranes[row..row + wide].iter().enumerate() {
                 let Some(into) = units[end..].first_chunk_mut() else {
                     unreachable!("there is room for all lanes");
                 };
                 end += U::lanes(U::above(membranes, threshold), (block * LANES) as u16, into);
             }
-            units.truncate(end);
-            let own = &units[before..];
+            let own = &units[before..end];
             for_broad_tiles!(U, wide, |first, N| {
                 let mut current: [f32; N] = *tile(&currents, first);
                 for &unit in own {
@@ -254,6 +256,7 @@ impl LayerPass<'_> {
                 *tile_mut(&mut currents, first) = current;
             });
         }
+        self.trace.spikes.units.truncate(end);
     }
 }
 
