@@ -1,8 +1,8 @@
 //! The kernels of training, one sample each: `cargo bench -p spikeloop`. `SPIKELOOP_ISA` chooses the
 //! instruction set.
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use spikeloop::bench::pieces::{Chip, Sample, Update};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use spikeloop::bench::pieces::{Chip, Gaussians, Sample, Update};
 
 fn recursion(criterion: &mut Criterion) {
     for (name, recurrent) in [("b1", false), ("b2", true)] {
@@ -35,5 +35,12 @@ fn chip(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(kernels, recursion, chip);
+fn noise(criterion: &mut Criterion) {
+    let gaussians = Gaussians::default();
+    let mut group = criterion.benchmark_group("noise");
+    group.throughput(Throughput::Elements(Gaussians::DRAWS as u64));
+    group.bench_function("Gaussians", |bencher| bencher.iter(|| gaussians.draw()));
+}
+
+criterion_group!(kernels, recursion, chip, noise);
 criterion_main!(kernels);

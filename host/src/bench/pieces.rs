@@ -1,6 +1,9 @@
 //! One kernel at a time, each ready to run again and again: what `cargo bench` measures.
 
-use spikeloop_chip::weights::Weights;
+use spikeloop_chip::{
+    random::{Purpose, Stream},
+    weights::Weights,
+};
 
 use super::{
     BenchError, Name,
@@ -8,8 +11,8 @@ use super::{
     recurrence::Recurrence,
 };
 use crate::{
-    blocks::{Blocks, blocks},
-    isa::Isa,
+    blocks::{Block, Blocks, LANES, blocks},
+    isa::{Isa, Kernel, Unit},
     matrix::Matrix,
     substrate::{EventBatch, Substrate},
     train::{
@@ -187,6 +190,43 @@ impl Chip {
     }
 }
 
+/// The chip's temporal noise.
+pub struct Gaussians(Stream);
+
+impl Default for Gaussians {
+    fn default() -> Self {
+        Self(Stream::new(Purpose::Benchmark, &[3]))
+    }
+}
+
+impl Gaussians {
+    /// Values that [`Self::draw`] draws.
+    pub const DRAWS: usize = 64 * 4 * LANES;
+
+    /// Their sum by lanes.
+    pub fn draw(&self) -> Block {
+        Isa::current().run(Draws(&self.0))
+    }
+}
+
+struct Draws<'a>(&'a Stream);
+
+impl Kernel for Draws<'_> {
+    type Output = Block;
+    #[inline(always)]
+    fn run<U: Unit>(self) -> Block {
+        let mut sum = [0.0; LANES];
+        for step in 0..(Gaussians::DRAWS / (4 * LANES)) as u32 {
+            for values in self.0.gaussian_lanes(0, step, 0) {
+                for lane in 0..LANES {
+                    sum[lane] += values[lane];
+                }
+            }
+        }
+        sum
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +241,12 @@ mod tests {
             }
             assert!(sample.sum.weights[0].iter().any(|gradient| gradient != 0.0));
         }
+        assert!(
+            Gaussians::default()
+                .draw()
+                .iter()
+                .all(|&sum| sum != 0.0 && sum.abs() < 80.0)
+        );
         let mut update = Update::default();
         let before = update.weights.clone();
         update.run();

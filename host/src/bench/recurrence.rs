@@ -205,7 +205,6 @@ impl Recurrence {
     fn infer(&self, weights: &PreparedWeights, turn: usize, workspaces: &Pool<Workspace>) -> (usize, usize) {
         let isa = Isa::current();
         let indices = self.indices(turn);
-        let events = EventBatch::gather(&self.data, &indices);
         let parts: Vec<_> = in_parts(
             0..indices.len(),
             self.recursion.together_for(&self.network, indices.len()),
@@ -215,7 +214,8 @@ impl Recurrence {
             .into_par_iter()
             .map(|samples| {
                 let mut workspace = workspaces.take(Workspace::default);
-                self.forward(isa, weights, &events, samples.clone(), &mut workspace);
+                let events = EventBatch::gather(&self.data, &indices[samples.clone()]);
+                self.forward(isa, weights, &events, 0..samples.len(), &mut workspace);
                 let right = samples.enumerate().filter(|&(number, sample)| {
                     let label = usize::from(self.data.label(indices[sample]));
                     let (network, loss) = (&self.network, &self.loss);

@@ -213,14 +213,13 @@ impl Engine for Software {
     fn evaluate(&mut self, shadow: &[Matrix], data: &SpikeDataset, _: Occasion) -> Result<Evaluation, SubstrateError> {
         let weights = self.weights(shadow, &[]);
         let hidden = self.network.layers.len() - 1;
-        let indices: Vec<usize> = (0..data.len()).collect();
-        let events = EventBatch::gather(data, &indices);
         let parts: Vec<_> = in_parts(0..data.len(), self.recursion.together_for(&self.network, data.len())).collect();
         let runs: Vec<(Outcome, usize)> = parts
             .into_par_iter()
             .flat_map_iter(|samples| {
                 let mut workspace = self.workspaces.take(Workspace::default);
-                self.forward(&weights, &events, samples.clone(), &mut workspace);
+                let events = EventBatch::gather(data, &samples.clone().collect::<Vec<_>>());
+                self.forward(&weights, &events, 0..samples.len(), &mut workspace);
                 let runs: Vec<_> = samples
                     .enumerate()
                     .map(|(number, sample)| {
