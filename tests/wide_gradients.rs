@@ -32,6 +32,18 @@ struct Case {
 
 /// Layers as (size, recurrent), the last one a readout; inputs spike with probability 0.015 a step.
 fn case(inputs: usize, layers: &[(usize, bool)], sigmas: &[f64], reset: Reset, shape: Shape) -> Case {
+    case_of([0.015; SAMPLES], inputs, layers, sigmas, reset, shape)
+}
+
+/// With a probability for each sample.
+fn case_of(
+    densities: [f64; SAMPLES],
+    inputs: usize,
+    layers: &[(usize, bool)],
+    sigmas: &[f64],
+    reset: Reset,
+    shape: Shape,
+) -> Case {
     let draw = Stream::new(Purpose::Benchmark, &[77]);
     let last = layers.len() - 1;
     let network = Network {
@@ -76,7 +88,7 @@ fn case(inputs: usize, layers: &[(usize, bool)], sigmas: &[f64], reset: Reset, s
         Matrix::from_rows([pre, post], &(0..pre * post).map(value).collect::<Vec<_>>())
     });
     let spike = |sample: usize, step: usize, unit: usize| {
-        let on = draw.uniform((step * inputs + unit) as u32, sample as u32, 2) < 0.015;
+        let on = draw.uniform((step * inputs + unit) as u32, sample as u32, 2) < densities[sample];
         f64::from(u8::from(on))
     };
     let row = |sample, step| (0..inputs).map(|unit| spike(sample, step, unit)).collect();
@@ -294,6 +306,19 @@ fn hidden_layers_one_above_the_other() {
     let layers = [(90, false), (130, true), (75, false), (10, false)];
     let sigmas = [1.2, 0.7, 0.4, 0.7, 0.3];
     case(200, &layers, &sigmas, Reset::Subtract, Shape::Superspike).check("four layers");
+}
+
+/// Where most inputs spike, sums run over units instead of events; samples of both kinds may go together.
+#[test]
+fn inputs_that_nearly_all_spike() {
+    let (subtract, shape) = (Reset::Subtract, Shape::Superspike);
+    let (layers, sigmas) = ([(90, false), (10, false)], [0.07, 0.3]);
+    case_of([1.0, 0.7, 0.9], 61, &layers, &sigmas, subtract, shape).check("dense");
+    case_of([1.0, 0.3, 0.5], 61, &layers, &sigmas, subtract, shape).check("mixed");
+    let (layers, sigmas) = ([(100, true), (10, false)], [0.06, 0.4, 0.3]);
+    case_of([0.8, 0.6, 1.0], 61, &layers, &sigmas, subtract, shape).check("dense, recurrent");
+    let hold = Reset::Hold { level: -0.1, steps: 3 };
+    case_of([0.3, 0.6, 1.0], 61, &layers, &sigmas, hold, shape).check("mixed, recurrent, held");
 }
 
 /// Nothing above such a layer has sorted its spikes, and what a workspace held before must not count.

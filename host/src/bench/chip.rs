@@ -166,6 +166,7 @@ impl ChipBench {
             outputs: network.outputs() as f64,
             recurrent: false,
             batch: self.batch[1] as f64,
+            together: 1.0,
             input_events: mean(counters.input_events),
             hidden_spikes: spikes as f64 / samples,
         };

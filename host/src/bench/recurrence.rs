@@ -302,6 +302,7 @@ impl Recurrence {
             outputs: self.network.outputs() as f64,
             recurrent: self.network.layers[0].recurrent,
             batch: self.batch as f64,
+            together: self.recursion.together(&self.network) as f64,
             input_events: mean(self.data.events()),
             hidden_spikes: mean(spikes),
         }

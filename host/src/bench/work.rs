@@ -10,6 +10,7 @@
 //! | symbol | meaning, of a sample unless said otherwise |
 //! |---|---|
 //! | T, B | steps (bins of the host's grid, on a chip), samples of a batch |
+//! | G | samples that go together |
 //! | H, O | hidden neurons, readouts |
 //! | E, S | input events, hidden spikes |
 //! | R | H where the hidden layer is recurrent, else 0 |
@@ -106,6 +107,8 @@ pub struct RecursionNumbers {
     pub recurrent: bool,
     /// B
     pub batch: f64,
+    /// G
+    pub together: f64,
     /// E
     pub input_events: f64,
     /// S
@@ -127,6 +130,15 @@ impl RecursionNumbers {
     fn rows(&self) -> f64 {
         let to_itself = if self.recurrent { self.hidden } else { 0.0 };
         self.input_events * self.hidden + self.hidden_spikes * (self.outputs + to_itself)
+    }
+
+    /// Numbers of the gradient's rows that the events of samples that go together touch, each row once; of one
+    /// sample. Events are taken to be spread evenly over the units.
+    fn touched(&self) -> f64 {
+        let share = |units: f64, events: f64| units * (1.0 - libm::pow(1.0 - 1.0 / units, self.together * events));
+        let to_itself = if self.recurrent { self.hidden } else { 0.0 };
+        let hidden = share(self.hidden, self.hidden_spikes);
+        (share(self.inputs, self.input_events) * self.hidden + hidden * (self.outputs + to_itself)) / self.together
     }
 
     /// 3 T H + 2 H O
@@ -162,9 +174,10 @@ impl RecursionNumbers {
     /// * one for each number of an event's row: the gradient's rows take adjoint currents
     /// * (shards − 1) W / B: the parts of a batch summed; 12 W / B: Adam
     ///
-    /// Bytes on top: membranes written and read, 8 T (H + O); gradient rows read and written, 8 each;
-    /// recurrent weights in 16 bits once in two steps, T R H; the shards' sums 12 each, and Adam reads 16 and writes 12 a weight. Working set: weights, gradient, transposed weights
-    /// and the membranes of a sample.
+    /// Bytes on top: membranes written and read, 8 T (H + O); 4 for each number of an event's row, an adjoint;
+    /// rows of the gradient read and written, 8 each, once for all samples that go together; recurrent weights
+    /// in 16 bits once in two steps of two samples, T R H / 2; the shards' sums 12 each, and Adam reads 16 and
+    /// writes 12 a weight. Working set: weights, gradient, transposed weights and the membranes of a sample.
     pub fn train(&self) -> Work {
         let (forward, weights) = (self.infer(), self.weights());
         let states = self.hidden * (HIDDEN_STEP_BACK + SURROGATE) + self.outputs * READOUT_STEP_BACK;
@@ -178,8 +191,9 @@ impl RecursionNumbers {
             bytes: forward.bytes
                 + F32
                     * (2.0 * membranes
-                        + 2.0 * self.rows()
-                        + 0.25 * self.steps * transposed
+                        + self.rows()
+                        + 2.0 * self.touched()
+                        + 0.125 * self.steps * transposed
                         + 3.0 * sums
                         + 7.0 * weights / self.batch),
             working_set_bytes: F32 * (2.0 * weights + transposed + self.hidden * self.outputs + membranes),
@@ -332,6 +346,7 @@ mod tests {
         outputs: 2.0,
         recurrent: false,
         batch: 16.0,
+        together: 1.0,
         input_events: 5.0,
         hidden_spikes: 7.0,
     };
@@ -364,6 +379,20 @@ mod tests {
             (more - (2.0 * 9.0 * 10.0 + 2.0 * 21.0 + 13.0 * 9.0 / 16.0)).abs() < 1e-9,
             "{more}"
         );
+    }
+
+    #[test]
+    fn samples_that_go_together_share_rows_of_the_gradient() {
+        let together = |together: f64| RecursionNumbers { together, ..SMALL };
+        // Few events: every one has a row for itself. Many: all rows are touched once.
+        let sparse = RecursionNumbers {
+            inputs: 1e6,
+            hidden_spikes: 0.0,
+            ..SMALL
+        };
+        assert!((sparse.touched() - 15.0).abs() < 1e-3);
+        assert!((together(1e3).touched() - (4.0 * 3.0 + 3.0 * 2.0) / 1e3).abs() < 1e-9);
+        assert!(together(4.0).train().bytes < SMALL.train().bytes);
     }
 
     #[test]
