@@ -3,6 +3,7 @@
 use crate::{
     blocks::{Block, LANES},
     matrix::Matrix,
+    train::tile::{self, for_tiles, tile_mut},
 };
 
 /// sum += row
@@ -17,35 +18,9 @@ pub(crate) fn add_row(sum: &mut [Block], row: &[Block]) {
 /// sums\[block\] += Σ_k `transposed[k][block]` · `adjoint[k]`
 #[inline(always)]
 pub(crate) fn add_products(sums: &mut [Block], transposed: &Matrix, adjoint: &[Block]) {
-    /// Values that stay in registers while k runs.
-    const TILE: usize = 4 * LANES;
-    let factors = &adjoint.as_flattened()[..transposed.shape()[0]];
-    let width = sums.as_flattened().len();
-    let matrix = transposed.data().as_flattened();
-    let mut tiles = sums.as_flattened_mut().chunks_exact_mut(TILE);
-    let mut first = 0;
-    for tile in &mut tiles {
-        let mut totals = [0.0_f32; TILE];
-        totals.copy_from_slice(tile);
-        for (row, &factor) in matrix[first..].chunks(width).zip(factors) {
-            // After its peak a readout sends nothing back.
-            if factor != 0.0 {
-                for (total, value) in totals.iter_mut().zip(&row[..TILE]) {
-                    *total += factor * value;
-                }
-            }
-        }
-        tile.copy_from_slice(&totals);
-        first += TILE;
-    }
-    let rest = tiles.into_remainder();
-    for (row, &factor) in matrix.chunks(width).zip(factors) {
-        if factor != 0.0 {
-            for (total, value) in rest.iter_mut().zip(&row[first..]) {
-                *total += factor * value;
-            }
-        }
-    }
+    for_tiles!(sums.len(), |first, N| {
+        tile::add_products(tile_mut::<N>(sums, first), transposed, first, adjoint);
+    });
 }
 
 /// Adds a sample's spikes to the counts, and ∂(regulariser)/∂S of each neuron to its slope.
