@@ -43,6 +43,8 @@ impl Isa {
                 all.push(Self::Avx2);
             }
             let avx512 = avx2
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c")
                 && is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512dq")

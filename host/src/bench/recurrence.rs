@@ -13,7 +13,7 @@ use crate::{
     pool::Pool,
     substrate::EventBatch,
     train::{
-        gradient::{Gradients, accumulate, in_parts},
+        gradient::{Gradients, accumulate, in_parts, shards},
         loss::{Loss, LossKind},
         optimiser::{Group, Optimiser, OptimiserSettings},
         recursion::{LayerRecursion, Recursion, Reset, SpikeRegulariser, Target, Workspace},
@@ -302,7 +302,7 @@ impl Recurrence {
             outputs: self.network.outputs() as f64,
             recurrent: self.network.layers[0].recurrent,
             batch: self.batch as f64,
-            together: self.recursion.together(&self.network) as f64,
+            together: (self.batch / shards(self.batch)).clamp(1, self.recursion.together(&self.network)) as f64,
             input_events: mean(self.data.events()),
             hidden_spikes: mean(spikes),
         }

@@ -2,7 +2,8 @@
 //!
 //! Counted is what the event-driven algorithm needs, not what a kernel happens to do: padding to whole
 //! vectors, values computed for nothing and copies are its own fault, and lower the fraction of the
-//! [roofline](super::machine) that it reaches. An operation is one on one number: addition, multiplication,
+//! [roofline](super::machine) that it reaches. The exception is what samples share: rows of gradients of those that
+//! go together, and recurrent weights in 16 bits of two. An operation is one on one number: addition, multiplication,
 //! division, root, comparison or choice. Operations on 32-bit integers are counted beside those on f32,
 //! because they take the same vector units. State of one time step is taken to stay in registers or in the
 //! first cache and moves no bytes.
@@ -133,7 +134,7 @@ impl RecursionNumbers {
     }
 
     /// Numbers of the gradient's rows that the events of samples that go together touch, each row once; of one
-    /// sample. Events are taken to be spread evenly over the units.
+    /// sample. Events are taken to be spread evenly over the units, which is the most that they can touch.
     fn touched(&self) -> f64 {
         let share = |units: f64, events: f64| units * (1.0 - libm::pow(1.0 - 1.0 / units, self.together * events));
         let to_itself = if self.recurrent { self.hidden } else { 0.0 };
@@ -193,7 +194,7 @@ impl RecursionNumbers {
                     * (2.0 * membranes
                         + self.rows()
                         + 2.0 * self.touched()
-                        + 0.125 * self.steps * transposed
+                        + 0.25 / self.together.min(2.0) * self.steps * transposed
                         + 3.0 * sums
                         + 7.0 * weights / self.batch),
             working_set_bytes: F32 * (2.0 * weights + transposed + self.hidden * self.outputs + membranes),

@@ -106,12 +106,6 @@ impl Coarse {
         }
     }
 
-    /// The values of one step in integers.
-    #[inline(always)]
-    pub(crate) fn round(&self, values: &[Block], into: &mut CoarseRow) {
-        into.round(values, self.largest_factor);
-    }
-
     /// Σ_k W[n][k] · row[k] of all n, for several rows: `out[row][block of n]`.
     ///
     /// Two blocks and a few rows at a time: as many sums as the vector unit has registers for, and the
@@ -184,9 +178,10 @@ impl Coarse {
 }
 
 impl CoarseRow {
-    /// Takes the values of one step.
+    /// Takes the values of one step, to be multiplied by a matrix.
     #[inline(always)]
-    fn round(&mut self, values: &[Block], largest_factor: f32) {
+    pub(crate) fn round(&mut self, values: &[Block], matrix: &Coarse) {
+        let largest_factor = matrix.largest_factor;
         let values = values.as_flattened();
         let most = largest(values);
         let scale = if most > 0.0 { largest_factor / most } else { 0.0 };
@@ -259,7 +254,7 @@ mod tests {
         fn run<U: Unit>(self) -> Vec<Block> {
             // Seven like rows: four of them together, two, and one alone.
             let mut rows = vec![CoarseRow::default(); 7];
-            rows.iter_mut().for_each(|row| self.0.round(self.1, row));
+            rows.iter_mut().for_each(|row| row.round(self.1, self.0));
             let mut all = Blocks::zeros(7 * self.2);
             self.0.products::<U>(&rows, &mut all);
             for row in 1..7 {

@@ -18,7 +18,7 @@ mod spikes;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::Block;
-pub(crate) use spikes::dense;
+pub(crate) use spikes::dense_spikes;
 pub use spikes::{most_spikes, van_rossum};
 
 /// What training minimises.

@@ -30,7 +30,7 @@ pub(super) fn regular_firing(loss: &Loss, output: Output, label: usize, adjoint:
     // Of a sum over steps it makes an integral over time in units of the kernel.
     let part = loss.dt_us / targets.kernel_us;
     let weight = (f64::from(loss.weight) * part) as f32;
-    let dense = |spikes: &[(u32, u16)]| dense(spikes, output.steps, wide);
+    let dense = |spikes: &[(u32, u16)]| dense_spikes(spikes, output.steps, wide);
     let mut unused = Blocks::default();
     let adjoint = adjoint.unwrap_or_else(|| {
         unused.reset(output.steps * wide);
@@ -43,7 +43,7 @@ pub(super) fn regular_firing(loss: &Loss, output: Output, label: usize, adjoint:
 }
 
 /// Spikes as numbers, `[step][block]`.
-pub(crate) fn dense(spikes: &[(u32, u16)], steps: usize, wide: usize) -> Blocks {
+pub(crate) fn dense_spikes(spikes: &[(u32, u16)], steps: usize, wide: usize) -> Blocks {
     let mut dense = Blocks::zeros(steps * wide);
     for &(step, unit) in spikes {
         let unit = usize::from(unit);

@@ -47,16 +47,18 @@ pub(super) fn run(
     if readout {
         workspace.impulses.gather(&workspace.output_adjoint, rows);
     }
-    workspace.pushed.clear();
-    if readout && regulariser.is_nothing() {
-        workspace.pushed.extend(workspace.impulses.pushed(recursion.steps));
+    workspace.active_steps.clear();
+    if readout && regulariser.is_zero() {
+        workspace
+            .active_steps
+            .extend(workspace.impulses.active_steps(recursion.steps));
     } else {
-        workspace.pushed.resize(rows / recursion.steps, recursion.steps);
+        workspace.active_steps.resize(rows / recursion.steps, recursion.steps);
     }
     let [mut here, mut above] = std::mem::take(&mut workspace.current_adjoint);
     if network.layers[last].recurrent {
         let (spikes, size) = (&workspace.layers[last].spikes, network.layers[last].size);
-        workspace.by_unit[0].sort(spikes, size, recursion.steps, &workspace.pushed);
+        workspace.by_unit[0].sort(spikes, size, recursion.steps, &workspace.active_steps);
     }
     for index in (0..=last).rev() {
         let (feed_forward, recurrent) = network.connections_of(index);
@@ -70,8 +72,9 @@ pub(super) fn run(
         // What was below is the layer itself now.
         workspace.by_unit.swap(0, 1);
         let below_is_dense = is_dense(below, 0..rows, units);
-        if index > 0 || !below_is_dense {
-            workspace.by_unit[0].sort(below, units, recursion.steps, &workspace.pushed);
+        let sorted = !below_is_dense || index > 0 && network.layers[index - 1].recurrent;
+        if sorted {
+            workspace.by_unit[0].sort(below, units, recursion.steps, &workspace.active_steps);
         }
         workspace.spike_slope.reset(rows / recursion.steps * wide);
         for (sample, slope) in workspace.spike_slope.chunks_exact_mut(wide).enumerate() {
@@ -99,7 +102,7 @@ pub(super) fn run(
             layer,
             steps: recursion.steps,
             rows,
-            pushed: &workspace.pushed,
+            active_steps: &workspace.active_steps,
             wide,
             trace,
             below: match below_is_dense {
@@ -147,7 +150,7 @@ enum FromAbove<'a> {
 enum FromBelow<'a> {
     /// By unit.
     Events(&'a ByUnit),
-    /// Where nearly all units spike in every step.
+    /// Of trains in which many units spike in every step.
     Dense(&'a SpikeTrain, &'a mut Dense),
 }
 
@@ -157,7 +160,7 @@ struct LayerPass<'a> {
     /// Steps of all samples.
     rows: usize,
     /// Steps of each sample after which all adjoints are zero.
-    pushed: &'a [usize],
+    active_steps: &'a [usize],
     wide: usize,
     trace: &'a LayerTrace,
     below: FromBelow<'a>,
@@ -237,7 +240,7 @@ impl LayerPass<'_> {
     /// Rows of a sample in which its adjoints may be other than zero.
     #[inline(always)]
     fn rows_of(&self, sample: usize) -> Range<usize> {
-        sample * self.steps..sample * self.steps + self.pushed[sample]
+        sample * self.steps..sample * self.steps + self.active_steps[sample]
     }
 
     /// Makes room for what is kept.
@@ -248,7 +251,7 @@ impl LayerPass<'_> {
         }
         if self.adjoint_is_wanted {
             self.adjoint.resize(self.rows * self.wide);
-            for sample in 0..self.pushed.len() {
+            for sample in 0..self.active_steps.len() {
                 let after = self.rows_of(sample).end..(sample + 1) * self.steps;
                 self.adjoint[after.start * self.wide..after.end * self.wide].fill([0.0; LANES]);
             }
@@ -259,7 +262,7 @@ impl LayerPass<'_> {
     fn readout<U: Unit, C: DecayOf>(mut self, decays: C) {
         self.make_room();
         for_tiles!(self.wide, |first, N| {
-            for sample in 0..self.pushed.len() {
+            for sample in 0..self.active_steps.len() {
                 self.readout_through_time::<C, N>(decays, first, sample);
             }
             self.collect::<N>(first);
@@ -307,13 +310,13 @@ impl LayerPass<'_> {
         }
         self.make_room();
         if self.recurrent.is_some() {
-            for samples in in_parts(0..self.pushed.len(), SIDE_BY_SIDE) {
+            for samples in in_parts(0..self.active_steps.len(), SIDE_BY_SIDE) {
                 self.by_steps::<U, C, D, HOLD>(decays, derivative, samples);
             }
             for_broad_tiles!(U, self.wide, |first, N| self.collect::<N>(first));
         } else {
             for_tiles!(self.wide, |first, N| {
-                for sample in 0..self.pushed.len() {
+                for sample in 0..self.active_steps.len() {
                     self.through_time::<C, D, N, HOLD>(decays, derivative, first, sample);
                 }
                 self.collect::<N>(first);
@@ -367,13 +370,13 @@ impl LayerPass<'_> {
         samples: Range<usize>,
     ) {
         let (steps, wide) = (self.steps, self.wide);
-        let pushed = self.pushed[samples.clone()]
+        let active = self.active_steps[samples.clone()]
             .iter()
-            .fold(0, |most, &pushed| most.max(pushed));
+            .fold(0, |most, &steps| most.max(steps));
         let mut samples: Vec<Sample> = samples.map(|sample| Sample::new(sample * steps, wide)).collect();
         // δI of both steps, of one sample after the other.
         let mut two = Blocks::zeros(2 * samples.len() * wide);
-        for last in (0..pushed).rev().step_by(2) {
+        for last in (0..active).rev().step_by(2) {
             for (sample, two) in samples.iter().zip(two.chunks_exact_mut(2 * wide)) {
                 let (this, next) = two.split_at_mut(wide);
                 this.copy_from_slice(&sample.state[0]);
@@ -545,7 +548,7 @@ impl LayerPass<'_> {
         }
     }
 
-    /// The same of all tiles, where nearly all units below spike in every step.
+    /// The same of all tiles, where many units below spike in every step.
     #[inline(always)]
     fn collect_dense<U: Unit>(&mut self) {
         if let FromBelow::Dense(train, dense) = &mut self.below {

@@ -1,9 +1,9 @@
-//! Sums over spikes where nearly everything spikes.
+//! Sums over spikes where many units spike in every step.
 //!
 //! An event brings a line of weights from a cache for one addition. Where events are few nothing else is as
-//! good; where most units spike in most steps, it costs less to multiply every line by how often its unit
-//! spikes, in a few steps at a time: each line is then brought once for all of them. The gradient is the same
-//! product with units in place of steps.
+//! good; from two units in five on, it costs less to multiply every line by how often its unit spikes, in a few
+//! steps at a time: each line is then brought once for all of them. The gradient is the same product with units in
+//! place of steps.
 
 use std::ops::Range;
 

@@ -7,8 +7,8 @@ use crate::{
     matrix::Matrix,
     train::{
         coarse::{Coarse, CoarseRow, EXACT_ABOVE, dot_by_lanes, total},
+        kernels::add_products,
         surrogate::Derivative,
-        tile::{add_products, for_tiles, tile_mut},
         weights::PreparedWeights,
     },
 };
@@ -53,18 +53,15 @@ impl<'a> Downstream<'a> {
         scratch.products.resize(rows * wide);
         let adjoints = adjoints.chunks_exact(adjoints.len() / rows);
         let Some(coarse) = self.coarse else {
+            scratch.products.reset(rows * wide);
             for (row, products) in adjoints.zip(scratch.products.chunks_exact_mut(wide)) {
-                for_tiles!(wide, |first, N| {
-                    let mut sums = [0.0; N];
-                    add_products(&mut sums, self.transposed, first, row);
-                    *tile_mut(products, first) = sums;
-                });
+                add_products(products, self.transposed, row);
             }
             return;
         };
         scratch.rounded.resize_with(rows, CoarseRow::default);
         for (row, rounded) in adjoints.clone().zip(&mut scratch.rounded) {
-            coarse.round(row, rounded);
+            rounded.round(row, coarse);
         }
         coarse.products::<U>(&scratch.rounded, &mut scratch.products);
         scratch.near.resize(wide * LANES, 0);
@@ -140,4 +137,50 @@ pub(super) fn surrogates<D: Derivative, const N: usize>(
         h[lane] = derivative.at(membranes[lane] - layer.threshold);
     }
     h
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        isa::{Isa, Kernel},
+        train::surrogate::{Shape, Surrogate, with_derivative},
+    };
+    use proptest::prelude::*;
+
+    struct Near<'a>(f32, &'a [Block]);
+
+    impl Kernel for Near<'_> {
+        type Output = Vec<u16>;
+        #[inline(always)]
+        fn run<U: Unit>(self) -> Vec<u16> {
+            let mut found = vec![7; self.1.len() * LANES];
+            let count = near::<U>(self.0, 1.0, self.1, &mut found);
+            found.truncate(count);
+            found
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn near_the_threshold_the_surrogate_derivative_is_large(
+            membranes in prop::collection::vec(prop::array::uniform16(0.5_f32..1.5), 0..4),
+            slope in 2.0..40.0,
+        ) {
+            let surrogate = Surrogate { shape: Shape::Superspike, slope };
+            let reach = with_derivative!(surrogate, |derivative| derivative.reach(EXACT_ABOVE));
+            let h = |u: f32| surrogate.at(f64::from(u) - 1.0) / surrogate.at(0.0) / f64::from(EXACT_ABOVE);
+            let large = |limit: f64| -> Vec<u16> {
+                let all = membranes.as_flattened().iter().enumerate();
+                all.filter(|(_, u)| h(**u) > limit).map(|(n, _)| n as u16).collect()
+            };
+            for isa in Isa::available() {
+                let found = isa.run(Near(reach, &membranes));
+                // Whatever lies on the limit may count or not.
+                prop_assert!(large(1.0 + 1e-4).iter().all(|n| found.contains(n)));
+                prop_assert!(found.iter().all(|n| large(1.0 - 1e-4).contains(n)));
+                prop_assert!(found.is_sorted());
+            }
+        }
+    }
 }

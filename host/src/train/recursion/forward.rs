@@ -3,7 +3,8 @@
 //! Layers without connections among themselves run tile by tile: a few neurons through all steps, with
 //! their state in registers. Recurrent ones need everybody's spikes before the next step, and run step
 //! by step; but what comes from below does not depend on them, and is added up before, tile by tile.
-//! Each input event is added once to the currents of each tile.
+//! Each input event is added once to the currents of each tile; of dense samples, every row of weights once for
+//! a few steps.
 
 use super::{
     LayerRecursion, LayerTrace, Recursion, Reset, SpikeTrain, Workspace,
@@ -121,7 +122,7 @@ impl LayerPass<'_> {
         }
     }
 
-    /// Whether nearly all inputs of a sample spike, whose first row is `begin`.
+    /// Whether many inputs spike in every step of a sample, whose first row is `begin`.
     #[inline(always)]
     fn is_dense(&self, begin: usize) -> bool {
         is_dense(self.below, begin..begin + self.steps, self.weights.shape()[0])
@@ -211,7 +212,6 @@ impl LayerPass<'_> {
         let [mut membranes, mut currents] = [Blocks::zeros(wide), Blocks::zeros(wide)];
         let mut waiting = Blocks::zeros(wide);
         let threshold = self.layer.reached();
-        // There is always room for all to fire.
         let mut end = self.trace.spikes.units.len();
         for step in begin..begin + self.steps {
             let row = step * wide;
@@ -238,6 +238,7 @@ impl LayerPass<'_> {
             let SpikeTrain { offsets, units } = &mut self.trace.spikes;
             let before = end;
             offsets.push(before as u32);
+            // There is always room for all to fire.
             if units.len() < end + wide * LANES {
                 units.resize(2 * end + wide * LANES, 0);
             }

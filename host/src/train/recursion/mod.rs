@@ -9,8 +9,9 @@
 //! or, as on a chip, with a reset to a level that is held for the refractory time; and its exact
 //! reverse mode with Θ′ replaced by a surrogate. Inputs and hidden layers are spikes, so that `W S`
 //! and `∂L/∂W = Σ δI[n+1] Sᵀ[n]` are sums over events: each event is touched once forward and once
-//! backward. A few samples go together, each with its state in cache while it is its turn: a row of weights
-//! or of a gradient that they share is brought there once for all of them.
+//! backward (but for trains so dense that sums over all units take less time). A few samples go together, a
+//! micro-batch, each with its state in cache while it is its turn: a row of weights or of a gradient that they
+//! share is brought there once for all of them.
 
 mod backward;
 mod by_unit;
@@ -36,7 +37,7 @@ use crate::{
     substrate::EventBatch,
     train::{
         gradient::Gradients,
-        loss::{Loss, Outcome, Output, dense, most_spikes, van_rossum},
+        loss::{Loss, Outcome, Output, dense_spikes, most_spikes, van_rossum},
         surrogate::Surrogate,
         weights::PreparedWeights,
     },
@@ -173,14 +174,14 @@ pub struct Workspace {
     /// Output adjoints that are not zero.
     impulses: Impulses,
     /// Steps of each sample up to the last that something pushes at: after it all adjoints are zero.
-    pushed: Vec<usize>,
+    active_steps: Vec<usize>,
     /// Spikes of the layer below and of the layer itself, by unit.
     by_unit: [ByUnit; 2],
     /// δI[n+1] of the present tile, `[sample][step][block]`.
     by_tile: Blocks,
     /// Products with the adjoints of the layer above, and of the layer itself.
     products: [Products; 2],
-    /// For layers whose inputs nearly all spike.
+    /// For layers many of whose inputs spike in every step.
     dense: Dense,
 }
 
@@ -205,7 +206,7 @@ pub struct SpikeRegulariser {
 
 impl SpikeRegulariser {
     /// Whether all slopes are zero.
-    fn is_nothing(&self) -> bool {
+    fn is_zero(&self) -> bool {
         self.per_spike.iter().chain(&self.constant).all(|&slope| slope == 0.0)
     }
 
@@ -250,7 +251,7 @@ impl Recursion {
         let recurrent = network.layers.iter().any(|layer| layer.recurrent);
         let bytes = if recurrent { TOGETHER_RECURRENT } else { TOGETHER };
         let samples = (bytes / (self.steps * widest * size_of::<Block>()).max(1)).clamp(1, MOST_TOGETHER);
-        // A power of two, so that shards are whole numbers of them, and samples go side by side.
+        // A power of two, as shards mostly are: there is none left over to go alone.
         1 << samples.ilog2()
     }
 
@@ -328,7 +329,7 @@ impl Target<'_> {
                     .spikes
                     .iter()
                     .for_each(|&(_, unit)| counts[usize::from(unit)] += 1);
-                let [spikes, wanted] = [output.spikes, train].map(|spikes| dense(spikes, output.steps, wide));
+                let [spikes, wanted] = [output.spikes, train].map(|spikes| dense_spikes(spikes, output.steps, wide));
                 Outcome {
                     loss: van_rossum(&spikes, &wanted, wide, keep, weight, adjoint),
                     prediction: most_spikes(&counts),

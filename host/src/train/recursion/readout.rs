@@ -45,8 +45,8 @@ impl Impulses {
     }
 
     /// Steps of each sample up to the last that is pushed.
-    pub(super) fn pushed(&self, steps: usize) -> impl Iterator<Item = usize> {
-        (0..self.offsets.len() / steps).map(move |sample| {
+    pub(super) fn active_steps(&self, steps: usize) -> impl Iterator<Item = usize> {
+        (0..(self.offsets.len() - 1) / steps).map(move |sample| {
             let pushed = (0..steps).rev().find(|step| !self.at(sample * steps + step).is_empty());
             pushed.map_or(0, |step| step + 1)
         })
@@ -98,5 +98,23 @@ impl<'a> ThroughReadout<'a> {
                 membrane[lane] += push * weights[lane];
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_active_up_to_its_last_push() {
+        // Samples of two steps: pushed at the second, at the first, at none.
+        let mut adjoint = [[0.0; LANES]; 6];
+        adjoint[1][3] = 1.0;
+        adjoint[2][0] = f32::NAN;
+        let mut impulses = Impulses::default();
+        impulses.gather(&adjoint, 6);
+        assert_eq!(impulses.active_steps(2).collect::<Vec<_>>(), [2, 1, 0]);
+        assert_eq!(impulses.active_steps(1).collect::<Vec<_>>(), [0, 1, 1, 0, 0, 0]);
+        assert_eq!(impulses.active_steps(6).collect::<Vec<_>>(), [3]);
     }
 }
