@@ -56,6 +56,8 @@ pub enum Purpose {
     Augmentation = 18,
     /// Synthetic inputs of benchmarks.
     Benchmark = 17,
+    /// Configurations and trials while a chip is measured (seeds drawn by the host).
+    Calibration = 19,
 }
 
 /// One independent family of numbers, addressed by counters.

@@ -31,6 +31,7 @@
 pub mod bench;
 pub mod blocks;
 pub mod board;
+pub mod calibrate;
 pub mod checkpoint;
 pub mod compare;
 pub mod data;

@@ -1,0 +1,250 @@
+//! The ADC's channels, by two potentials that are the same for all circuits: the ends of the membrane's range.
+//!
+//! A potential is only ever seen through the channel of its circuit, so that an offset of the channel looks like one
+//! of the potential. But the membrane cannot leave its range. Pushed against either end by more current than its
+//! leak carries, it stays there, whatever the circuit: two known voltages at every channel's input.
+
+use spikeloop_chip::{
+    dac::{Codes, Parameter},
+    spec::ChipSpec,
+};
+
+use super::{
+    CalibrationError, Fault, PerCircuit,
+    estimate::Estimate,
+    rig::{Rig, Role, means},
+};
+
+/// Samples of each end.
+const SAMPLES: usize = 24;
+/// Duration of a run, ns.
+const DURATION_NS: u32 = 30_000;
+/// By then the membrane has reached the end of its range, ns.
+const ARRIVED_NS: u32 = 6_000;
+/// Least part of the codes that has to be below the largest one.
+const LEAST_SEEN: f64 = 0.05;
+/// Least share of the expected difference that counts as a response.
+const RESPONSE: f64 = 0.5;
+
+/// A channel of the ADC: codes are linear in what it sees of a potential.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Channel {
+    /// Code at the lower end.
+    low: Estimate,
+    /// At the upper end.
+    high: Estimate,
+    /// What any channel sees there, LSB.
+    seen: [f64; 2],
+    /// Codes of an LSB.
+    codes_per_lsb: f64,
+}
+
+impl Channel {
+    /// Codes above the lower end's, as a part of those between both ends.
+    fn part(&self, code: f64) -> f64 {
+        (code - self.low.value) / (self.high.value - self.low.value)
+    }
+
+    /// What the channel sees, LSB, where its mean code is this. Within the linear range of the ADC it is the
+    /// potential itself.
+    pub fn potential_lsb(&self, code: f64) -> f64 {
+        self.seen[0] + self.part(code) * (self.seen[1] - self.seen[0])
+    }
+
+    /// A potential, LSB, from codes that have been measured several times: with the channel's own error.
+    pub fn potential(&self, codes: Estimate) -> Estimate {
+        let (part, lsb) = (self.part(codes.value), self.lsb_per_code());
+        let scaled = Estimate {
+            value: self.potential_lsb(codes.value),
+            standard_error: codes.standard_error * lsb,
+            freedom: codes.freedom,
+        };
+        scaled
+            .and_error_of(self.low, (1.0 - part) * lsb)
+            .and_error_of(self.high, part * lsb)
+    }
+
+    fn lsb_per_code(&self) -> f64 {
+        (self.seen[1] - self.seen[0]) / (self.high.value - self.low.value)
+    }
+
+    /// Codes of an LSB relative to the ideal.
+    pub fn gain(&self) -> Estimate {
+        let scale = 1.0 / (self.codes_per_lsb * (self.seen[1] - self.seen[0]));
+        let none = Estimate {
+            standard_error: 0.0,
+            ..self.high
+        };
+        let gain = none.and_error_of(self.high, scale).and_error_of(self.low, scale);
+        Estimate {
+            value: scale * (self.high.value - self.low.value),
+            ..gain
+        }
+    }
+
+    /// What the channel adds, LSB.
+    pub fn offset_lsb(&self) -> Estimate {
+        let span = self.seen[1] - self.seen[0];
+        let [low, high] = [self.seen[1] / span, -self.seen[0] / span].map(|weight| weight / self.codes_per_lsb);
+        let none = Estimate {
+            standard_error: 0.0,
+            ..self.high
+        };
+        let offset = none.and_error_of(self.low, low).and_error_of(self.high, high);
+        Estimate {
+            value: low * self.low.value + high * self.high.value,
+            ..offset
+        }
+    }
+}
+
+/// What a channel sees of a potential, LSB: less, where it leaves the linear range.
+fn seen_of(spec: &ChipSpec, potential_lsb: f64) -> f64 {
+    let adc = &spec.adc;
+    let linear = potential_lsb.clamp(adc.linear_min_lsb.value, adc.linear_max_lsb.value);
+    linear + adc.outer_slope.value * (potential_lsb - linear)
+}
+
+/// Measures all channels; `codes` say what the circuits are set to otherwise.
+///
+/// # Errors
+/// The substrate's.
+pub fn measure(rig: &mut Rig, codes: &Codes) -> Result<PerCircuit<Channel>, CalibrationError> {
+    let spec = rig.spec();
+    let mut strong = codes.clone();
+    // As strong and as long as synapses get.
+    let [long_exc, long_inh, strong_exc, strong_inh] = [
+        Parameter::TauSynExc,
+        Parameter::TauSynInh,
+        Parameter::GainExc,
+        Parameter::GainInh,
+    ]
+    .map(|parameter| (parameter, code_of_largest(spec, parameter)));
+    for circuit in &mut strong.circuits {
+        for (parameter, code) in [long_exc, long_inh, strong_exc, strong_inh] {
+            circuit[parameter] = code;
+        }
+    }
+    let ends = [spec.membrane.min_lsb.value, spec.membrane.max_lsb.value];
+    let seen = ends.map(|end| seen_of(spec, end));
+    let first = (ARRIVED_NS / spec.adc_interval_ns()) as usize;
+    let mut at_ends = Vec::new();
+    for weight in [-spec.weight_max(), spec.weight_max()] {
+        rig.configure(Role::Integrators, &strong)?;
+        rig.set_weights(weight)?;
+        let volley = rig.volley(0, rig.inputs());
+        let recording = rig.record(&volley, DURATION_NS, SAMPLES)?;
+        let means = means(recording, first..recording.points);
+        let codes = (0..recording.columns).map(|column| means.iter().map(|row| row[column]).collect::<Vec<_>>());
+        at_ends.push(codes.map(|codes| Estimate::of(&codes)).collect::<Vec<_>>());
+    }
+    let codes_per_lsb = spec.adc_codes_per_lsb();
+    let last = libm::exp2(spec.adc.bits.value) - 1.0;
+    let noise = spec.adc.noise_lsb.value * codes_per_lsb;
+    let channel = |(&low, &high): (&Estimate, &Estimate)| {
+        if high.value - low.value < RESPONSE * codes_per_lsb * (seen[1] - seen[0]) {
+            return Err(Fault::NoResponse {
+                low: low.value,
+                high: high.value,
+            });
+        }
+        let high = before_clipping(high, last, noise).ok_or(Fault::Clipped { code: last as u16 })?;
+        Ok(Channel {
+            low,
+            high,
+            seen,
+            codes_per_lsb,
+        })
+    };
+    Ok(at_ends[0].iter().zip(&at_ends[1]).map(channel).collect())
+}
+
+/// The mean that codes would have without a largest one, at which a channel of high gain cuts off a part of the
+/// noise around its mean; none where nothing but the largest code is left.
+///
+/// For x = μ + σ ξ, ξ standard normal, the mean of min(x, m) is m − σ (z Φ(z) + φ(z)) with z = (m − μ) / σ.
+fn before_clipping(codes: Estimate, most: f64, noise: f64) -> Option<Estimate> {
+    if noise == 0.0 {
+        return (codes.value < most).then_some(codes);
+    }
+    let density = |z: f64| libm::exp(-0.5 * z * z) / libm::sqrt(core::f64::consts::TAU);
+    let below = |z: f64| 0.5 * libm::erfc(-z * core::f64::consts::FRAC_1_SQRT_2);
+    let left = (most - codes.value) / noise;
+    // Newton's iteration: what is sought is convex in z, of slope Φ(z).
+    let mut z = left;
+    for _ in 0..30 {
+        z -= (z * below(z) + density(z) - left) / below(z).max(1e-3);
+    }
+    let seen = below(z);
+    (seen > LEAST_SEEN).then_some(Estimate {
+        value: most - noise * z,
+        standard_error: codes.standard_error / seen,
+        ..codes
+    })
+}
+
+/// The code of the largest value that an average circuit has.
+fn code_of_largest(spec: &ChipSpec, parameter: Parameter) -> u16 {
+    let range = spec.parameters.get(parameter);
+    if range.code_full > range.code_zero {
+        spec.dac_max()
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{calibrate::average_codes, substrate::EmulatedChip};
+    use spikeloop_chip::{
+        builtin,
+        instance::{Condition, Instance, Targets},
+        random::{Purpose, Stream},
+    };
+
+    #[test]
+    fn what_is_cut_off_is_made_up_for() {
+        let noise = Stream::new(Purpose::Benchmark, &[9]);
+        for mean in [230.0, 252.0, 255.5, 257.0] {
+            let code = |k: u32| (mean + 2.0 * f64::from(noise.gaussian(k, 0, 0))).round().min(255.0);
+            let codes: Vec<f64> = (0..20_000).map(code).collect();
+            let found = before_clipping(Estimate::of(&codes), 255.0, 2.0).unwrap();
+            assert!((found.value - mean).abs() < 0.1, "{mean}: {found:?}");
+        }
+        assert!(before_clipping(Estimate::of(&[255.0, 255.0, 254.99]), 255.0, 2.0).is_none());
+    }
+
+    /// On an uncalibrated chip: nearly all channels, as exactly as their intervals say.
+    #[test]
+    fn gains_and_offsets_are_those_of_the_chip() {
+        let spec = builtin("hicann-x").unwrap();
+        let instance = Instance::fabricate(&spec, 3, Condition::Uncalibrated);
+        let codes = average_codes(&spec, &Targets::defaults(&spec));
+        let mut chip = EmulatedChip::new(instance.clone());
+        let found = measure(&mut Rig::new(&mut chip, &spec, 1), &codes).unwrap();
+        let dead = instance.dead_circuits();
+        let (mut good, mut inside) = (0.0, [0.0; 2]);
+        for (circuit, channel) in found.iter().enumerate() {
+            let (_, gain, offset) = instance.oracle_circuit(circuit as u16);
+            match channel {
+                Err(fault) => assert!(dead.contains(&(circuit as u16)) || gain > 1.08, "{circuit}: {fault}"),
+                Ok(channel) => {
+                    good += 1.0;
+                    for (inside, (found, truth)) in inside
+                        .iter_mut()
+                        .zip([(channel.gain(), gain), (channel.offset_lsb(), offset)])
+                    {
+                        let [low, high] = found.interval();
+                        *inside += f64::from(u8::from((low..=high).contains(&truth)));
+                        assert!(found.standard_error < 0.3, "{circuit}: {found:?}");
+                    }
+                }
+            }
+        }
+        assert!(good > 0.98 * found.len() as f64, "{good}");
+        for inside in inside {
+            assert!((0.92..0.98).contains(&(inside / good)), "{}", inside / good);
+        }
+    }
+}

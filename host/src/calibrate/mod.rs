@@ -1,0 +1,68 @@
+//! Measuring what a chip's circuits really do, with what any host may see: spikes, ADC samples and counters.
+//!
+//! All circuits are measured at once, each as a neuron of its own ([`rig`]), in an order in which each step needs
+//! only what the ones before have found:
+//!
+//! ```text
+//! channels    both ends of the membrane's range → gain and offset of each ADC channel
+//! potentials  at rest → E_leak
+//! ```
+//!
+//! What is redrawn whenever analog parameters are written (per configuration) is part of every measurement: a value
+//! is a mean over several configurations, and its [interval](estimate::Estimate::interval) is one for that mean.
+
+pub mod channels;
+pub mod estimate;
+pub mod potentials;
+pub mod rig;
+
+use spikeloop_chip::{
+    dac::Codes,
+    instance::{Condition, Instance, Targets},
+    spec::ChipSpec,
+};
+
+use crate::substrate::SubstrateError;
+
+/// Why nothing could be measured on a chip.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CalibrationError {
+    /// The substrate's.
+    #[error(transparent)]
+    Substrate(#[from] SubstrateError),
+    /// A substrate without an ADC.
+    #[error("circuits can only be measured where membranes are sampled, and this substrate sampled none")]
+    NoSamples,
+}
+
+/// Why one circuit could not be measured.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum Fault {
+    /// Its membrane does not follow its synapses: the circuit is dead, or its channel is.
+    #[error("it does not respond: its ADC reads {low:.1} and {high:.1} where it should reach both ends of its range")]
+    NoResponse {
+        /// Mean code at the lower end.
+        low: f64,
+        /// At the upper end.
+        high: f64,
+    },
+    /// Its ADC clips where it is to be measured.
+    #[error("its ADC clips at code {code}")]
+    Clipped {
+        /// Where.
+        code: u16,
+    },
+    /// What was seen is nothing that the circuit's model does.
+    #[error("its membrane does not decay as expected")]
+    NoDecay,
+}
+
+/// What was found of each circuit, `[circuit]`.
+pub type PerCircuit<T> = Vec<Result<T, Fault>>;
+
+/// The codes that would be right for an average circuit: all that is known before anything is measured.
+pub fn average_codes(spec: &ChipSpec, targets: &Targets) -> Codes {
+    // Without its own pattern every instance answers alike.
+    Instance::fabricate(spec, 0, Condition::Uncalibrated).trimmed(targets)
+}
