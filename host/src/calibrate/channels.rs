@@ -10,7 +10,7 @@ use spikeloop_chip::{
 };
 
 use super::{
-    CalibrationError, Fault, PerCircuit,
+    CalibrationError, End, Fault, PerCircuit, end_of_dac,
     estimate::Estimate,
     rig::{Rig, Role, means},
 };
@@ -119,7 +119,7 @@ pub fn measure(rig: &mut Rig, codes: &Codes) -> Result<PerCircuit<Channel>, Cali
         Parameter::GainExc,
         Parameter::GainInh,
     ]
-    .map(|parameter| (parameter, code_of_largest(spec, parameter)));
+    .map(|parameter| (parameter, end_of_dac(spec, parameter, End::Largest)));
     for circuit in &mut strong.circuits {
         for (parameter, code) in [long_exc, long_inh, strong_exc, strong_inh] {
             circuit[parameter] = code;
@@ -181,16 +181,6 @@ fn before_clipping(codes: Estimate, most: f64, noise: f64) -> Option<Estimate> {
         standard_error: codes.standard_error / seen,
         ..codes
     })
-}
-
-/// The code of the largest value that an average circuit has.
-fn code_of_largest(spec: &ChipSpec, parameter: Parameter) -> u16 {
-    let range = spec.parameters.get(parameter);
-    if range.code_full > range.code_zero {
-        spec.dac_max()
-    } else {
-        0
-    }
 }
 
 #[cfg(test)]

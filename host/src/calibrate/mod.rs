@@ -6,6 +6,7 @@
 //! ```text
 //! channels    both ends of the membrane's range → gain and offset of each ADC channel
 //! potentials  at rest → E_leak
+//! membrane    a short push, and how it decays → τ_mem
 //! ```
 //!
 //! What is redrawn whenever analog parameters are written (per configuration) is part of every measurement: a value
@@ -13,11 +14,12 @@
 
 pub mod channels;
 pub mod estimate;
+pub mod membrane;
 pub mod potentials;
 pub mod rig;
 
 use spikeloop_chip::{
-    dac::Codes,
+    dac::{Codes, Parameter},
     instance::{Condition, Instance, Targets},
     spec::ChipSpec,
 };
@@ -65,4 +67,22 @@ pub type PerCircuit<T> = Vec<Result<T, Fault>>;
 pub fn average_codes(spec: &ChipSpec, targets: &Targets) -> Codes {
     // Without its own pattern every instance answers alike.
     Instance::fabricate(spec, 0, Condition::Uncalibrated).trimmed(targets)
+}
+
+/// An end of a parameter's range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Smallest,
+    Largest,
+}
+
+/// The code at one end of the DAC: it lies beyond the range of a parameter, whatever the circuit's deviation.
+fn end_of_dac(spec: &ChipSpec, parameter: Parameter, end: End) -> u16 {
+    let range = spec.parameters.get(parameter);
+    let rising = range.code_full > range.code_zero;
+    if rising == (end == End::Largest) {
+        spec.dac_max()
+    } else {
+        0
+    }
 }
