@@ -1,7 +1,13 @@
 //! Circuits measured from outside against what they really are.
 
 use spikeloop::{
-    calibrate::{PerCircuit, average_codes, channels, estimate::Estimate, membrane, potentials, rig::Rig},
+    calibrate::{
+        PerCircuit, average_codes, channels,
+        estimate::Estimate,
+        potentials,
+        rig::Rig,
+        time_constants::{Current, tau_mem_us, tau_syn_us},
+    },
     substrate::EmulatedChip,
 };
 use spikeloop_chip::{
@@ -47,15 +53,21 @@ fn compare(found: &PerCircuit<Estimate>, truth: &[f64]) -> (usize, usize, f64) {
 fn intervals_hold_the_truth() {
     let spec = builtin("hicann-x").unwrap();
     let codes = average_codes(&spec, &Targets::defaults(&spec));
-    let mut pooled = [(0, 0); 2];
+    let mut pooled = [(0, 0); 4];
     for seed in 1..=3 {
         let instance = Instance::fabricate(&spec, seed, Condition::Uncalibrated);
         let mut chip = EmulatedChip::new(instance.clone());
         let mut rig = Rig::new(&mut chip, &spec, seed);
         let channels = channels::measure(&mut rig, &codes).unwrap();
         let leak = potentials::leak_lsb(&mut rig, &codes, &channels, CONFIGURATIONS).unwrap();
-        let tau_mem = membrane::tau_mem_us(&mut rig, &codes, 10.0, CONFIGURATIONS).unwrap();
-        let pairs = [(leak, Parameter::Leak), (tau_mem, Parameter::TauMem)];
+        let tau_mem = tau_mem_us(&mut rig, &codes, 10.0, CONFIGURATIONS).unwrap();
+        let mut tau_syn = |current| tau_syn_us(&mut rig, &codes, current, 10.0, CONFIGURATIONS).unwrap();
+        let pairs = [
+            (tau_syn(Current::Excitatory), Parameter::TauSynExc),
+            (tau_syn(Current::Inhibitory), Parameter::TauSynInh),
+            (leak, Parameter::Leak),
+            (tau_mem, Parameter::TauMem),
+        ];
         for ((found, parameter), pooled) in pairs.into_iter().zip(&mut pooled) {
             let (measured, inside, worst) = compare(&found, &truth(&instance, &codes, parameter));
             println!("{parameter:?}: {measured} measured, {inside} inside, worst {worst:.1} standard errors");

@@ -4,19 +4,20 @@
 //! only what the ones before have found:
 //!
 //! ```text
-//! channels    both ends of the membrane's range → gain and offset of each ADC channel
-//! potentials  at rest → E_leak
-//! membrane    a short push, and how it decays → τ_mem
+//! channels        both ends of the membrane's range → gain and offset of each ADC channel
+//! potentials      at rest → E_leak
+//! time_constants  a push, and how it decays → τ_mem, τ_syn
 //! ```
 //!
 //! What is redrawn whenever analog parameters are written (per configuration) is part of every measurement: a value
 //! is a mean over several configurations, and its [interval](estimate::Estimate::interval) is one for that mean.
 
 pub mod channels;
+mod decay;
 pub mod estimate;
-pub mod membrane;
 pub mod potentials;
 pub mod rig;
+pub mod time_constants;
 
 use spikeloop_chip::{
     dac::{Codes, Parameter},
