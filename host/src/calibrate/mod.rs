@@ -7,6 +7,7 @@
 //! channels        both ends of the membrane's range → gain and offset of each ADC channel
 //! potentials      at rest → E_leak
 //! time_constants  a push, and how it decays → τ_mem, τ_syn
+//! firing          held after a spike, and intervals between spikes → V_reset, V_th, t_ref
 //! ```
 //!
 //! What is redrawn whenever analog parameters are written (per configuration) is part of every measurement: a value
@@ -15,6 +16,7 @@
 pub mod channels;
 mod decay;
 pub mod estimate;
+pub mod firing;
 pub mod potentials;
 pub mod rig;
 pub mod time_constants;
@@ -59,6 +61,12 @@ pub enum Fault {
     /// What was seen is nothing that the circuit's model does.
     #[error("its membrane does not decay as expected")]
     NoDecay,
+    /// It does not fire where it should.
+    #[error("it does not fire where its membrane is driven far above its threshold")]
+    Silent,
+    /// It fires at intervals that no threshold explains.
+    #[error("the intervals between its spikes do not fit its leak and its time constant")]
+    Irregular,
 }
 
 /// What was found of each circuit, `[circuit]`.
@@ -86,4 +94,15 @@ fn end_of_dac(spec: &ChipSpec, parameter: Parameter, end: End) -> u16 {
     } else {
         0
     }
+}
+
+/// These codes, with some parameters of all circuits at an end of their range.
+fn with_ends(spec: &ChipSpec, codes: &Codes, ends: &[(Parameter, End)]) -> Codes {
+    let mut codes = codes.clone();
+    for circuit in &mut codes.circuits {
+        for &(parameter, end) in ends {
+            circuit[parameter] = end_of_dac(spec, parameter, end);
+        }
+    }
+    codes
 }

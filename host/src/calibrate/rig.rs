@@ -115,9 +115,36 @@ impl<'a> Rig<'a> {
     /// # Errors
     /// The substrate's.
     pub fn set_weights(&mut self, code: i8) -> Result<(), CalibrationError> {
-        let synapses = self.inputs() * self.spec.circuits();
-        self.substrate.program(&Weights::Codes(vec![vec![code; synapses]]))?;
+        self.set_weights_of(|_| code)
+    }
+
+    /// Gives all synapses of a circuit the same weight.
+    ///
+    /// # Errors
+    /// The substrate's.
+    pub fn set_weights_of(&mut self, code: impl Fn(usize) -> i8) -> Result<(), CalibrationError> {
+        let row: Vec<i8> = (0..self.spec.circuits()).map(code).collect();
+        self.substrate
+            .program(&Weights::Codes(vec![row.repeat(self.inputs())]))?;
         Ok(())
+    }
+
+    /// How many inputs have to fire in a volley for membranes to rise by so much, with synapses so strong that their
+    /// currents are limited, and as fast as `tau_syn_us`: a limited current is the same for all circuits.
+    pub fn inputs_for(&self, rise_lsb: f64, tau_syn_us: f64) -> usize {
+        let event_us = 1e-3 * self.spec.timing.input_link.event_interval_ns.value;
+        let volley_us = rise_lsb / self.spec.synapse.current_max_lsb_per_us.value - tau_syn_us;
+        ((volley_us / event_us) as usize).clamp(8.min(self.inputs()), self.inputs())
+    }
+
+    /// One volley of all inputs after the other.
+    pub fn barrage(&self, duration_ns: u32) -> Vec<InputEvent> {
+        let volley_ns = self.volley(0, self.inputs()).last().map_or(0, |event| event.time_ns);
+        let interval_ns = self.spec.timing.input_link.event_interval_ns.value as u32;
+        let begins = (0..duration_ns).step_by((volley_ns + interval_ns) as usize);
+        let mut events: Vec<_> = begins.flat_map(|begin| self.volley(begin, self.inputs())).collect();
+        events.retain(|event| event.time_ns < duration_ns);
+        events
     }
 
     /// A volley of so many inputs at a time, as fast as the link takes them.

@@ -1,11 +1,8 @@
 //! Time constants, each by a decay in which it is the only slow one.
 
-use spikeloop_chip::{
-    dac::{Codes, Parameter},
-    spec::ChipSpec,
-};
+use spikeloop_chip::dac::{Codes, Parameter};
 
-use super::{CalibrationError, End, PerCircuit, decay::Decay, end_of_dac, estimate::Estimate, rig::Rig};
+use super::{CalibrationError, End, PerCircuit, decay::Decay, estimate::Estimate, rig::Rig, with_ends};
 
 /// Rise of the membrane for τ_mem, LSB: within the linear range of the ADC from where membranes rest.
 const RISE_LSB: f64 = 60.0;
@@ -38,12 +35,9 @@ pub fn tau_mem_us(
             (Parameter::GainExc, End::Largest),
         ],
     );
-    // A limited current is the same for all circuits, whatever the strengths of their synapses.
-    let event_us = 1e-3 * spec.timing.input_link.event_interval_ns.value;
-    let volley_us = RISE_LSB / spec.synapse.current_max_lsb_per_us.value - other_us;
     let decay = Decay {
         weight: spec.weight_max(),
-        inputs: (volley_us / event_us).max(8.0) as usize,
+        inputs: rig.inputs_for(RISE_LSB, other_us),
         expected_us,
         other_us,
         least_codes: 0.25 * RISE_LSB * spec.adc_codes_per_lsb(),
@@ -95,15 +89,4 @@ pub fn tau_syn_us(
         least_codes: f64::from(sign) * 0.1 * SWING_LSB * spec.adc_codes_per_lsb(),
     };
     decay.measure(rig, &fast, configurations)
-}
-
-/// These codes, with some parameters of all circuits at an end of their range.
-fn with_ends(spec: &ChipSpec, codes: &Codes, ends: &[(Parameter, End)]) -> Codes {
-    let mut codes = codes.clone();
-    for circuit in &mut codes.circuits {
-        for &(parameter, end) in ends {
-            circuit[parameter] = end_of_dac(spec, parameter, end);
-        }
-    }
-    codes
 }
