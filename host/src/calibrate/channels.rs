@@ -10,9 +10,10 @@ use spikeloop_chip::{
 };
 
 use super::{
-    CalibrationError, End, Fault, PerCircuit, end_of_dac,
+    CalibrationError, End, Fault, PerCircuit,
     estimate::Estimate,
     rig::{Rig, Role, means},
+    with_ends,
 };
 
 /// Samples of each end.
@@ -54,12 +55,7 @@ impl Channel {
     /// A potential, LSB, from codes that have been measured several times: with the channel's own error.
     pub fn potential(&self, codes: Estimate) -> Estimate {
         let (part, lsb) = (self.part(codes.value), self.lsb_per_code());
-        let scaled = Estimate {
-            value: self.potential_lsb(codes.value),
-            standard_error: codes.standard_error * lsb,
-            freedom: codes.freedom,
-        };
-        scaled
+        Estimate::as_far_off_as(self.potential_lsb(codes.value), codes, lsb)
             .and_error_of(self.low, (1.0 - part) * lsb)
             .and_error_of(self.high, part * lsb)
     }
@@ -71,31 +67,29 @@ impl Channel {
     /// Codes of an LSB relative to the ideal.
     pub fn gain(&self) -> Estimate {
         let scale = 1.0 / (self.codes_per_lsb * (self.seen[1] - self.seen[0]));
-        let none = Estimate {
-            standard_error: 0.0,
-            ..self.high
-        };
-        let gain = none.and_error_of(self.high, scale).and_error_of(self.low, scale);
-        Estimate {
-            value: scale * (self.high.value - self.low.value),
-            ..gain
-        }
+        let gain = scale * (self.high.value - self.low.value);
+        Estimate::as_far_off_as(gain, self.high, scale).and_error_of(self.low, scale)
     }
 
     /// What the channel adds, LSB.
     pub fn offset_lsb(&self) -> Estimate {
         let span = self.seen[1] - self.seen[0];
         let [low, high] = [self.seen[1] / span, -self.seen[0] / span].map(|weight| weight / self.codes_per_lsb);
-        let none = Estimate {
-            standard_error: 0.0,
-            ..self.high
-        };
-        let offset = none.and_error_of(self.low, low).and_error_of(self.high, high);
-        Estimate {
-            value: low * self.low.value + high * self.high.value,
-            ..offset
-        }
+        let offset = low * self.low.value + high * self.high.value;
+        Estimate::as_far_off_as(offset, self.low, low).and_error_of(self.high, high)
     }
+}
+
+/// Potentials of all circuits, LSB, from codes: none where a circuit that should have fired did not.
+pub(super) fn through_channels(
+    channels: &[Result<Channel, Fault>],
+    codes: &[Option<Estimate>],
+) -> PerCircuit<Estimate> {
+    let potential = |(channel, codes): (&Result<Channel, Fault>, &Option<Estimate>)| {
+        let channel = (*channel)?;
+        Ok(channel.potential(codes.ok_or(Fault::Silent)?))
+    };
+    channels.iter().zip(codes).map(potential).collect()
 }
 
 /// What a channel sees of a potential, LSB: less, where it leaves the linear range.
@@ -111,20 +105,14 @@ fn seen_of(spec: &ChipSpec, potential_lsb: f64) -> f64 {
 /// The substrate's.
 pub fn measure(rig: &mut Rig, codes: &Codes) -> Result<PerCircuit<Channel>, CalibrationError> {
     let spec = rig.spec();
-    let mut strong = codes.clone();
     // As strong and as long as synapses get.
-    let [long_exc, long_inh, strong_exc, strong_inh] = [
+    let most = [
         Parameter::TauSynExc,
         Parameter::TauSynInh,
         Parameter::GainExc,
         Parameter::GainInh,
-    ]
-    .map(|parameter| (parameter, end_of_dac(spec, parameter, End::Largest)));
-    for circuit in &mut strong.circuits {
-        for (parameter, code) in [long_exc, long_inh, strong_exc, strong_inh] {
-            circuit[parameter] = code;
-        }
-    }
+    ];
+    let strong = with_ends(spec, codes, &most.map(|parameter| (parameter, End::Largest)));
     let ends = [spec.membrane.min_lsb.value, spec.membrane.max_lsb.value];
     let seen = ends.map(|end| seen_of(spec, end));
     let first = (ARRIVED_NS / spec.adc_interval_ns()) as usize;
@@ -176,11 +164,7 @@ fn before_clipping(codes: Estimate, most: f64, noise: f64) -> Option<Estimate> {
         z -= (z * below(z) + density(z) - left) / below(z).max(1e-3);
     }
     let seen = below(z);
-    (seen > LEAST_SEEN).then_some(Estimate {
-        value: most - noise * z,
-        standard_error: codes.standard_error / seen,
-        ..codes
-    })
+    (seen > LEAST_SEEN).then(|| Estimate::as_far_off_as(most - noise * z, codes, 1.0 / seen))
 }
 
 #[cfg(test)]

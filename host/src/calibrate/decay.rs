@@ -1,11 +1,11 @@
 //! Decays: recording them, and the time constant that they have.
 
-use spikeloop_chip::{dac::Codes, recorder::RecordRequest};
+use spikeloop_chip::dac::Codes;
 
 use super::{
     CalibrationError, Fault, PerCircuit,
     estimate::Estimate,
-    rig::{Rig, Role, means},
+    rig::{Rig, Role, mean_codes},
 };
 
 /// Samples of each run.
@@ -45,34 +45,25 @@ impl Decay {
         codes: &Codes,
         configurations: usize,
     ) -> Result<PerCircuit<Estimate>, CalibrationError> {
-        let mut found = vec![Vec::with_capacity(configurations); rig.spec().circuits()];
-        for _ in 0..configurations {
-            rig.configure(Role::Integrators, codes)?;
+        let found = rig.over_configurations((Role::Integrators, codes), configurations, |rig| {
             rig.set_weights(self.weight)?;
             let phases = self.record(rig)?;
-            for (circuit, found) in found.iter_mut().enumerate() {
+            let tau = |circuit: usize| {
                 let of_phase = |decay: &Traces| -> Vec<(f64, f64)> {
                     decay.iter().map(|(time, codes)| (*time, codes[circuit])).collect()
                 };
                 let phases: Vec<_> = phases.iter().map(of_phase).collect();
-                found.push(time_constant_us(&phases, self.expected_us, self.least_codes));
-            }
-        }
-        let estimate = |found: Vec<Option<f64>>| {
-            let all: Option<Vec<f64>> = found.into_iter().collect();
-            all.map(|all| Estimate::of(&all)).ok_or(Fault::NoDecay)
-        };
-        Ok(found.into_iter().map(estimate).collect())
+                time_constant_us(&phases, self.expected_us, self.least_codes)
+            };
+            Ok((0..rig.spec().circuits()).map(tau).collect())
+        })?;
+        Ok(found.into_iter().map(|found| found.ok_or(Fault::NoDecay)).collect())
     }
 
     /// One for each phase.
     fn record(&self, rig: &mut Rig) -> Result<Vec<Traces>, CalibrationError> {
         let forgotten_us = FORGOTTEN * self.other_us;
-        let request = RecordRequest {
-            duration_ns: (1e3 * (TIME_CONSTANTS * self.expected_us + forgotten_us)) as u32,
-            adc_interval_ns: rig.spec().adc_interval_ns(),
-            spikes: true,
-        };
+        let request = rig.request((1e3 * (TIME_CONSTANTS * self.expected_us + forgotten_us)) as u32);
         let mut phases = Vec::new();
         for phase in 0..PHASES {
             let volley = rig.volley(phase * request.adc_interval_ns / PHASES, self.inputs);
@@ -82,9 +73,7 @@ impl Decay {
             for point in 0..recording.points {
                 let since_us = 1e-3 * (f64::from(request.sample_time_ns(point)) - f64::from(end_ns));
                 if since_us > forgotten_us {
-                    let rows = means(recording, point..point + 1);
-                    let mean = |circuit: usize| rows.iter().map(|row| row[circuit]).sum::<f64>() / SAMPLES as f64;
-                    decay.push((since_us, (0..recording.columns).map(mean).collect()));
+                    decay.push((since_us, mean_codes(recording, point..point + 1)));
                 }
             }
             phases.push(decay);
@@ -93,8 +82,9 @@ impl Decay {
     }
 }
 
-/// τ of the decays through these points, `[phase]`: (time, value), by least squares; none where they do not decay with a time
-/// constant that is within a factor of [`WITHIN`] of the expected one, from at least `least_codes` in its direction.
+/// τ of the decays through these points, `[phase]`: (time, value), by least squares; none where they do not decay
+/// with a time constant that is within a factor of [`WITHIN`] of the expected one, from at least `least_codes` in its
+/// direction.
 fn time_constant_us(phases: &[Vec<(f64, f64)>], expected_us: f64, least_codes: f64) -> Option<f64> {
     let [mut low, mut high] = [1.0 / WITHIN, WITHIN].map(|factor| libm::log(factor * expected_us));
     let [first, last] = [low, high];

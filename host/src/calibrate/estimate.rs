@@ -34,6 +34,15 @@ impl Estimate {
         }
     }
 
+    /// A value that is as far off as `factor` times another estimate.
+    pub fn as_far_off_as(value: f64, other: Self, factor: f64) -> Self {
+        Self {
+            value,
+            standard_error: other.standard_error * factor.abs(),
+            freedom: other.freedom,
+        }
+    }
+
     /// The same value with a further, independent error of `factor` times another estimate's: degrees of
     /// freedom by Welch (1947) and Satterthwaite (1946).
     pub fn and_error_of(self, other: Self, factor: f64) -> Self {

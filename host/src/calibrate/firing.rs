@@ -14,12 +14,12 @@ use spikeloop_chip::{
 
 use super::{
     CalibrationError, End, Fault, PerCircuit,
-    channels::Channel,
-    end_of_dac,
+    channels::{Channel, through_channels},
     estimate::Estimate,
-    rig::{Rig, Role, means},
+    rig::{Rig, Role, mean_codes},
     with_ends,
 };
+use crate::substrate::Recording;
 
 /// Samples of a run.
 const SAMPLES: usize = 8;
@@ -29,8 +29,10 @@ const RISE_LSB: f64 = 110.0;
 const FIRED_NS: u32 = 4_000;
 /// And are held still, ns.
 const HELD_NS: u32 = 30_000;
-/// Duration of runs in which circuits fire regularly, ns.
-const REGULAR_NS: u32 = 120_000;
+/// Duration of runs in which circuits fire by their leak, ns.
+const LEAKING_NS: u32 = 120_000;
+/// And by the largest current.
+const DRIVEN_NS: u32 = 20_000;
 /// Groups of circuits that are made to fire: all of them at once would be more than the link carries.
 const GROUPS: usize = 8;
 
@@ -57,40 +59,28 @@ pub fn reset_lsb(
             (Parameter::GainExc, End::Largest),
         ],
     );
-    let interval_ns = spec.adc_interval_ns();
-    let mut found = vec![Some(Vec::with_capacity(configurations)); spec.circuits()];
-    for _ in 0..configurations {
-        rig.configure(Role::Neurons, &held)?;
+    let tau_syn_us = spec.parameters.get(Parameter::TauSynExc).min;
+    let found = rig.over_configurations((Role::Neurons, &held), configurations, |rig| {
+        let mut found = vec![None; spec.circuits()];
         for group in 0..GROUPS {
-            let own = |circuit: usize| circuit % GROUPS == group;
-            rig.set_weights_of(|circuit| if own(circuit) { spec.weight_max() } else { 0 })?;
-            let volley = rig.volley(
-                0,
-                rig.inputs_for(RISE_LSB, spec.parameters.get(Parameter::TauSynExc).min),
-            );
+            rig.drive_group(group)?;
+            let volley = rig.volley(0, rig.inputs_for(RISE_LSB, tau_syn_us));
             let recording = rig.record(&volley, HELD_NS, SAMPLES)?;
             // The last sample is taken at the end.
-            let held = ((HELD_NS - FIRED_NS) / interval_ns) as usize;
-            let means = means(recording, recording.points - held..recording.points);
+            let held = ((HELD_NS - FIRED_NS) / spec.adc_interval_ns()) as usize;
+            let codes = mean_codes(recording, recording.points - held..recording.points);
             let mut fired = vec![0; spec.circuits()];
             for sample in 0..SAMPLES {
                 let neurons = recording.spikes(sample).1;
                 neurons.iter().for_each(|&neuron| fired[usize::from(neuron)] += 1);
             }
-            for circuit in (0..spec.circuits()).filter(|&circuit| own(circuit)) {
-                let mean = means.iter().map(|row| row[circuit]).sum::<f64>() / SAMPLES as f64;
-                match &mut found[circuit] {
-                    Some(found) if fired[circuit] == SAMPLES => found.push(mean),
-                    none => *none = None,
-                }
+            for circuit in (group..spec.circuits()).step_by(GROUPS) {
+                found[circuit] = (fired[circuit] == SAMPLES).then_some(codes[circuit]);
             }
         }
-    }
-    let potential = |(channel, codes): (&Result<Channel, Fault>, &Option<Vec<f64>>)| match codes {
-        Some(codes) => channel.map(|channel| channel.potential(Estimate::of(codes))),
-        None => Err(channel.err().unwrap_or(Fault::Silent)),
-    };
-    Ok(channels.iter().zip(&found).map(potential).collect())
+        Ok(found)
+    })?;
+    Ok(through_channels(channels, &found))
 }
 
 /// What else is needed for thresholds: measured before.
@@ -122,13 +112,13 @@ pub fn thresholds(
     configurations: usize,
 ) -> Result<PerCircuit<[Estimate; 2]>, CalibrationError> {
     let spec = rig.spec();
-    let slow = intervals_us(rig, above, configurations, false)?;
+    let slow = intervals_us(rig, above, configurations, Drive::Leak)?;
     let driven = with_ends(
         spec,
         codes,
         &[(Parameter::TauSynExc, End::Largest), (Parameter::GainExc, End::Largest)],
     );
-    let fast = intervals_us(rig, &driven, configurations, true)?;
+    let fast = intervals_us(rig, &driven, configurations, Drive::Current)?;
     let current = spec.synapse.current_max_lsb_per_us.value;
     let solve = |circuit: usize| -> Result<[Estimate; 2], Fault> {
         let (slow, fast) = (slow[circuit]?, fast[circuit]?);
@@ -151,13 +141,8 @@ pub fn thresholds(
         // Derivatives of V_th, with t_ref as exact as the fast interval.
         let left = above.value - threshold;
         let ways = (slow.value - t_ref) / tau.value;
-        let of = |value: f64, from: Estimate, factor: f64| Estimate {
-            value,
-            standard_error: from.standard_error * factor.abs(),
-            freedom: from.freedom,
-        };
         let slope = left / tau.value;
-        let volts = of(threshold, slow, slope)
+        let volts = Estimate::as_far_off_as(threshold, slow, slope)
             .and_error_of(fast, slope)
             .and_error_of(reset, left / (above.value - reset.value))
             .and_error_of(above, 1.0 - left / (above.value - reset.value))
@@ -169,7 +154,7 @@ pub fn thresholds(
             standard_error: spec.membrane.capacitance.sigma,
             freedom: f64::from(u16::MAX),
         };
-        let time = of(t_ref, fast, 1.0)
+        let time = Estimate::as_far_off_as(t_ref, fast, 1.0)
             .and_error_of(volts, by_volt)
             .and_error_of(reset, by_volt)
             .and_error_of(capacitance, fast.value - t_ref);
@@ -178,59 +163,69 @@ pub fn thresholds(
     Ok((0..spec.circuits()).map(solve).collect())
 }
 
-/// Mean intervals between the spikes of all circuits, µs: at rest, or under the largest current.
+/// What makes circuits fire regularly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drive {
+    /// Their leak.
+    Leak,
+    /// The largest synaptic current.
+    Current,
+}
+
+/// Mean intervals between the spikes of all circuits, µs.
 fn intervals_us(
     rig: &mut Rig,
     codes: &Codes,
     configurations: usize,
-    driven: bool,
+    drive: Drive,
 ) -> Result<PerCircuit<Estimate>, CalibrationError> {
-    let spec = rig.spec();
-    let circuits = spec.circuits();
-    let mut found = vec![Some(Vec::with_capacity(configurations)); circuits];
-    for _ in 0..configurations {
-        rig.configure(Role::Neurons, codes)?;
-        for group in 0..if driven { GROUPS } else { 1 } {
-            let own = |circuit: usize| !driven || circuit % GROUPS == group;
-            let (volley, duration_ns) = if driven {
-                rig.set_weights_of(|circuit| if own(circuit) { spec.weight_max() } else { 0 })?;
-                (rig.barrage(REGULAR_NS / 6), REGULAR_NS / 6)
-            } else {
-                (Vec::new(), REGULAR_NS)
-            };
-            let recording = rig.record(&volley, duration_ns, SAMPLES)?;
-            // (intervals, their sum, the last spike)
-            let mut sums = vec![(0_u32, 0.0); circuits];
-            for sample in 0..SAMPLES {
-                let mut last = vec![None; circuits];
-                let (times, neurons) = recording.spikes(sample);
-                for (&time, &neuron) in times.iter().zip(neurons) {
-                    let neuron = usize::from(neuron);
-                    if let Some(last) = last[neuron] {
-                        sums[neuron].0 += 1;
-                        sums[neuron].1 += 1e-3 * f64::from(time - last);
-                    }
-                    last[neuron] = Some(time);
+    let circuits = rig.spec().circuits();
+    let found = rig.over_configurations((Role::Neurons, codes), configurations, |rig| match drive {
+        Drive::Leak => Ok(mean_intervals_us(rig.record(&[], LEAKING_NS, SAMPLES)?)),
+        Drive::Current => {
+            let barrage = rig.barrage(DRIVEN_NS);
+            let mut found = vec![None; circuits];
+            for group in 0..GROUPS {
+                rig.drive_group(group)?;
+                let intervals = mean_intervals_us(rig.record(&barrage, DRIVEN_NS, SAMPLES)?);
+                for circuit in (group..circuits).step_by(GROUPS) {
+                    found[circuit] = intervals[circuit];
                 }
             }
-            for circuit in (0..circuits).filter(|&circuit| own(circuit)) {
-                let (count, sum) = sums[circuit];
-                match &mut found[circuit] {
-                    Some(found) if count >= SAMPLES as u32 => found.push(sum / f64::from(count)),
-                    none => *none = None,
-                }
+            Ok(found)
+        }
+    })?;
+    Ok(found.into_iter().map(|found| found.ok_or(Fault::Silent)).collect())
+}
+
+/// Mean intervals between the spikes of each column, µs: none with less than one a sample.
+fn mean_intervals_us(recording: &Recording) -> Vec<Option<f64>> {
+    // (intervals, their sum)
+    let mut sums = vec![(0_u32, 0.0); recording.columns];
+    for sample in 0..SAMPLES {
+        let mut last = vec![None; recording.columns];
+        let (times, neurons) = recording.spikes(sample);
+        for (&time, &neuron) in times.iter().zip(neurons) {
+            let neuron = usize::from(neuron);
+            if let Some(last) = last[neuron].replace(time) {
+                sums[neuron].0 += 1;
+                sums[neuron].1 += 1e-3 * f64::from(time - last);
             }
         }
     }
-    let estimate = |found: Option<Vec<f64>>| found.map(|found| Estimate::of(&found)).ok_or(Fault::Silent);
-    Ok(found.into_iter().map(estimate).collect())
+    let mean = |(count, sum): (u32, f64)| (count >= SAMPLES as u32).then(|| sum / f64::from(count));
+    sums.into_iter().map(mean).collect()
 }
 
 /// These codes with E_leak as high as it gets: above the thresholds of nearly all circuits.
 pub fn above_threshold(spec: &ChipSpec, codes: &Codes) -> Codes {
-    let mut above = codes.clone();
-    for circuit in &mut above.circuits {
-        circuit[Parameter::Leak] = end_of_dac(spec, Parameter::Leak, End::Largest);
+    with_ends(spec, codes, &[(Parameter::Leak, End::Largest)])
+}
+
+impl Rig<'_> {
+    /// Lets inputs drive one of [`GROUPS`] groups of circuits alone, as strongly as they can.
+    fn drive_group(&mut self, group: usize) -> Result<(), CalibrationError> {
+        let most = self.spec().weight_max();
+        self.set_weights_of(|circuit| if circuit % GROUPS == group { most } else { 0 })
     }
-    above
 }

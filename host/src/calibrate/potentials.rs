@@ -3,10 +3,10 @@
 use spikeloop_chip::dac::Codes;
 
 use super::{
-    CalibrationError, PerCircuit,
-    channels::Channel,
+    CalibrationError, Fault, PerCircuit,
+    channels::{Channel, through_channels},
     estimate::Estimate,
-    rig::{Rig, Role, means},
+    rig::{Rig, Role, mean_codes},
 };
 
 /// Samples of each configuration.
@@ -24,20 +24,13 @@ const DURATION_NS: u32 = 40_000;
 pub fn leak_lsb(
     rig: &mut Rig,
     codes: &Codes,
-    channels: &[Result<Channel, super::Fault>],
+    channels: &[Result<Channel, Fault>],
     configurations: usize,
 ) -> Result<PerCircuit<Estimate>, CalibrationError> {
-    let mut found = vec![Vec::with_capacity(configurations); channels.len()];
-    for _ in 0..configurations {
-        rig.configure(Role::Integrators, codes)?;
+    let found = rig.over_configurations((Role::Integrators, codes), configurations, |rig| {
         let recording = rig.record(&[], DURATION_NS, SAMPLES)?;
-        let means = means(recording, 0..recording.points);
-        for (circuit, found) in found.iter_mut().enumerate() {
-            found.push(means.iter().map(|row| row[circuit]).sum::<f64>() / SAMPLES as f64);
-        }
-    }
-    let potential = |(channel, codes): (&Result<Channel, super::Fault>, &Vec<f64>)| {
-        channel.map(|channel| channel.potential(Estimate::of(codes)))
-    };
-    Ok(channels.iter().zip(&found).map(potential).collect())
+        let codes = mean_codes(recording, 0..recording.points);
+        Ok(codes.into_iter().map(Some).collect())
+    })?;
+    Ok(through_channels(channels, &found))
 }

@@ -10,7 +10,7 @@ use spikeloop_chip::{
     wiring::{Population, Projection, Source, Wiring},
 };
 
-use super::CalibrationError;
+use super::{CalibrationError, estimate::Estimate};
 use crate::{
     network::{Layer, Network, Nominal},
     placement::Placement,
@@ -157,6 +157,39 @@ impl<'a> Rig<'a> {
         (0..inputs.min(self.inputs())).map(event).collect()
     }
 
+    /// What [`Self::record`] asks the substrate for.
+    pub(super) fn request(&self, duration_ns: u32) -> RecordRequest {
+        RecordRequest {
+            duration_ns,
+            adc_interval_ns: self.spec.adc_interval_ns(),
+            spikes: true,
+        }
+    }
+
+    /// Writes these codes so many times, measures something of each circuit each time, and takes means over them:
+    /// none, where one of them gave none.
+    ///
+    /// # Panics
+    /// With less than two configurations.
+    pub(super) fn over_configurations(
+        &mut self,
+        (role, codes): (Role, &Codes),
+        configurations: usize,
+        mut measure: impl FnMut(&mut Self) -> Result<Vec<Option<f64>>, CalibrationError>,
+    ) -> Result<Vec<Option<Estimate>>, CalibrationError> {
+        let mut all = vec![Some(Vec::with_capacity(configurations)); self.spec.circuits()];
+        for _ in 0..configurations {
+            self.configure(role, codes)?;
+            for (all, found) in all.iter_mut().zip(measure(self)?) {
+                match (all.as_mut(), found) {
+                    (Some(all), Some(found)) => all.push(found),
+                    _ => *all = None,
+                }
+            }
+        }
+        Ok(all.into_iter().map(|all| all.map(|all| Estimate::of(&all))).collect())
+    }
+
     /// Runs the same events so many times, and samples all membranes.
     ///
     /// # Errors
@@ -171,11 +204,7 @@ impl<'a> Rig<'a> {
             offsets: (0..=samples).map(|sample| sample * events.len()).collect(),
             events: events.repeat(samples),
         };
-        let request = RecordRequest {
-            duration_ns,
-            adc_interval_ns: self.spec.adc_interval_ns(),
-            spikes: true,
-        };
+        let request = self.request(duration_ns);
         let trial = |sample: usize| TrialSeed(self.seeds.seed(self.effort.runs, sample as u32, 1));
         let trials: Vec<_> = (0..samples).map(trial).collect();
         self.effort.runs += 1;
@@ -206,4 +235,11 @@ pub(super) fn means(recording: &Recording, points: std::ops::Range<usize>) -> Ve
         sums.iter().map(|sum| sum / points.len() as f64).collect()
     };
     (0..samples).map(mean).collect()
+}
+
+/// The same over all samples too, `[column]`.
+pub(super) fn mean_codes(recording: &Recording, points: std::ops::Range<usize>) -> Vec<f64> {
+    let means = means(recording, points);
+    let mean = |column: usize| means.iter().map(|row| row[column]).sum::<f64>() / means.len() as f64;
+    (0..recording.columns).map(mean).collect()
 }
