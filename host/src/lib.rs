@@ -46,5 +46,6 @@ pub mod pool;
 pub mod report;
 pub mod run_dir;
 pub mod seeds;
+pub mod study;
 pub mod substrate;
 pub mod train;

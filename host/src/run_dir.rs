@@ -156,17 +156,24 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = std::ffi::OsString::from(".");
     temporary.push(path.file_name().unwrap_or_default());
     temporary.push(".part");
-    let temporary = path.with_file_name(temporary);
+    write_as(path, &path.with_file_name(temporary), bytes)
+}
+
+/// The same with a temporary name, in the same directory, that nobody else has: where several may write one file.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn write_as(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
     let write = || {
-        let mut file = fs::File::create(&temporary)?;
+        let mut file = fs::File::create(temporary)?;
         file.write_all(bytes)?;
         // After a power cut it is the old file or the new one, never half of one.
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        fs::rename(temporary, path)
     };
     write().inspect_err(|_| {
         // What went wrong is reported; a left-over is only untidy.
-        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(temporary);
     })
 }
 

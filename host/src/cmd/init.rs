@@ -4,11 +4,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use spikeloop::{experiment::BUILT_IN, run_dir::write_atomically};
+use spikeloop::{experiment::TEMPLATES, run_dir::write_atomically};
 
 use super::print;
 
-/// What to start from.
+/// What to start from, in the order of [`TEMPLATES`].
 #[derive(Clone, Copy, ValueEnum)]
 enum Template {
     /// Yin-Yang: every key, explained
@@ -21,11 +21,7 @@ enum Template {
 
 impl Template {
     fn text(self) -> &'static str {
-        match self {
-            Self::YinYang => BUILT_IN,
-            Self::Mnist16 => include_str!("../../../studies/mnist16.toml"),
-            Self::Mnist16Augmented => include_str!("../../../studies/mnist16-augmented.toml"),
-        }
+        TEMPLATES[self as usize].1
     }
 }
 

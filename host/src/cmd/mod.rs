@@ -11,6 +11,7 @@ mod progress;
 mod shared;
 pub mod shell;
 pub mod show;
+pub mod study;
 pub mod train;
 
 use std::{io::Write, num::NonZeroUsize, process::ExitCode};
@@ -41,6 +42,9 @@ pub enum Command {
     /// Look at chips
     #[command(subcommand)]
     Chip(chip::Command),
+    /// Studies: a grid of experiments over chips, methods, anything; here or on a cluster
+    #[command(subcommand)]
+    Study(study::Command),
     /// Boards on serial lines: find, program, run, check, or start one without hardware
     #[command(subcommand)]
     Board(board::Command),
@@ -66,6 +70,7 @@ impl Command {
             Self::Plot(arguments) => arguments.run(),
             Self::Chip(command) => command.run(),
             Self::Board(command) => command.run(),
+            Self::Study(command) => command.run(),
             Self::Bench(arguments) => arguments.run(),
         }
     }

@@ -114,6 +114,11 @@ impl Method {
         !matches!(self, Self::Ideal | Self::Quantised)
     }
 
+    /// Whether it begins with what was learned in software.
+    pub fn begins_with_software(self) -> bool {
+        matches!(self, Self::Transfer)
+    }
+
     /// As in files and tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -172,6 +177,16 @@ fn default_seed() -> u64 {
 /// The experiment that `spikeloop train` runs when it is given none.
 pub const BUILT_IN: &str = include_str!("../../../studies/yin-yang.toml");
 
+/// Experiments that the program brings with it, by name.
+pub const TEMPLATES: [(&str, &str); 3] = [
+    ("yin-yang", BUILT_IN),
+    ("mnist16", include_str!("../../../studies/mnist16.toml")),
+    (
+        "mnist16-augmented",
+        include_str!("../../../studies/mnist16-augmented.toml"),
+    ),
+];
+
 impl Experiment {
     /// Reads a file, or the built-in experiment, and applies `KEY=VALUE` assignments.
     ///
@@ -219,9 +234,14 @@ impl Experiment {
         for assignment in assignments {
             experiment = experiment.set(assignment)?;
         }
-        experiment.data.resolve();
-        experiment.check()?;
-        Ok(experiment)
+        experiment.complete()
+    }
+
+    /// With what depends on other keys written down, if it can be run.
+    pub(crate) fn complete(mut self) -> Result<Self, ExperimentError> {
+        self.data.resolve();
+        self.check()?;
+        Ok(self)
     }
 
     /// As TOML.

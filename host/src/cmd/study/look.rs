@@ -1,0 +1,226 @@
+//! Looking at results.
+
+use std::{
+    io::{BufWriter, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::Args;
+use spikeloop::{
+    run_dir::write_atomically,
+    study::{
+        export::{self, Format},
+        plot,
+        store::{State, Store},
+        summary::{ACCURACY, Groups},
+        table::Results,
+    },
+};
+
+use crate::cmd::{print, say};
+
+/// Failed cells that are shown one by one.
+const MOST_FAILED: usize = 10;
+
+/// The file of results.
+#[derive(Args)]
+struct At {
+    /// File of the results
+    #[arg(long, value_name = "FILE")]
+    store: PathBuf,
+}
+
+/// Say how many cells are done
+#[derive(Args)]
+pub struct Status {
+    #[command(flatten)]
+    at: At,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    /// Says so.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let store = Store::open(&self.at.store)?;
+        let counts = store.counts()?;
+        let file = store.study()?.parse()?;
+        let failed: Vec<_> = if counts.failed > 0 {
+            let records = store.records()?;
+            records
+                .into_iter()
+                .filter(|record| record.state == State::Failed)
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let error = |outcome: &Option<spikeloop::study::cell::Outcome>| {
+            outcome
+                .as_ref()
+                .and_then(|outcome| outcome.error.clone())
+                .unwrap_or_default()
+        };
+        if self.json {
+            let failed: Vec<_> = failed
+                .iter()
+                .map(|record| {
+                    serde_json::json!({
+                        "index": record.position, "cell": record.labels, "error": error(&record.outcome),
+                    })
+                })
+                .collect();
+            let all = serde_json::json!({
+                "study": file.name, "cells": counts.all(), "done": counts.done, "open": counts.open, "failed": failed,
+            });
+            print(&format!("{}\n", serde_json::to_string_pretty(&all)?))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut text = format!(
+            "{}: {} cells, {} done, {} failed, {} open\n",
+            file.name,
+            counts.all(),
+            counts.done,
+            counts.failed,
+            counts.open
+        );
+        for record in failed.iter().take(MOST_FAILED) {
+            let labels: Vec<String> = record
+                .labels
+                .iter()
+                .map(|(axis, value)| format!("{axis} = {}", Results::text(value)))
+                .collect();
+            text.push_str(&format!(
+                "  cell {} ({}): {}\n",
+                record.position,
+                labels.join(", "),
+                error(&record.outcome)
+            ));
+        }
+        if failed.len() > MOST_FAILED {
+            text.push_str(&format!(
+                "  … and {} more; --json shows all\n",
+                failed.len() - MOST_FAILED
+            ));
+        }
+        let store = self.at.store.display();
+        if counts.failed > 0 {
+            text.push_str(&format!(
+                "Try them again:  spikeloop study resume --failed --store {store}\n"
+            ));
+        }
+        if counts.open > 0 {
+            text.push_str(&format!("Go on:  spikeloop study resume --store {store}\n"));
+        }
+        print(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Show means, spreads and worst chips
+#[derive(Args)]
+pub struct Show {
+    #[command(flatten)]
+    at: At,
+    /// As Markdown
+    #[arg(long)]
+    markdown: bool,
+}
+
+impl Show {
+    /// Shows.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let store = Store::open(&self.at.store)?;
+        let groups = Groups::of(&Results::of(&store, false)?, &store.axes()?, ACCURACY);
+        let table = groups.table();
+        let text = if self.markdown {
+            table.to_markdown()
+        } else {
+            format!(
+                "{}, test accuracy over chips and seeds\n\n{}",
+                store.study()?.parse()?.name,
+                table.to_terminal()
+            )
+        };
+        print(&text)?;
+        let counts = store.counts()?;
+        if counts.open + counts.failed > 0 {
+            say(&format!(
+                "note: {} cells are open, {} failed",
+                counts.open, counts.failed
+            ));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Write all results
+#[derive(Args)]
+pub struct Export {
+    #[command(flatten)]
+    at: At,
+    /// As what
+    #[arg(long, value_enum, default_value = "csv")]
+    format: Format,
+    /// File to write [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Leave out what differs from run to run: wall times and threads
+    #[arg(long)]
+    no_timing: bool,
+}
+
+impl Export {
+    /// Writes.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let results = Results::of(&Store::open(&self.at.store)?, !self.no_timing)?;
+        match &self.out {
+            Some(path) => {
+                let mut bytes = Vec::new();
+                export::write(&results, self.format, &mut bytes)?;
+                write_atomically(path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+            }
+            None => {
+                let mut out = BufWriter::new(std::io::stdout().lock());
+                match export::write(&results, self.format, &mut out) {
+                    // Whoever read it has seen enough.
+                    Err(export::ExportError::Io(error)) => return Err(error.into()),
+                    other => other?,
+                }
+                out.flush()?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Draw the study's figure
+#[derive(Args)]
+pub struct Plot {
+    #[command(flatten)]
+    at: At,
+    /// SVG file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Plot {
+    /// Draws.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let store = Store::open(&self.at.store)?;
+        let file = store.study()?.parse()?;
+        let results = Results::of(&store, false)?;
+        let title = if file.description.is_empty() {
+            &file.name
+        } else {
+            &file.description
+        };
+        let text = plot::svg(title, &results, &store.axes()?, &file.plot)?;
+        let path = self.out.display();
+        write_atomically(&self.out, text.as_bytes()).with_context(|| format!("cannot write {path}"))?;
+        print(&format!("wrote {path}\n"))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,167 @@
+//! One cell of a study: an experiment with one method, run on its own.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::atomic::AtomicBool,
+    time::Instant,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use spikeloop_chip::{random::RNG_VERSION, spec::ChipSpec};
+
+use super::folder::Folder;
+use crate::{
+    compare::{Earlier, Row, compare, transferred_from},
+    experiment::{Experiment, Method},
+    lab::{Lab, LabError, chip_digest, load_data},
+    run_dir::SeedRecord,
+    train::run::Ending,
+};
+
+/// Layout of a cell's file.
+pub const SCHEMA: u32 = 1;
+
+/// A cell: what is run is a function of it, and of the data, alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// Its number in the study.
+    pub index: usize,
+    /// Digest of all that it depends on but data.
+    pub key: String,
+    /// What the study's columns hold, by axis.
+    pub labels: Map<String, Value>,
+    /// The method.
+    pub method: Method,
+    /// The experiment, with that method alone.
+    pub experiment: Experiment,
+    /// Its chip.
+    pub spec: ChipSpec,
+}
+
+/// What a cell leaves behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Layout.
+    pub schema: u32,
+    /// Of which cell.
+    pub key: String,
+    /// The row of `comparison.json`; none where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<Row>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Where it comes from.
+    pub provenance: Provenance,
+    /// What differs from run to run.
+    pub timing: Timing,
+}
+
+/// Where a result comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of Spikeloop.
+    pub spikeloop: String,
+    /// Version of the random numbers.
+    pub rng_version: u32,
+    /// SHA-256 of the chip's resolved specification.
+    pub chip_digest: String,
+    /// SHA-256 of the encoded data; none where they could not be loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_digest: Option<String>,
+    /// All seeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<SeedRecord>,
+}
+
+/// What differs from run to run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Wall time from reading data to the result, s.
+    pub seconds: f64,
+    /// Threads.
+    pub threads: usize,
+}
+
+impl Cell {
+    /// Runs it. Whatever goes wrong in it is its result: a study goes on.
+    ///
+    /// Learners that several cells have in common are kept in the folder: a network that is trained in software is
+    /// the same for every chip.
+    pub fn run(&self, data: &Path, folder: &Folder) -> Outcome {
+        let start = Instant::now();
+        let mut outcome = self.outcome();
+        let result = catch_unwind(AssertUnwindSafe(|| self.row(data, folder, &mut outcome.provenance)));
+        match result {
+            Ok(Ok(row)) => outcome.row = Some(row),
+            Ok(Err(error)) => outcome.error = Some(error.to_string()),
+            Err(panic) => outcome.error = Some(format!("it panicked: {}", message(&*panic))),
+        }
+        outcome.timing = Timing {
+            seconds: start.elapsed().as_secs_f64(),
+            threads: rayon::current_num_threads(),
+        };
+        outcome
+    }
+
+    /// One for a cell that left none itself.
+    pub fn failed(&self, error: String) -> Outcome {
+        Outcome {
+            error: Some(error),
+            ..self.outcome()
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome {
+            schema: SCHEMA,
+            key: self.key.clone(),
+            row: None,
+            error: None,
+            provenance: Provenance {
+                spikeloop: env!("CARGO_PKG_VERSION").into(),
+                rng_version: RNG_VERSION,
+                chip_digest: chip_digest(&self.spec),
+                data_digest: None,
+                seeds: None,
+            },
+            timing: Timing::default(),
+        }
+    }
+
+    fn row(&self, data: &Path, folder: &Folder, provenance: &mut Provenance) -> Result<Row, LabError> {
+        let data = load_data(&self.experiment, data)?;
+        provenance.data_digest = Some(data.digest());
+        let lab = Lab::with_data(self.experiment.clone(), self.spec.clone(), data)?;
+        provenance.seeds = Some(SeedRecord::of(&lab));
+        let never = AtomicBool::new(false);
+        let mut earlier = Earlier::default();
+        if self.method.begins_with_software() {
+            let source = transferred_from(&lab);
+            let learner = folder.shared(
+                &lab,
+                source,
+                provenance.data_digest.as_deref().unwrap_or_default(),
+                &never,
+            )?;
+            earlier.learners.insert(source, learner);
+        }
+        let comparison = compare(&lab, earlier, &never, &mut ())?;
+        debug_assert_eq!(comparison.ending, Ending::Complete);
+        // One method was asked for, and compare ends with its row or with an error.
+        Ok(comparison
+            .rows
+            .into_iter()
+            .next()
+            .expect("a finished comparison has a row for each method"))
+    }
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a message")
+        .to_owned()
+}

@@ -1,0 +1,98 @@
+//! Where cells run.
+//!
+//! An engine is given the numbers and keys of cells, and sees to it that the command `study cell` is run for each of
+//! them, somewhere. What comes of it lies in the store's folder; the engine says which cells have ended, and why, where
+//! one left nothing.
+
+pub mod slurm;
+pub mod threads;
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
+
+use super::{StudyError, folder::Folder};
+
+/// What an engine is to run.
+pub struct Work<'a> {
+    /// The store's file.
+    pub store: &'a Path,
+    /// Its folder.
+    pub folder: &'a Folder,
+    /// Numbers and keys of cells.
+    pub cells: &'a [(usize, String)],
+    /// Asks it to begin nothing more, and to come back.
+    pub stop: &'a AtomicBool,
+}
+
+/// What an engine says while it works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// So many cells run at present, and so many wait.
+    Running {
+        /// At present.
+        running: usize,
+        /// Not yet.
+        waiting: usize,
+    },
+    /// A cell has ended.
+    Ended {
+        /// Its key.
+        key: String,
+        /// What became of it, if it left nothing.
+        death: Option<String>,
+    },
+    /// Something that people should know.
+    Note(String),
+}
+
+/// Runs cells.
+pub trait Engine {
+    /// Runs all of them, or stops when it is asked to. `watch` may refuse to go on.
+    ///
+    /// # Errors
+    /// That it cannot run cells, or what `watch` says.
+    fn run(&mut self, work: &Work, watch: &mut dyn FnMut(Event) -> Result<(), StudyError>) -> Result<(), StudyError>;
+}
+
+/// The command that runs a cell, but for its number.
+#[derive(Clone, Debug)]
+pub struct CellCommand {
+    /// This program.
+    pub program: PathBuf,
+    /// Directory of the data sets.
+    pub data: PathBuf,
+}
+
+/// Exit code of `study cell` where the outcome could not be written.
+pub const UNWRITTEN: u8 = 74;
+
+impl CellCommand {
+    /// All arguments, the last one waiting for a cell's number.
+    pub fn arguments(&self, store: &Path, threads: usize) -> Vec<OsString> {
+        let store: OsString = store.into();
+        let data: OsString = self.data.clone().into();
+        vec![
+            "study".into(),
+            "cell".into(),
+            "--store".into(),
+            store,
+            "--data".into(),
+            data,
+            "--threads".into(),
+            threads.to_string().into(),
+            "--index".into(),
+        ]
+    }
+}
+
+/// The end of what a cell had to say.
+fn last_words(log: &Path) -> String {
+    const MOST: usize = 400;
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let text = text.trim();
+    let from = text.char_indices().rev().nth(MOST).map_or(0, |(at, _)| at);
+    text[from..].to_owned()
+}

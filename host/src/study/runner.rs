@@ -1,0 +1,188 @@
+//! Plans a study, has an engine run what is open, and collects.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use super::{
+    StudyError,
+    cell::Outcome,
+    engine::{Engine, Event, Work},
+    file::StudyText,
+    folder::{Folder, Held},
+    grid::Study,
+    store::{Counts, Store},
+};
+
+/// Someone who watches.
+pub trait Watcher {
+    /// A cell was planned: its number, and how many there are.
+    fn planned(&mut self, _index: usize, _of: usize) {}
+    /// Cells begin: where all of them stand.
+    fn begin(&mut self, _counts: Counts) {}
+    /// What the engine says.
+    fn event(&mut self, _event: &Event) {}
+    /// A cell is in the store.
+    fn collected(&mut self, _outcome: &Outcome, _counts: Counts) {}
+}
+
+/// Watches nothing.
+impl Watcher for () {}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Where all cells stand.
+    pub counts: Counts,
+    /// Cells that ended in this run.
+    pub ran: usize,
+    /// Their own time together, s.
+    pub cells_s: f64,
+    /// From the first cell's begin to the last one's end, s.
+    pub wall_s: f64,
+    /// Whether it was asked to stop.
+    pub interrupted: bool,
+}
+
+/// A study with its store, which nobody else collects to meanwhile.
+#[derive(Debug)]
+pub struct Runner {
+    store: Store,
+    folder: Folder,
+    study: Study,
+    _held: Held,
+}
+
+impl Runner {
+    /// Takes up a study, with its results so far where the store has some.
+    ///
+    /// # Errors
+    /// [`StudyError`]: the study's, the store's, or that another runner works on it.
+    pub fn plan(study: Study, path: &Path, watcher: &mut dyn Watcher) -> Result<Self, StudyError> {
+        let folder = Folder::of(path);
+        if !path.exists() {
+            // Every mistake in the grid is found before anything is written.
+            (0..study.cells()).try_for_each(|index| study.cell(index).map(|_| ()))?;
+        }
+        let held = folder.hold()?;
+        let mut store = Store::create(path)?;
+        let cells = study.cells();
+        store.plan(&study, |index| watcher.planned(index, cells))?;
+        folder.write_study(study.text())?;
+        Self {
+            store,
+            folder,
+            study,
+            _held: held,
+        }
+        .with_left()
+    }
+
+    /// Goes on with the study that a store holds.
+    ///
+    /// # Errors
+    /// [`StudyError`].
+    pub fn resume(path: &Path) -> Result<Self, StudyError> {
+        let text: StudyText = Store::open(path)?.study()?;
+        let folder = Folder::of(path);
+        let held = folder.hold()?;
+        let store = Store::open(path)?;
+        folder.write_study(&text)?;
+        Self {
+            store,
+            folder,
+            study: Study::new(text)?,
+            _held: held,
+        }
+        .with_left()
+    }
+
+    /// With what cells left while nobody collected.
+    fn with_left(mut self) -> Result<Self, StudyError> {
+        for key in self.folder.left()? {
+            if let Some(outcome) = self.folder.outcome(&key)? {
+                self.store.record(&[outcome])?;
+            }
+            self.folder.forget(&key);
+        }
+        Ok(self)
+    }
+
+    /// The study.
+    pub fn study(&self) -> &Study {
+        &self.study
+    }
+
+    /// Where all cells stand.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn counts(&self) -> Result<Counts, StudyError> {
+        self.store.counts()
+    }
+
+    /// Has an engine run what is open, and failed cells again if they are to be; a single cell, where one is named.
+    ///
+    /// # Errors
+    /// [`StudyError`]; what was finished is kept.
+    pub fn run(
+        &mut self,
+        engine: &mut dyn Engine,
+        failed_too: bool,
+        stop: &AtomicBool,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Summary, StudyError> {
+        let cells = self.store.to_run(failed_too)?;
+        let mut counts = self.store.counts()?;
+        if failed_too {
+            counts.open += counts.failed;
+            counts.failed = 0;
+        }
+        watcher.begin(counts);
+        let start = Instant::now();
+        let mut summary = Summary::default();
+        if !cells.is_empty() {
+            let path: PathBuf = self.store.path().into();
+            let folder = self.folder.clone();
+            let numbers: std::collections::HashMap<&str, usize> =
+                cells.iter().map(|(index, key)| (key.as_str(), *index)).collect();
+            let work = Work {
+                store: &path,
+                folder: &folder,
+                cells: &cells,
+                stop,
+            };
+            engine.run(&work, &mut |event| {
+                watcher.event(&event);
+                let Event::Ended { key, death } = event else {
+                    return Ok(());
+                };
+                let outcome = match folder.outcome(&key)? {
+                    Some(outcome) => outcome,
+                    None => {
+                        let index = numbers.get(key.as_str()).copied().unwrap_or_default();
+                        let why = death.unwrap_or_else(|| "it ended without a result".into());
+                        self.study.cell(index)?.failed(why)
+                    }
+                };
+                self.store.record(std::slice::from_ref(&outcome))?;
+                folder.forget(&key);
+                counts.open -= 1;
+                match outcome.row {
+                    Some(_) => counts.done += 1,
+                    None => counts.failed += 1,
+                }
+                summary.ran += 1;
+                summary.cells_s += outcome.timing.seconds;
+                watcher.collected(&outcome, counts);
+                Ok(())
+            })?;
+        }
+        summary.wall_s = start.elapsed().as_secs_f64();
+        summary.counts = self.store.counts()?;
+        summary.interrupted = stop.load(Ordering::Relaxed);
+        Ok(summary)
+    }
+}
