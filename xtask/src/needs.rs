@@ -27,11 +27,11 @@ pub const CARGO: Need = Need {
     present: || works(&mut cargo(["--version"])),
 };
 
-/// Rust links with it, and two packages that only the tests use compile a little C: alloca (of
-/// criterion) and psm (of npyz).
+/// Rust links with it, SQLite is compiled in, and two packages that only the tests use compile a little C: alloca
+/// (of criterion) and psm (of npyz).
 pub const C_COMPILER: Need = Need {
     name: "a C compiler",
-    why: "Rust links with it, and packages that the tests use compile some C",
+    why: "Rust links with it, and SQLite and packages that the tests use are C",
     remedy: "install gcc or clang (Debian: apt install build-essential; Fedora: dnf install gcc; \
              macOS: xcode-select --install), or name yours in CC",
     present: c_compiler,

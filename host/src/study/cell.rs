@@ -138,14 +138,9 @@ impl Cell {
         provenance.seeds = Some(SeedRecord::of(&lab));
         let never = AtomicBool::new(false);
         let mut earlier = Earlier::default();
-        if self.method.begins_with_software() {
-            let source = transferred_from(&lab);
-            let learner = folder.shared(
-                &lab,
-                source,
-                provenance.data_digest.as_deref().unwrap_or_default(),
-                &never,
-            )?;
+        if let Some(source) = software_of(&lab, self.method) {
+            let digest = provenance.data_digest.as_deref().unwrap_or_default();
+            let learner = folder.shared(&lab, source, digest, &never)?;
             earlier.learners.insert(source, learner);
         }
         let comparison = compare(&lab, earlier, &never, &mut ())?;
@@ -156,6 +151,15 @@ impl Cell {
             .into_iter()
             .next()
             .expect("a finished comparison has a row for each method"))
+    }
+}
+
+/// What of a method is learned in software, whatever the chip.
+fn software_of(lab: &Lab, method: Method) -> Option<Method> {
+    match method {
+        Method::Ideal | Method::Quantised => Some(method),
+        _ if method.begins_with_software() => Some(transferred_from(lab)),
+        _ => None,
     }
 }
 

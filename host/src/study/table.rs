@@ -85,6 +85,7 @@ fn flat(record: &Record, timing: bool) -> Map<String, Value> {
                         let inner = inner.into_iter().map(|(name, value)| (format!("{key}.{name}"), value));
                         flat.extend(inner);
                     }
+                    Value::Null => {}
                     value => {
                         // The study's own column of that name says it as the study does.
                         flat.entry(key).or_insert(value);

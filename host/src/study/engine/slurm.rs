@@ -164,9 +164,9 @@ impl Slurm {
         }
         // Nothing is left in the queue: the next session submits anew.
         let _ = fs::remove_file(work.folder.file(SUBMITTED));
-        for submission in submissions {
-            submission.tidy(work.folder);
-        }
+        submissions.iter().for_each(|submission| submission.tidy(work.folder));
+        let lists = (0..).map(|n| fs::remove_file(work.folder.file(&list_name(n))));
+        lists.take_while(Result::is_ok).for_each(drop);
         Ok(())
     }
 
@@ -179,7 +179,7 @@ impl Slurm {
         watch: &mut dyn FnMut(Event) -> Result<(), StudyError>,
     ) -> Result<String, StudyError> {
         let waiting = queue.values().find(|task| task.state == "PENDING");
-        let usual = ["None", "Priority", "JobArrayTaskLimit", ""];
+        let usual = ["None", "Priority", "Resources", "Dependency", "JobArrayTaskLimit", ""];
         let reason = waiting.filter(|_| running == 0).map(|task| task.reason.clone());
         let reason = reason
             .filter(|reason| !usual.contains(&reason.as_str()))
@@ -205,7 +205,9 @@ impl Slurm {
         }
         let most = self.array_most();
         for cells in cells.chunks(most) {
-            let job = self.submit_array(work, cells)?;
+            // A limit of tasks at a time is one of an array: with a limit, arrays wait for each other.
+            let before = submissions.last().filter(|_| self.jobs > 0);
+            let job = self.submit_array(work, cells, before.map(|before| before.job.as_str()))?;
             watch(Event::Note(format!("submitted job {job}: {} cells", cells.len())))?;
             for (task, (index, key)) in cells.iter().enumerate() {
                 pending.insert(key.clone(), (*index, format!("{job}_{task}")));
@@ -222,7 +224,7 @@ impl Slurm {
         Ok(())
     }
 
-    fn submit_array(&self, work: &Work, cells: &[(usize, String)]) -> Result<String, StudyError> {
+    fn submit_array(&self, work: &Work, cells: &[(usize, String)], before: Option<&str>) -> Result<String, StudyError> {
         let absolute = |path: &std::path::Path| {
             std::path::absolute(path).map_err(|source| StudyError::Read {
                 path: path.into(),
@@ -231,10 +233,7 @@ impl Slurm {
         };
         let folder = absolute(work.folder.path())?;
         let store = absolute(work.store)?;
-        // A name that no other array of this store has.
-        let list = (0..)
-            .map(|n| folder.join(format!("slurm-{n}.list")))
-            .find(|path| !path.exists());
+        let list = (0..).map(|n| folder.join(list_name(n))).find(|path| !path.exists());
         let list = list.unwrap_or_else(|| folder.join("slurm.list"));
         let lines: String = cells.iter().map(|(index, _)| format!("{index}\n")).collect();
         write_atomically(&list, lines.as_bytes()).map_err(StudyError::write(&list))?;
@@ -267,6 +266,7 @@ impl Slurm {
             .arg(format!("--cpus-per-task={}", self.threads))
             .arg("--job-name=spikeloop")
             .arg(format!("--output={}/slurm-%A_%a.log", folder.display()))
+            .args(before.map(|job| format!("--dependency=afterany:{job}")))
             .args(&self.arguments);
         let text = output(sbatch, Some(&script))?;
         // "JOB" or "JOB;CLUSTER"
@@ -356,6 +356,11 @@ impl Submission {
             let _ = fs::remove_file(folder.file(&format!("slurm-{}_{task}.log", self.job)));
         }
     }
+}
+
+/// Name of the list of an array's cells.
+fn list_name(number: usize) -> String {
+    format!("slurm-{number}.list")
 }
 
 /// What earlier sessions have submitted.
