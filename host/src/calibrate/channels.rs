@@ -3,6 +3,9 @@
 //! A potential is only ever seen through the channel of its circuit, so that an offset of the channel looks like one
 //! of the potential. But the membrane cannot leave its range. Pushed against either end by more current than its
 //! leak carries, it stays there, whatever the circuit: two known voltages at every channel's input.
+//!
+//! One channel in a hundred has so high a gain that the upper end is beyond its largest code. Its gain is measured by
+//! the same circuit's E_leak under two codes instead, as exactly as the gains of DACs are known: by their spread.
 
 use spikeloop_chip::{
     dac::{Codes, Parameter},
@@ -12,7 +15,8 @@ use spikeloop_chip::{
 use super::{
     CalibrationError, End, Fault, PerCircuit,
     estimate::Estimate,
-    rig::{Rig, Role, means},
+    ideal_dac,
+    rig::{Rig, Role, mean_codes, means},
     with_ends,
 };
 
@@ -24,6 +28,8 @@ const DURATION_NS: u32 = 30_000;
 const ARRIVED_NS: u32 = 6_000;
 /// Least part of the codes that has to be below the largest one.
 const LEAST_SEEN: f64 = 0.05;
+/// Configurations of each code of E_leak.
+const LEAK_CONFIGURATIONS: usize = 4;
 /// Least share of the expected difference that counts as a response.
 const RESPONSE: f64 = 0.5;
 
@@ -62,6 +68,11 @@ impl Channel {
 
     fn lsb_per_code(&self) -> f64 {
         (self.seen[1] - self.seen[0]) / (self.high.value - self.low.value)
+    }
+
+    /// What a difference of codes is, LSB.
+    pub fn difference_lsb(&self, codes: f64) -> f64 {
+        codes * self.lsb_per_code()
     }
 
     /// Codes of an LSB relative to the ideal.
@@ -129,22 +140,72 @@ pub fn measure(rig: &mut Rig, codes: &Codes) -> Result<PerCircuit<Channel>, Cali
     let codes_per_lsb = spec.adc_codes_per_lsb();
     let last = libm::exp2(spec.adc.bits.value) - 1.0;
     let noise = spec.adc.noise_lsb.value * codes_per_lsb;
-    let channel = |(&low, &high): (&Estimate, &Estimate)| {
+    let mut by_leak = None;
+    let mut channels = Vec::new();
+    for (circuit, (&low, &high)) in at_ends[0].iter().zip(&at_ends[1]).enumerate() {
         if high.value - low.value < RESPONSE * codes_per_lsb * (seen[1] - seen[0]) {
-            return Err(Fault::NoResponse {
+            channels.push(Err(Fault::NoResponse {
                 low: low.value,
                 high: high.value,
-            });
+            }));
+            continue;
         }
-        let high = before_clipping(high, last, noise).ok_or(Fault::Clipped { code: last as u16 })?;
-        Ok(Channel {
+        let high = match before_clipping(high, last, noise) {
+            Some(high) => high,
+            None => {
+                if by_leak.is_none() {
+                    by_leak = Some(codes_per_lsb_by_leak(rig, codes)?);
+                }
+                let slope = by_leak.as_ref().map_or(low, |slopes: &Vec<Estimate>| slopes[circuit]);
+                let high = low.value + slope.value * (seen[1] - seen[0]);
+                Estimate::as_far_off_as(high, low, 1.0).and_error_of(slope, seen[1] - seen[0])
+            }
+        };
+        channels.push(Ok(Channel {
             low,
             high,
             seen,
             codes_per_lsb,
-        })
+        }));
+    }
+    Ok(channels)
+}
+
+/// Codes of an LSB of all channels, by E_leak under two codes that are so far apart for an average circuit.
+fn codes_per_lsb_by_leak(rig: &mut Rig, codes: &Codes) -> Result<Vec<Estimate>, CalibrationError> {
+    let spec = rig.spec();
+    let dac = ideal_dac(spec, Parameter::Leak);
+    // Where no circuit's range ends, and no channel's.
+    let potentials = [0.25, 0.6].map(|part| dac.min + part * (dac.max - dac.min));
+    let mut means = Vec::new();
+    for potential in potentials {
+        let code = libm::round(dac.code(potential)) as u16;
+        let mut own = codes.clone();
+        own.circuits.iter_mut().for_each(|codes| codes[Parameter::Leak] = code);
+        let found = rig.over_configurations((Role::Integrators, &own), LEAK_CONFIGURATIONS, |rig| {
+            let recording = rig.record(&[], DURATION_NS, SAMPLES)?;
+            let means = mean_codes(recording, 0..recording.points);
+            Ok(means.into_iter().map(Some).collect())
+        })?;
+        means.push((dac.value(f64::from(code)), found));
+    }
+    let apart = means[1].0 - means[0].0;
+    let gain = Estimate {
+        value: 1.0,
+        standard_error: spec.parameters.get(Parameter::Leak).dac_gain.sigma,
+        freedom: f64::from(u16::MAX),
     };
-    Ok(at_ends[0].iter().zip(&at_ends[1]).map(channel).collect())
+    let slope = |(low, high): (&Option<Estimate>, &Option<Estimate>)| match (low, high) {
+        (Some(low), Some(high)) => {
+            let slope = (high.value - low.value) / apart;
+            Estimate::as_far_off_as(slope, *high, 1.0 / apart)
+                .and_error_of(*low, 1.0 / apart)
+                .and_error_of(gain, slope)
+        }
+        // Means that were taken are there.
+        _ => gain,
+    };
+    Ok(means[0].1.iter().zip(&means[1].1).map(slope).collect())
 }
 
 /// The mean that codes would have without a largest one, at which a channel of high gain cuts off a part of the

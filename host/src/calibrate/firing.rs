@@ -1,11 +1,9 @@
 //! What only a circuit that fires shows: V_reset, V_th, t_ref.
 //!
 //! * After a spike a membrane is held at V_reset for t_ref: with t_ref as long as it gets, the ADC sees it there.
+//! * A circuit whose V_reset lies above its V_th fires again as soon as it is released: its interval is t_ref.
 //! * A circuit that rests above its threshold fires regularly, and its interval is t_ref and the way from V_reset
 //!   towards E_leak up to V_th: `t_ref + τ_mem ln((E − V_reset) / (E − V_th))`.
-//! * The same under the largest synaptic current, which is the same for all circuits, is nearly t_ref alone.
-//!
-//! The last two are solved for V_th and t_ref.
 
 use spikeloop_chip::{
     dac::{Codes, Parameter},
@@ -31,10 +29,15 @@ const FIRED_NS: u32 = 4_000;
 const HELD_NS: u32 = 30_000;
 /// Duration of runs in which circuits fire by their leak, ns.
 const LEAKING_NS: u32 = 120_000;
-/// And by the largest current.
-const DRIVEN_NS: u32 = 20_000;
 /// Groups of circuits that are made to fire: all of them at once would be more than the link carries.
 const GROUPS: usize = 8;
+/// The same where they fire all the time: at most so many,
+const MOST_GROUPS: usize = 64;
+/// so that this part of what the link carries is used.
+const LINK_LOAD: f64 = 0.6;
+/// Intervals of a run, of circuits that fire all the time, and its longest duration, ns.
+const INTERVALS: f64 = 30.0;
+const LONGEST_NS: f64 = 400_000.0;
 
 /// V_reset of all circuits, LSB: means over so many configurations.
 ///
@@ -83,138 +86,129 @@ pub fn reset_lsb(
     Ok(through_channels(channels, &found))
 }
 
-/// What else is needed for thresholds: measured before.
-#[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
-    /// V_reset, LSB.
-    pub reset_lsb: &'a [Result<Estimate, Fault>],
-    /// E_leak under `above` of [`thresholds`], LSB.
-    pub leak_above_lsb: &'a [Result<Estimate, Fault>],
-    /// E_leak under the codes themselves, LSB.
-    pub leak_lsb: &'a [Result<Estimate, Fault>],
-    /// τ_mem, µs.
-    pub tau_mem_us: &'a [Result<Estimate, Fault>],
-}
-
-/// V_th in LSB and t_ref in µs of all circuits: means over so many configurations. `above` are the same codes with
-/// E_leak above all thresholds.
+/// t_ref of all circuits, µs, which should be about `expected_us`: means over so many configurations.
 ///
 /// # Errors
 /// The substrate's.
 ///
 /// # Panics
 /// With less than two configurations.
-pub fn thresholds(
+pub fn t_ref_us(
     rig: &mut Rig,
     codes: &Codes,
-    above: &Codes,
+    expected_us: f64,
+    configurations: usize,
+) -> Result<PerCircuit<Estimate>, CalibrationError> {
+    let spec = rig.spec();
+    let always = [
+        (Parameter::Leak, End::Largest),
+        (Parameter::Reset, End::Largest),
+        (Parameter::Threshold, End::Smallest),
+    ];
+    let firing = with_ends(spec, codes, &always);
+    let silent = with_ends(spec, codes, &[(Parameter::Threshold, End::Largest)]);
+    // More events than the link carries would be lost, and intervals with them.
+    let carried_us = 1e3 / spec.timing.output_link.event_interval_ns.value;
+    let groups = (spec.circuits() as f64 / (LINK_LOAD * carried_us * expected_us)).ceil();
+    let groups = (groups as usize).clamp(1, MOST_GROUPS);
+    let duration_ns =
+        (1e3 * INTERVALS * expected_us).clamp(f64::from(rig.request(0).adc_interval_ns), LONGEST_NS) as u32;
+    let mut all = vec![Some(Vec::with_capacity(configurations)); spec.circuits()];
+    for _ in 0..configurations {
+        for group in 0..groups {
+            let mut own = silent.clone();
+            let members = || (group..spec.circuits()).step_by(groups);
+            members().for_each(|circuit| own.circuits[circuit] = firing.circuits[circuit]);
+            rig.configure(Role::Neurons, &own)?;
+            let intervals = mean_intervals_us(rig.record(&[], duration_ns, SAMPLES)?);
+            for circuit in members() {
+                match (all[circuit].as_mut(), intervals[circuit]) {
+                    (Some(all), Some(found)) => all.push(found),
+                    _ => all[circuit] = None,
+                }
+            }
+        }
+    }
+    let found = all.into_iter().map(|all| Ok(Estimate::of(&all.ok_or(Fault::Silent)?)));
+    Ok(found.collect())
+}
+
+/// What else is needed for thresholds: measured before.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// V_reset, LSB.
+    pub reset_lsb: &'a [Result<Estimate, Fault>],
+    /// E_leak under the codes of [`above_threshold`], LSB.
+    pub leak_above_lsb: &'a [Result<Estimate, Fault>],
+    /// τ_mem, µs.
+    pub tau_mem_us: &'a [Result<Estimate, Fault>],
+    /// t_ref, µs.
+    pub t_ref_us: &'a [Result<Estimate, Fault>],
+}
+
+/// V_th of all circuits, LSB: means over so many configurations.
+///
+/// # Errors
+/// The substrate's.
+///
+/// # Panics
+/// With less than two configurations.
+pub fn threshold_lsb(
+    rig: &mut Rig,
+    codes: &Codes,
     known: Known,
     configurations: usize,
-) -> Result<PerCircuit<[Estimate; 2]>, CalibrationError> {
+) -> Result<PerCircuit<Estimate>, CalibrationError> {
     let spec = rig.spec();
-    let slow = intervals_us(rig, above, configurations, Drive::Leak)?;
-    let driven = with_ends(
-        spec,
-        codes,
-        &[(Parameter::TauSynExc, End::Largest), (Parameter::GainExc, End::Largest)],
-    );
-    let fast = intervals_us(rig, &driven, configurations, Drive::Current)?;
-    let current = spec.synapse.current_max_lsb_per_us.value;
-    let solve = |circuit: usize| -> Result<[Estimate; 2], Fault> {
-        let (slow, fast) = (slow[circuit]?, fast[circuit]?);
-        let (reset, leak, above) = (
-            known.reset_lsb[circuit]?,
-            known.leak_lsb[circuit]?,
-            known.leak_above_lsb[circuit]?,
-        );
-        let tau = known.tau_mem_us[circuit]?;
-        // Where the membrane would go under the largest current.
-        let driven = leak.value + current * tau.value;
-        let (mut t_ref, mut threshold) = (fast.value, reset.value);
-        for _ in 0..20 {
-            threshold = above.value - (above.value - reset.value) * libm::exp(-(slow.value - t_ref) / tau.value);
-            t_ref = fast.value - tau.value * libm::log((driven - reset.value) / (driven - threshold));
-        }
-        if !(threshold.is_finite() && t_ref.is_finite()) {
+    let above = above_threshold(spec, codes);
+    let intervals = rig.over_configurations((Role::Neurons, &above), configurations, |rig| {
+        Ok(mean_intervals_us(rig.record(&[], LEAKING_NS, SAMPLES)?))
+    })?;
+    let solve = |circuit: usize| -> Result<Estimate, Fault> {
+        let (reset, above) = (known.reset_lsb[circuit]?, known.leak_above_lsb[circuit]?);
+        let (tau, t_ref) = (known.tau_mem_us[circuit]?, known.t_ref_us[circuit]?);
+        let interval = intervals[circuit].ok_or(Fault::Silent)?;
+        let ways = (interval.value - t_ref.value) / tau.value;
+        // What is left of the way to E_leak.
+        let left = (above.value - reset.value) * libm::exp(-ways);
+        if !(left.is_finite() && ways > 0.0) {
             return Err(Fault::Irregular);
         }
-        // Derivatives of V_th, with t_ref as exact as the fast interval.
-        let left = above.value - threshold;
-        let ways = (slow.value - t_ref) / tau.value;
         let slope = left / tau.value;
-        let volts = Estimate::as_far_off_as(threshold, slow, slope)
-            .and_error_of(fast, slope)
+        Ok(Estimate::as_far_off_as(above.value - left, interval, slope)
+            .and_error_of(t_ref, slope)
             .and_error_of(reset, left / (above.value - reset.value))
             .and_error_of(above, 1.0 - left / (above.value - reset.value))
-            .and_error_of(tau, slope * ways);
-        let by_volt = 1.0 / current;
-        // The same current moves a membrane of another capacitance by more or less.
-        let capacitance = Estimate {
-            value: 1.0,
-            standard_error: spec.membrane.capacitance.sigma,
-            freedom: f64::from(u16::MAX),
-        };
-        let time = Estimate::as_far_off_as(t_ref, fast, 1.0)
-            .and_error_of(volts, by_volt)
-            .and_error_of(reset, by_volt)
-            .and_error_of(capacitance, fast.value - t_ref);
-        Ok([volts, time])
+            .and_error_of(tau, slope * ways))
     };
     Ok((0..spec.circuits()).map(solve).collect())
 }
 
-/// What makes circuits fire regularly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drive {
-    /// Their leak.
-    Leak,
-    /// The largest synaptic current.
-    Current,
-}
-
-/// Mean intervals between the spikes of all circuits, µs.
-fn intervals_us(
-    rig: &mut Rig,
-    codes: &Codes,
-    configurations: usize,
-    drive: Drive,
-) -> Result<PerCircuit<Estimate>, CalibrationError> {
-    let circuits = rig.spec().circuits();
-    let found = rig.over_configurations((Role::Neurons, codes), configurations, |rig| match drive {
-        Drive::Leak => Ok(mean_intervals_us(rig.record(&[], LEAKING_NS, SAMPLES)?)),
-        Drive::Current => {
-            let barrage = rig.barrage(DRIVEN_NS);
-            let mut found = vec![None; circuits];
-            for group in 0..GROUPS {
-                rig.drive_group(group)?;
-                let intervals = mean_intervals_us(rig.record(&barrage, DRIVEN_NS, SAMPLES)?);
-                for circuit in (group..circuits).step_by(GROUPS) {
-                    found[circuit] = intervals[circuit];
-                }
-            }
-            Ok(found)
-        }
-    })?;
-    Ok(found.into_iter().map(|found| found.ok_or(Fault::Silent)).collect())
-}
-
-/// Mean intervals between the spikes of each column, µs: none with less than one a sample.
+/// Mean intervals between the spikes of each column, µs: none with less than one a sample. One that is much longer than
+/// most has lost a spike on its way.
 fn mean_intervals_us(recording: &Recording) -> Vec<Option<f64>> {
-    // (intervals, their sum)
-    let mut sums = vec![(0_u32, 0.0); recording.columns];
+    let mut intervals = vec![Vec::new(); recording.columns];
     for sample in 0..SAMPLES {
         let mut last = vec![None; recording.columns];
         let (times, neurons) = recording.spikes(sample);
         for (&time, &neuron) in times.iter().zip(neurons) {
             let neuron = usize::from(neuron);
             if let Some(last) = last[neuron].replace(time) {
-                sums[neuron].0 += 1;
-                sums[neuron].1 += 1e-3 * f64::from(time - last);
+                intervals[neuron].push(time - last);
             }
         }
     }
-    let mean = |(count, sum): (u32, f64)| (count >= SAMPLES as u32).then(|| sum / f64::from(count));
-    sums.into_iter().map(mean).collect()
+    let mean = |mut of: Vec<u32>| {
+        if of.len() < SAMPLES {
+            return None;
+        }
+        of.sort_unstable();
+        let most = 1.5 * f64::from(of[of.len() / 2]);
+        let kept = of.into_iter().map(f64::from).take_while(|&interval| interval < most);
+        let (count, sum) = kept.fold((0.0, 0.0), |(count, sum), interval| (count + 1.0, sum + interval));
+        Some(1e-3 * sum / count)
+    };
+    intervals.into_iter().map(mean).collect()
 }
 
 /// These codes with E_leak as high as it gets: above the thresholds of nearly all circuits.

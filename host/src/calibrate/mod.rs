@@ -7,22 +7,25 @@
 //! channels        both ends of the membrane's range → gain and offset of each ADC channel
 //! potentials      at rest → E_leak
 //! time_constants  a push, and how it decays → τ_mem, τ_syn
-//! firing          held after a spike, and intervals between spikes → V_reset, V_th, t_ref
+//! gains           how large a push is → synaptic gains
+//! firing          held after a spike, and intervals between spikes → V_reset, t_ref, V_th
 //! ```
 //!
 //! What is redrawn whenever analog parameters are written (per configuration) is part of every measurement: a value
 //! is a mean over several configurations, and its [interval](estimate::Estimate::interval) is one for that mean.
 
 pub mod channels;
+pub mod characterise;
 mod decay;
 pub mod estimate;
 pub mod firing;
+pub mod gains;
 pub mod potentials;
 pub mod rig;
 pub mod time_constants;
 
 use spikeloop_chip::{
-    dac::{Codes, Parameter},
+    dac::{Codes, IdealDac, Parameter},
     instance::{Condition, Instance, Targets},
     spec::ChipSpec,
 };
@@ -61,6 +64,9 @@ pub enum Fault {
     /// What was seen is nothing that the circuit's model does.
     #[error("its membrane does not decay as expected")]
     NoDecay,
+    /// Its synapses do nothing.
+    #[error("its synapses do not move its membrane as they should")]
+    NoCharge,
     /// It does not fire where it should.
     #[error("it does not fire where its membrane is driven far above its threshold")]
     Silent,
@@ -76,6 +82,19 @@ pub type PerCircuit<T> = Vec<Result<T, Fault>>;
 pub fn average_codes(spec: &ChipSpec, targets: &Targets) -> Codes {
     // Without its own pattern every instance answers alike.
     Instance::fabricate(spec, 0, Condition::Uncalibrated).trimmed(targets)
+}
+
+/// The map between codes and values of an average circuit.
+fn ideal_dac(spec: &ChipSpec, parameter: Parameter) -> IdealDac {
+    let range = spec.parameters.get(parameter);
+    IdealDac {
+        map: range.map,
+        min: range.min,
+        max: range.max,
+        code_zero: range.code_zero,
+        code_full: range.code_full,
+        full_scale: f64::from(spec.dac_max()),
+    }
 }
 
 /// An end of a parameter's range.

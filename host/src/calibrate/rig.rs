@@ -137,16 +137,6 @@ impl<'a> Rig<'a> {
         ((volley_us / event_us) as usize).clamp(8.min(self.inputs()), self.inputs())
     }
 
-    /// One volley of all inputs after the other.
-    pub fn barrage(&self, duration_ns: u32) -> Vec<InputEvent> {
-        let volley_ns = self.volley(0, self.inputs()).last().map_or(0, |event| event.time_ns);
-        let interval_ns = self.spec.timing.input_link.event_interval_ns.value as u32;
-        let begins = (0..duration_ns).step_by((volley_ns + interval_ns) as usize);
-        let mut events: Vec<_> = begins.flat_map(|begin| self.volley(begin, self.inputs())).collect();
-        events.retain(|event| event.time_ns < duration_ns);
-        events
-    }
-
     /// A volley of so many inputs at a time, as fast as the link takes them.
     pub fn volley(&self, time_ns: u32, inputs: usize) -> Vec<InputEvent> {
         let interval_ns = self.spec.timing.input_link.event_interval_ns.value as u32;
@@ -204,12 +194,21 @@ impl<'a> Rig<'a> {
             offsets: (0..=samples).map(|sample| sample * events.len()).collect(),
             events: events.repeat(samples),
         };
+        self.record_batch(&batch, duration_ns)
+    }
+
+    /// Runs these samples, and samples all membranes.
+    ///
+    /// # Errors
+    /// The substrate's, or that it has no ADC.
+    pub fn record_batch(&mut self, batch: &EventBatch, duration_ns: u32) -> Result<&Recording, CalibrationError> {
+        let samples = batch.len();
         let request = self.request(duration_ns);
         let trial = |sample: usize| TrialSeed(self.seeds.seed(self.effort.runs, sample as u32, 1));
         let trials: Vec<_> = (0..samples).map(trial).collect();
         self.effort.runs += 1;
         self.effort.chip_time_ns += u64::from(duration_ns) * samples as u64;
-        self.substrate.run(&batch, &request, &trials, &mut self.recording)?;
+        self.substrate.run(batch, &request, &trials, &mut self.recording)?;
         if self.recording.adc.is_empty() {
             return Err(CalibrationError::NoSamples);
         }
