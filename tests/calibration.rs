@@ -1,7 +1,13 @@
 //! Circuits measured from outside against what they really are.
 
 use spikeloop::{
-    calibrate::{PerCircuit, average_codes, channels, characterise::characterise, estimate::Estimate, rig::Rig},
+    calibrate::{
+        PerCircuit, average_codes, channels,
+        characterise::characterise,
+        estimate::Estimate,
+        rig::Rig,
+        search::{Settings, search},
+    },
     network::{Layer, Network, Nominal},
     placement::Placement,
     substrate::{ConfigurationSeed, EmulatedChip, Substrate},
@@ -140,5 +146,72 @@ fn intervals_hold_the_truth() {
         let share = inside as f64 / measured as f64;
         println!("{parameter:?} {share}");
         assert!((0.93..=0.97).contains(&share), "{parameter:?}: {share}");
+    }
+}
+
+/// Standard deviation of what lies between.
+fn spread(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (n - 1.0)).sqrt()
+}
+
+/// What is left of the spread after a calibration, for the parameters that the stack of the silicon tests itself by.
+#[test]
+fn a_calibration_leaves_little_of_the_spread() {
+    let spec = builtin("hicann-x").unwrap();
+    let targets = Targets::defaults(&spec);
+    let limits = [
+        (Parameter::Leak, 0.30),
+        (Parameter::Reset, 0.20),
+        (Parameter::Threshold, 0.35),
+        (Parameter::TauMem, 0.45),
+        (Parameter::TauSynExc, 0.20),
+        (Parameter::TauSynInh, 0.20),
+    ];
+    for seed in 1..=3 {
+        let instance = Instance::fabricate(&spec, seed, Condition::Uncalibrated);
+        let mut chip = EmulatedChip::new(instance.clone());
+        let start = std::time::Instant::now();
+        let mut rig = Rig::new(&mut chip, &spec, seed);
+        let found = search(&mut rig, &targets, &Settings::default(), &mut |_| Ok(())).unwrap();
+        println!("{:?} {:?}", found.effort, start.elapsed());
+        let environment = Environment::fresh(&spec);
+        let before = average_codes(&spec, &targets);
+        let good: Vec<bool> = (0..spec.circuits())
+            .map(|circuit| {
+                Parameter::ALL
+                    .iter()
+                    .all(|&parameter| found.fault(&spec, circuit, parameter).is_none())
+            })
+            .collect();
+        let failed = good.iter().filter(|good| !**good).count();
+        println!("{failed} failed, {} dead", instance.dead_circuits().len());
+        for parameter in Parameter::ALL {
+            // One configuration, as it is used.
+            let of = |codes: &Codes| {
+                let values = instance.oracle_values(codes, 99, &environment);
+                let kept = values.into_iter().zip(&good).filter(|(_, good)| **good);
+                spread(kept.map(|(values, _)| values[parameter]))
+            };
+            let mean = spread(
+                truth(&instance, &found.codes, parameter)
+                    .into_iter()
+                    .zip(&good)
+                    .filter(|x| *x.1)
+                    .map(|x| x.0),
+            );
+            let (first, left) = (of(&before), of(&found.codes));
+            println!(
+                "{parameter:?}: {first:.3} to {left:.3}: {:.3}; mean {:.3}",
+                left / first,
+                mean / first
+            );
+            if let Some((_, limit)) = limits.iter().find(|limit| limit.0 == parameter) {
+                assert!(left / first < 0.5 * limit, "{parameter:?}: {}", left / first);
+            }
+        }
+        assert!(100 * failed <= spec.circuits(), "{failed} of 512 failed");
     }
 }

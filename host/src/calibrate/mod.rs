@@ -22,6 +22,7 @@ pub mod firing;
 pub mod gains;
 pub mod potentials;
 pub mod rig;
+pub mod search;
 pub mod time_constants;
 
 use spikeloop_chip::{
@@ -70,6 +71,14 @@ pub enum Fault {
     /// It does not fire where it should.
     #[error("it does not fire where its membrane is driven far above its threshold")]
     Silent,
+    /// No code brings it to its target.
+    #[error("it is {off:+.3} off its target, more than {most:.3}")]
+    OffTarget {
+        /// Achieved less target, in the parameter's unit.
+        off: f64,
+        /// How much it may be.
+        most: f64,
+    },
     /// It fires at intervals that no threshold explains.
     #[error("the intervals between its spikes do not fit its leak and its time constant")]
     Irregular,
