@@ -2,11 +2,7 @@
 
 use spikeloop::{
     calibrate::{
-        PerCircuit, average_codes, channels,
-        characterise::characterise,
-        estimate::Estimate,
-        rig::Rig,
-        search::{Settings, search},
+        PerCircuit, average_codes, channels, characterise::characterise, estimate::Estimate, rig::Rig, search::search,
     },
     network::{Layer, Network, Nominal},
     placement::Placement,
@@ -174,8 +170,15 @@ fn a_calibration_leaves_little_of_the_spread() {
         let instance = Instance::fabricate(&spec, seed, Condition::Uncalibrated);
         let mut chip = EmulatedChip::new(instance.clone());
         let start = std::time::Instant::now();
-        let mut rig = Rig::new(&mut chip, &spec, seed);
-        let found = search(&mut rig, &targets, &Settings::default(), &mut |_| Ok(())).unwrap();
+        let found = search(
+            &mut chip,
+            &spec,
+            &Environment::fresh(&spec),
+            seed,
+            &targets,
+            &mut |_| Ok(()),
+        )
+        .unwrap();
         println!("{:?} {:?}", found.effort, start.elapsed());
         let environment = Environment::fresh(&spec);
         let before = average_codes(&spec, &targets);

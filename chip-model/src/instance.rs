@@ -1,6 +1,7 @@
 //! One fabricated chip: the fixed pattern that a seed draws, and what a calibration makes of it.
 
 use alloc::{vec, vec::Vec};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     dac::{Codes, IdealDac, Parameter, PerParameter},
@@ -51,7 +52,7 @@ pub struct Instance {
 }
 
 /// Values that all circuits should have.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Targets {
     /// `[circuit]`
     pub circuits: Vec<PerParameter<f64>>,

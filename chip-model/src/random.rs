@@ -58,6 +58,8 @@ pub enum Purpose {
     Benchmark = 17,
     /// Configurations and trials while a chip is measured (seeds drawn by the host).
     Calibration = 19,
+    /// Chips that nobody has, to learn on (seeds drawn by the host).
+    FreshChip = 20,
 }
 
 /// One independent family of numbers, addressed by counters.

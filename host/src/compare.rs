@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    data::samples::First,
     experiment::Method,
     lab::{Lab, LabError},
     matrix::Matrix,
     seeds::Occasion,
     train::{
         engine::{Engine, Evaluation},
+        mismatch_aware::MismatchAware,
         run::{Ending, EpochMetrics, Learner, Observer, Training},
         time_constants::{Summary, summaries},
     },
@@ -118,14 +120,17 @@ pub struct Comparison {
 ///
 /// # Errors
 /// The chip refused its configuration.
-pub fn engine_of(lab: &Lab, method: Method) -> Result<Box<dyn Engine>, LabError> {
+pub fn engine_of(lab: &Lab, method: Method) -> Result<Box<dyn Engine + '_>, LabError> {
     Ok(match method {
         Method::Ideal => Box::new(lab.software(false)),
         Method::Quantised => Box::new(lab.software(true)),
-        Method::Transfer | Method::InTheLoop => match &lab.board {
-            Some(board) => Box::new(lab.chip_on(board)?),
-            None => Box::new(lab.chip()?),
-        },
+        Method::MismatchAware => Box::new(MismatchAware::new(lab)?),
+        Method::Transfer
+        | Method::CalibratedTransfer
+        | Method::FineTuned
+        | Method::InTheLoop
+        | Method::CalibratedInTheLoop => lab.chip_anywhere(method)?,
+        Method::CalibratedGradient => lab.measured_chip()?,
         // A board shows nobody its true parameters: the oracle looks at the chip in this process.
         Method::Oracle => Box::new(lab.chip()?.with_oracle()?),
     })
@@ -154,41 +159,49 @@ pub fn compare(
     let methods = &lab.experiment.training.methods;
     let source = transferred_from(lab);
     let Earlier { mut rows, mut learners } = earlier;
-    let settings = lab.experiment.train_settings();
     let samples = lab.samples();
-    let training = Training {
-        network: &lab.network,
-        data: &*samples,
-        validation: lab.data.validation.as_ref().filter(|_| lab.validates()),
-        settings: &settings,
-        seeds: &lab.seeds,
-        stop,
-    };
     let open = |method: &&Method| !rows.iter().any(|row| row.method == **method);
     if methods.iter().filter(open).any(|method| method.runs_on_a_chip()) {
         // A chip that refuses should do so now, not after hours of training something else.
-        match &lab.board {
-            Some(board) => drop(lab.chip_on(board)?),
-            None => drop(lab.chip()?),
-        }
+        drop(lab.chip_anywhere(Method::Transfer)?);
     }
     for method in Method::ALL {
-        let finished = rows.iter().any(|row| row.method == method);
-        let wanted = methods.contains(&method) && !finished;
-        // A transfer needs what another method has learned.
-        let transferred = method == source
-            && methods.contains(&Method::Transfer)
-            && !rows.iter().any(|row| row.method == Method::Transfer);
-        if !wanted && !transferred {
+        let is_open = |method: &Method| methods.contains(method) && !rows.iter().any(|row| row.method == *method);
+        let wanted = is_open(&method);
+        // Some need what another method has learned.
+        let needed = method == source
+            && Method::ALL
+                .iter()
+                .any(|other| other.begins_with_software() && is_open(other));
+        if !wanted && !needed {
             continue;
         }
         let mut engine = engine_of(lab, method)?;
-        let learner = match (method, learners.get(&source)) {
-            (Method::Transfer, Some(learner)) => learner.clone(),
-            _ => {
-                let mut learner = learners
-                    .remove(&method)
-                    .unwrap_or_else(|| Learner::new(&lab.network, lab.initial.clone(), settings.optimiser));
+        let settings = lab.experiment.settings_of(method);
+        let few = First {
+            all: &*samples,
+            count: match (method, lab.experiment.training.fine_tune.samples) {
+                (Method::FineTuned, count) if count > 0 => count.min(samples.len()),
+                _ => samples.len(),
+            },
+        };
+        let training = Training {
+            network: &lab.network,
+            data: &few,
+            validation: lab.data.validation.as_ref().filter(|_| lab.validates()),
+            settings: &settings,
+            seeds: &lab.seeds,
+            stop,
+        };
+        let learner = match learners.get(&source) {
+            Some(learner) if method.is_transfer() => learner.clone(),
+            software => {
+                let initial = match software {
+                    Some(learner) if method.begins_with_software() => learner.chosen().to_vec(),
+                    _ => lab.initial.clone(),
+                };
+                let begin = || Learner::new(&lab.network, initial, settings.optimiser);
+                let mut learner = learners.remove(&method).unwrap_or_else(begin);
                 spectator.begin(method, settings.epochs, training.data.len(), &learner);
                 let mut watching = Watching { method, spectator };
                 let ending = learner.train(&mut *engine, &training, &mut watching)?;

@@ -231,6 +231,13 @@ impl Placement {
         self.weight_per_code(layer) * nominal.swing_lsb() * joined / nominal.tau_syn_us
     }
 
+    /// The weight range that a synaptic gain gives a layer: the inverse of [`Self::gain`].
+    pub fn range_of_gain(&self, layer: usize, gain_lsb_per_us: f64) -> f64 {
+        let nominal = &self.network.nominal;
+        let joined = self.wiring.populations[layer].joined as f64;
+        gain_lsb_per_us * nominal.tau_syn_us * f64::from(self.weight_max) / (nominal.swing_lsb() * joined)
+    }
+
     /// ω of one code.
     pub fn weight_per_code(&self, layer: usize) -> f64 {
         self.weight_range[layer] / f64::from(self.weight_max)

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `experiment.toml` | the experiment with every key resolved |
 //! | `chip.toml` | the text of the chip file |
+//! | `calibration.toml` | the calibration file, where the experiment names one |
 //! | `run.json` | versions, seeds, digests, arguments |
 //! | `metrics.jsonl` | one line for each method and epoch |
 //! | `checkpoint-METHOD.safetensors` | weights and optimiser, see [`crate::checkpoint`] |
@@ -31,7 +32,7 @@ use spikeloop_chip::random::RNG_VERSION;
 
 use crate::{
     compare::Row,
-    experiment::Method,
+    experiment::{Experiment, Method},
     isa::Isa,
     lab::{Lab, chip_digest},
     report::tensorboard,
@@ -43,6 +44,7 @@ pub const SCHEMA: u32 = 1;
 
 const EXPERIMENT: &str = "experiment.toml";
 const CHIP: &str = "chip.toml";
+const CALIBRATION: &str = "calibration.toml";
 const RUN: &str = "run.json";
 const METRICS: &str = "metrics.jsonl";
 const COMPARISON: &str = "comparison.json";
@@ -399,13 +401,22 @@ impl RunDir {
         &self.path
     }
 
-    /// Writes what is known before training: experiment, chip file and run record.
+    /// Writes what is known before training: experiment, chip file, calibration file and run record.
     ///
     /// # Errors
     /// [`RunDirError::Write`].
-    pub fn describe(&self, experiment: &str, chip: &str, record: &RunRecord) -> Result<(), RunDirError> {
+    pub fn describe(
+        &self,
+        experiment: &str,
+        chip: &str,
+        calibration: Option<&str>,
+        record: &RunRecord,
+    ) -> Result<(), RunDirError> {
         self.write(EXPERIMENT, experiment.as_bytes())?;
         self.write(CHIP, chip.as_bytes())?;
+        if let Some(calibration) = calibration {
+            self.write(CALIBRATION, calibration.as_bytes())?;
+        }
         self.write_json(RUN, record)
     }
 
@@ -573,6 +584,14 @@ impl RunDir {
     /// [`RunDirError::Read`].
     pub fn read_experiment(&self) -> Result<String, RunDirError> {
         self.read(EXPERIMENT)
+    }
+
+    /// Lets an experiment that names a calibration file use the copy that the run has kept.
+    pub fn settle(&self, experiment: &mut Experiment) {
+        let kept = self.path.join(CALIBRATION);
+        if experiment.chip.calibration.is_some() && kept.is_file() {
+            experiment.chip.calibration = Some(kept.display().to_string());
+        }
     }
 
     /// Methods that have a checkpoint, in the order of tables.

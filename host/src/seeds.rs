@@ -44,15 +44,29 @@ impl Seeds {
         ConfigurationSeed(Stream::new(Purpose::Seed, &[self.master]).seed(1, 0, 0))
     }
 
+    /// Of what is measured while the chip is calibrated.
+    pub fn calibration(&self) -> u64 {
+        Stream::new(Purpose::Seed, &[self.master]).seed(2, 0, 0)
+    }
+
+    /// Of a chip that nobody has, for a batch of an epoch that begins with this sample.
+    pub fn fresh_chip(&self, occasion: Occasion, index: usize) -> u64 {
+        self.trial_of(Purpose::FreshChip, occasion, index)
+    }
+
     /// Of one sample's temporal noise: a function of the master seed, the epoch and the sample's
     /// index in the data set.
     pub fn trial(&self, occasion: Occasion, index: usize) -> TrialSeed {
+        TrialSeed(self.trial_of(Purpose::Seed, occasion, index))
+    }
+
+    fn trial_of(&self, purpose: Purpose, occasion: Occasion, index: usize) -> u64 {
         let (draw, epoch) = match occasion {
             Occasion::Train(epoch) => (2, epoch),
             Occasion::Test => (3, 0),
             Occasion::Validation(epochs) => (4, epochs),
         };
-        TrialSeed(Stream::new(Purpose::Seed, &[self.master]).seed(index as u32, epoch, draw))
+        Stream::new(purpose, &[self.master]).seed(index as u32, epoch, draw)
     }
 
     /// A sequential generator for the host's own draws.

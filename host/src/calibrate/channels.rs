@@ -7,6 +7,7 @@
 //! One channel in a hundred has so high a gain that the upper end is beyond its largest code. Its gain is measured by
 //! the same circuit's E_leak under two codes instead, as exactly as the gains of DACs are known: by their spread.
 
+use serde::{Deserialize, Serialize};
 use spikeloop_chip::{
     dac::{Codes, Parameter},
     spec::ChipSpec,
@@ -34,7 +35,7 @@ const LEAK_CONFIGURATIONS: usize = 4;
 const RESPONSE: f64 = 0.5;
 
 /// A channel of the ADC: codes are linear in what it sees of a potential.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Channel {
     /// Code at the lower end.
     low: Estimate,

@@ -1,5 +1,6 @@
 //! All parameters of all circuits, each by its measurement, in an order in which each needs only what is known.
 
+use serde::{Deserialize, Serialize};
 use spikeloop_chip::{
     dac::{Codes, Parameter, PerParameter},
     instance::Targets,
@@ -15,7 +16,7 @@ use super::{
 };
 
 /// What all circuits of a chip do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Characteristics {
     /// `[circuit]`, each with its parameters.
     pub circuits: Vec<PerParameter<Result<Estimate, Fault>>>,

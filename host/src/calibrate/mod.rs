@@ -21,10 +21,12 @@ pub mod estimate;
 pub mod firing;
 pub mod gains;
 pub mod potentials;
+pub mod record;
 pub mod rig;
 pub mod search;
 pub mod time_constants;
 
+use serde::{Deserialize, Serialize};
 use spikeloop_chip::{
     dac::{Codes, IdealDac, Parameter},
     instance::{Condition, Instance, Targets},
@@ -43,10 +45,14 @@ pub enum CalibrationError {
     /// A substrate without an ADC.
     #[error("circuits can only be measured where membranes are sampled, and this substrate sampled none")]
     NoSamples,
+    /// Somebody asked it to stop.
+    #[error("the calibration was interrupted")]
+    Interrupted,
 }
 
 /// Why one circuit could not be measured.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// Its membrane does not follow its synapses: the circuit is dead, or its channel is.
     #[error("it does not respond: its ADC reads {low:.1} and {high:.1} where it should reach both ends of its range")]

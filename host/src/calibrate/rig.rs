@@ -1,7 +1,9 @@
 //! The test bench: every circuit is a neuron of its own, and all are driven alike.
 
+use serde::{Deserialize, Serialize};
 use spikeloop_chip::{
     dac::Codes,
+    drift::Environment,
     event::InputEvent,
     random::{Purpose, Stream},
     recorder::RecordRequest,
@@ -27,7 +29,7 @@ pub enum Role {
 }
 
 /// What measuring has cost so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effort {
     /// Analog configurations written.
     pub configurations: u32,
@@ -42,6 +44,7 @@ pub struct Rig<'a> {
     substrate: &'a mut dyn Substrate,
     spec: &'a ChipSpec,
     seeds: Stream,
+    environment: Environment,
     recording: Recording,
     effort: Effort,
 }
@@ -53,9 +56,24 @@ impl<'a> Rig<'a> {
             substrate,
             spec,
             seeds: Stream::new(Purpose::Calibration, &[seed]),
+            environment: Environment::fresh(spec),
             recording: Recording::default(),
             effort: Effort::default(),
         }
+    }
+
+    /// The same in other surroundings.
+    #[must_use]
+    pub fn within(mut self, environment: &Environment) -> Self {
+        self.environment = environment.clone();
+        self
+    }
+
+    /// The same after so much effort, which all noise that follows depends on.
+    #[must_use]
+    pub fn after(mut self, effort: Effort) -> Self {
+        self.effort = effort;
+        self
     }
 
     /// What kind of chip it is.
@@ -107,6 +125,7 @@ impl<'a> Rig<'a> {
         let seed = ConfigurationSeed(self.seeds.seed(self.effort.configurations, 0, 0));
         self.effort.configurations += 1;
         self.substrate.configure(&placement, codes, seed)?;
+        self.substrate.set_environment(&self.environment)?;
         self.set_weights(0)
     }
 

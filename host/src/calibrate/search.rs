@@ -6,8 +6,10 @@
 //! circuits and parameters at once. Each round weighs all measurements so far by their own errors, and by how far away
 //! their codes were; the last one does not move codes any more but measures what has been achieved.
 
+use serde::{Deserialize, Serialize};
 use spikeloop_chip::{
     dac::{Codes, IdealDac, Parameter, PerParameter},
+    drift::Environment,
     instance::Targets,
     spec::ChipSpec,
 };
@@ -20,23 +22,26 @@ use super::{
     ideal_dac,
     rig::{Effort, Rig},
 };
+use crate::substrate::Substrate;
 
-/// How a calibration goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Configurations of each round that moves codes.
-    pub rounds: Vec<usize>,
-    /// Configurations over which it is measured what has been achieved.
-    pub verify: usize,
-}
+/// Configurations of each round that moves codes: more, the nearer the codes are.
+const ROUNDS: [usize; 2] = [2, 4];
+/// Configurations over which it is measured what has been achieved.
+pub const VERIFY: usize = 6;
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            rounds: vec![2, 4],
-            verify: 6,
-        }
-    }
+/// A calibration under way. It can be written down after each of its [rounds](Self::advance), and gone on with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    targets: Targets,
+    codes: Codes,
+    channels: Option<PerCircuit<Channel>>,
+    /// `[circuit]`, of each parameter what was measured so far.
+    seen: Vec<PerParameter<Vec<Seen>>>,
+    /// Rounds that moved codes.
+    rounds: usize,
+    before: Option<Characteristics>,
+    achieved: Option<Characteristics>,
+    effort: Effort,
 }
 
 /// What a calibration has found.
@@ -59,11 +64,11 @@ pub struct Found {
 /// Where a calibration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Steps begun so far.
+    /// Steps begun before.
     pub number: usize,
     /// Of so many.
     pub of: usize,
-    /// What is being measured; none for the channels of the ADC.
+    /// What is measured now; none for the channels of the ADC.
     pub parameter: Option<Parameter>,
 }
 
@@ -78,56 +83,121 @@ pub fn tolerance(spec: &ChipSpec, parameter: Parameter, target: f64) -> f64 {
     }
 }
 
-/// Finds codes for the targets. `watch` is told of each step.
+/// Is told of each step, and may refuse to go on.
+pub type Watch<'a> = dyn FnMut(Step) -> Result<(), CalibrationError> + 'a;
+
+impl Search {
+    /// Before anything was measured.
+    pub fn new(spec: &ChipSpec, targets: &Targets) -> Self {
+        Self {
+            targets: targets.clone(),
+            codes: average_codes(spec, targets),
+            channels: None,
+            seen: vec![PerParameter::default(); spec.circuits()],
+            rounds: 0,
+            before: None,
+            achieved: None,
+            effort: Effort::default(),
+        }
+    }
+
+    /// What it looks for codes for.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// Whether nothing is left to be done.
+    pub fn is_done(&self) -> bool {
+        self.achieved.is_some()
+    }
+
+    /// Measures all circuits once more, and moves their codes; in the end it measures what they do then. On a rig with
+    /// the same seed it comes to the same codes whether it was interrupted between two rounds or not.
+    ///
+    /// # Errors
+    /// The substrate's, or what `watch` says: then nothing has changed.
+    pub fn advance(&mut self, rig: Rig, watch: &mut Watch) -> Result<(), CalibrationError> {
+        let mut rig = rig.after(self.effort);
+        let spec = rig.spec();
+        let parameters = Parameter::ALL.len();
+        let of = 1 + (ROUNDS.len() + 1) * parameters;
+        let channels = match &self.channels {
+            Some(channels) => channels.clone(),
+            None => {
+                let parameter = None;
+                watch(Step {
+                    number: 0,
+                    of,
+                    parameter,
+                })?;
+                channels::measure(&mut rig, &self.codes)?
+            }
+        };
+        let mut number = 1 + self.rounds * parameters;
+        let mut watch = |parameter: Parameter| {
+            let parameter = Some(parameter);
+            let step = Step { number, of, parameter };
+            number += 1;
+            watch(step)
+        };
+        let configurations = ROUNDS.get(self.rounds).copied();
+        let (codes, targets) = (&self.codes, &self.targets);
+        let verify = configurations.unwrap_or(VERIFY);
+        let found = characterise(&mut rig, codes, targets, &channels, verify, &mut watch)?;
+        self.channels = Some(channels);
+        self.effort = rig.effort();
+        if configurations.is_none() {
+            self.achieved = Some(found);
+            return Ok(());
+        }
+        for (circuit, found) in found.circuits.iter().enumerate() {
+            for parameter in Parameter::ALL {
+                let dac = ideal_dac(spec, parameter);
+                let code = &mut self.codes.circuits[circuit][parameter];
+                let seen = &mut self.seen[circuit][parameter];
+                if let Ok(value) = found[parameter] {
+                    seen.push(Seen::of(&dac, *code, value));
+                    let gain = spec.parameters.get(parameter).dac_gain.sigma;
+                    *code = next_code(&dac, seen, self.targets.circuits[circuit][parameter], gain);
+                }
+            }
+        }
+        self.rounds += 1;
+        self.before.get_or_insert(found);
+        Ok(())
+    }
+
+    /// What was found; none while it is not done.
+    pub fn found(self) -> Option<Found> {
+        Some(Found {
+            targets: self.targets,
+            codes: self.codes,
+            channels: self.channels?,
+            before: self.before?,
+            achieved: self.achieved?,
+            effort: self.effort,
+        })
+    }
+}
+
+/// Finds codes for the targets in one go, each round on a new rig with the same seed.
 ///
 /// # Errors
 /// The substrate's, or what `watch` says.
 pub fn search(
-    rig: &mut Rig,
+    substrate: &mut dyn Substrate,
+    spec: &ChipSpec,
+    environment: &Environment,
+    seed: u64,
     targets: &Targets,
-    settings: &Settings,
-    watch: &mut dyn FnMut(Step) -> Result<(), CalibrationError>,
+    watch: &mut Watch,
 ) -> Result<Found, CalibrationError> {
-    let spec = rig.spec();
-    let mut codes = average_codes(spec, targets);
-    let mut number = 0;
-    let of = 1 + (settings.rounds.len() + 1) * Parameter::ALL.len();
-    let mut step = |parameter: Option<Parameter>| {
-        let step = Step { number, of, parameter };
-        number += 1;
-        watch(step)
-    };
-    step(None)?;
-    let channels = channels::measure(rig, &codes)?;
-    let mut before = None;
-    let mut seen = vec![PerParameter::<Vec<Seen>>::default(); spec.circuits()];
-    for &configurations in &settings.rounds {
-        let watch = &mut |parameter| step(Some(parameter));
-        let found = characterise(rig, &codes, targets, &channels, configurations, watch)?;
-        for (circuit, found) in found.circuits.iter().enumerate() {
-            for parameter in Parameter::ALL {
-                let dac = ideal_dac(spec, parameter);
-                let code = &mut codes.circuits[circuit][parameter];
-                let seen = &mut seen[circuit][parameter];
-                if let Ok(value) = found[parameter] {
-                    seen.push(Seen::of(&dac, *code, value));
-                    let gain = spec.parameters.get(parameter).dac_gain.sigma;
-                    *code = next_code(&dac, seen, targets.circuits[circuit][parameter], gain);
-                }
-            }
-        }
-        before.get_or_insert(found);
+    let mut search = Search::new(spec, targets);
+    while !search.is_done() {
+        search.advance(Rig::new(substrate, spec, seed).within(environment), watch)?;
     }
-    let watch = &mut |parameter| step(Some(parameter));
-    let achieved = characterise(rig, &codes, targets, &channels, settings.verify, watch)?;
-    Ok(Found {
-        targets: targets.clone(),
-        codes,
-        channels,
-        before: before.unwrap_or_else(|| achieved.clone()),
-        achieved,
-        effort: rig.effort(),
-    })
+    // It is done.
+    search.found().ok_or(CalibrationError::NoSamples)
 }
 
 impl Found {
@@ -146,7 +216,7 @@ impl Found {
 }
 
 /// A measured value as the code that would give it in an average circuit.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Seen {
     code: f64,
     ideal: f64,

@@ -72,6 +72,9 @@ impl Arguments {
         }
         // The chip file that was used may have changed since; the run holds its text.
         let trained = Experiment::from_toml(&path, &text, &[])?;
+        if experiment.chip.calibration == trained.chip.calibration {
+            run.settle(&mut experiment);
+        }
         let file = match &self.chip {
             Some(chip) => chip.clone(),
             None if experiment.chip.file == trained.chip.file => run.chip().display().to_string(),
@@ -172,7 +175,7 @@ fn report(lab: &Lab, record: &RunRecord, same_chip: bool, rows: &[Row]) -> Strin
         return result(lab, rows);
     }
     let mut text = table(rows);
-    let learned_on_it = |row: &Row| matches!(row.method, Method::InTheLoop | Method::Oracle);
+    let learned_on_it = |row: &Row| row.method.learns_on_its_chip();
     if rows.iter().any(learned_on_it) {
         text.push_str(&format!(
             "Weights trained in the loop belong to the chip they learned on (here {}, instance {}, configuration {}, as the \

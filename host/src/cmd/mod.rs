@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod board;
+pub mod calibrate;
 pub mod chip;
 pub mod data;
 pub mod eval;
@@ -42,6 +43,8 @@ pub enum Command {
     /// Look at chips
     #[command(subcommand)]
     Chip(chip::Command),
+    /// Calibrate a chip: find DAC codes for all circuits, by what any host may see
+    Calibrate(calibrate::Arguments),
     /// Studies: a grid of experiments over chips, methods, anything; here or on a cluster
     #[command(subcommand)]
     Study(study::Command),
@@ -70,6 +73,7 @@ impl Command {
             Self::Plot(arguments) => arguments.run(),
             Self::Chip(command) => command.run(),
             Self::Board(command) => command.run(),
+            Self::Calibrate(arguments) => arguments.run(),
             Self::Study(command) => command.run(),
             Self::Bench(arguments) => arguments.run(),
         }

@@ -58,6 +58,29 @@ impl Samples for SpikeDataset {
     }
 }
 
+/// The first ones of other samples.
+#[derive(Clone, Copy)]
+pub struct First<'a> {
+    /// Those.
+    pub all: &'a dyn Samples,
+    /// So many: not more than there are.
+    pub count: usize,
+}
+
+impl Samples for First<'_> {
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    fn label(&self, index: usize) -> u16 {
+        self.all.label(index)
+    }
+
+    fn gather(&self, indices: &[usize], epoch: u32) -> EventBatch {
+        self.all.gather(indices, epoch)
+    }
+}
+
 /// Images and the code that makes them spikes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncodedImages {

@@ -32,6 +32,7 @@ impl Experiment {
             ("network.initial.spikes_per_neuron", network.initial.spikes_per_neuron),
             ("network.initial.readout_amplitude", network.initial.readout_amplitude),
             ("training.learning_rate", training.learning_rate),
+            ("training.fine_tune.rate", training.fine_tune.rate),
             ("training.logit_scale", training.logit_scale),
             ("training.surrogate_slope", training.surrogate_slope),
             ("training.ideal_dt_us", training.ideal_dt_us),
@@ -103,6 +104,9 @@ impl Experiment {
             sigma <= 2.0,
             "must be at most 2: it is a fraction, 0.2 for 20 %",
         )?;
+        let file = self.chip.calibration.as_deref().unwrap_or_default();
+        let message = "sets the chip's codes, and nothing is decalibrated any more: set chip.sigma_d = 0";
+        demand("chip.calibration", file, file.is_empty() || sigma == 0.0, message)?;
         let hours = self.chip.age_hours;
         let message = "must be at most 876600 hours, a century";
         demand("chip.age_hours", hours, hours <= MAX_AGE_HOURS, message)?;
@@ -159,6 +163,8 @@ impl Experiment {
             training.epochs > 0,
             "must be at least 1",
         )?;
+        let epochs = training.fine_tune.epochs;
+        demand("training.fine_tune.epochs", epochs, epochs > 0, "must be at least 1")?;
         demand(
             "training.batch",
             training.batch,

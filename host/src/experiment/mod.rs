@@ -21,7 +21,7 @@ use crate::{
         surrogate::Surrogate,
     },
 };
-pub use sections::{ChipSection, DataName, DataSection, Decalibrated, NetworkSection, TrainingSection};
+pub use sections::{ChipSection, DataName, DataSection, Decalibrated, FineTune, NetworkSection, TrainingSection};
 
 /// Newest layout of experiment files that this version reads.
 pub const SCHEMA: u32 = 1;
@@ -93,15 +93,39 @@ pub enum Method {
     Quantised,
     /// The quantised network, deployed.
     Transfer,
+    /// Trained on virtual chips of the same kind, a new one for each batch, and deployed.
+    MismatchAware,
+    /// The quantised network, deployed on the chip calibrated for it.
+    CalibratedTransfer,
+    /// The quantised network, deployed, and trained on with the chip in the loop for a few samples.
+    FineTuned,
     /// Trained with the chip in the loop; the host knows nominal values only.
     InTheLoop,
+    /// The same, where the gradient knows what was measured of the chip.
+    CalibratedGradient,
+    /// The same on the chip calibrated for the network; the host knows nominal values only.
+    CalibratedInTheLoop,
     /// The same, where the gradient knows the chip's true parameters.
     Oracle,
 }
 
 impl Method {
     /// All, in the order of tables.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
+        Self::Ideal,
+        Self::Quantised,
+        Self::Transfer,
+        Self::MismatchAware,
+        Self::CalibratedTransfer,
+        Self::FineTuned,
+        Self::InTheLoop,
+        Self::CalibratedGradient,
+        Self::CalibratedInTheLoop,
+        Self::Oracle,
+    ];
+
+    /// What is compared where an experiment does not say.
+    pub const DEFAULT: [Self; 5] = [
         Self::Ideal,
         Self::Quantised,
         Self::Transfer,
@@ -116,7 +140,22 @@ impl Method {
 
     /// Whether it begins with what was learned in software.
     pub fn begins_with_software(self) -> bool {
-        matches!(self, Self::Transfer)
+        self.is_transfer() || self == Self::FineTuned
+    }
+
+    /// Whether it is the test of what was learned in software, with no training of its own.
+    pub fn is_transfer(self) -> bool {
+        matches!(self, Self::Transfer | Self::CalibratedTransfer)
+    }
+
+    /// Whether its weights have learned on the chip that they are for.
+    pub fn learns_on_its_chip(self) -> bool {
+        self.runs_on_a_chip() && !self.is_transfer() && self != Self::MismatchAware
+    }
+
+    /// Whether it is tested on the chip calibrated for the network.
+    pub fn calibrates(self) -> bool {
+        matches!(self, Self::CalibratedTransfer | Self::CalibratedInTheLoop)
     }
 
     /// As in files and tables.
@@ -125,7 +164,12 @@ impl Method {
             Self::Ideal => "ideal",
             Self::Quantised => "quantised",
             Self::Transfer => "transfer",
+            Self::MismatchAware => "mismatch-aware",
+            Self::CalibratedTransfer => "calibrated-transfer",
+            Self::FineTuned => "fine-tuned",
             Self::InTheLoop => "in-the-loop",
+            Self::CalibratedGradient => "calibrated-gradient",
+            Self::CalibratedInTheLoop => "calibrated-in-the-loop",
             Self::Oracle => "oracle",
         }
     }
@@ -309,7 +353,20 @@ impl Experiment {
         }
     }
 
-    /// How every method is trained.
+    /// How a method is trained.
+    pub fn settings_of(&self, method: Method) -> TrainSettings {
+        let mut settings = self.train_settings();
+        if method == Method::FineTuned {
+            let fine = &self.training.fine_tune;
+            settings.epochs = fine.epochs;
+            settings.learning_rate.peak *= fine.rate;
+            // A warm-up is one from nothing learned.
+            settings.learning_rate.warm_up_epochs = 0.0;
+        }
+        settings
+    }
+
+    /// How most methods are trained.
     pub fn train_settings(&self) -> TrainSettings {
         let training = &self.training;
         TrainSettings {

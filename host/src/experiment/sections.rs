@@ -152,6 +152,9 @@ pub struct ChipSection {
     pub file: String,
     /// Take the chip as fabricated, without a calibration.
     pub uncalibrated: bool,
+    /// A calibration file, as `spikeloop calibrate` writes it: its codes are used, without a further decalibration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<String>,
     /// σ_d: relative standard deviation of a deliberate decalibration.
     pub sigma_d: f64,
     /// Which parameters it draws.
@@ -170,6 +173,7 @@ impl Default for ChipSection {
         Self {
             file: "hicann-x".into(),
             uncalibrated: false,
+            calibration: None,
             sigma_d: 0.2,
             decalibrate: vec![Decalibrated::TauMem, Decalibrated::TauSyn, Decalibrated::Threshold],
             quantise: true,
@@ -246,12 +250,36 @@ pub struct TrainingSection {
     pub ideal_dt_us: f64,
     /// Evaluate on the validation set after each epoch.
     pub validate: bool,
+    /// How the method fine-tuned trains.
+    pub fine_tune: FineTune,
+}
+
+/// Training in the loop that begins with transferred weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FineTune {
+    /// Training samples used, from the first on; 0 means all.
+    pub samples: usize,
+    /// Passes over them.
+    pub epochs: u32,
+    /// Learning rate relative to `training.learning_rate`.
+    pub rate: f64,
+}
+
+impl Default for FineTune {
+    fn default() -> Self {
+        Self {
+            samples: 500,
+            epochs: 10,
+            rate: 0.3,
+        }
+    }
 }
 
 impl Default for TrainingSection {
     fn default() -> Self {
         Self {
-            methods: Method::ALL.to_vec(),
+            methods: Method::DEFAULT.to_vec(),
             epochs: 30,
             batch: 50,
             learning_rate: 0.03,
@@ -282,6 +310,7 @@ impl Default for TrainingSection {
             refine: 2,
             ideal_dt_us: 0.2,
             validate: false,
+            fine_tune: FineTune::default(),
         }
     }
 }

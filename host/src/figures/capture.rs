@@ -4,7 +4,7 @@ use super::FigureError;
 use crate::{
     blocks::{Blocks, LANES, blocks},
     experiment::Method,
-    lab::{Lab, LabError},
+    lab::Lab,
     matrix::Matrix,
     seeds::Occasion,
     substrate::{EventBatch, IdealNetwork, RecordRequest, Recording, Substrate},
@@ -101,7 +101,7 @@ impl Sample {
             input_spikes: in_us(times, units),
             layers: lab.network.layers.iter().map(|layer| layer.size).collect(),
             ideal: ideal(lab, weights, index)?,
-            emulated: emulated(lab, weights, index)?,
+            emulated: emulated(lab, method, weights, index)?,
         })
     }
 
@@ -157,13 +157,13 @@ fn ideal(lab: &Lab, weights: &[Matrix], index: usize) -> Result<Side, FigureErro
 }
 
 /// The chip as configured for the run, with the noise that this sample has in tests.
-fn emulated(lab: &Lab, weights: &[Matrix], index: usize) -> Result<Side, FigureError> {
+fn emulated(lab: &Lab, method: Method, weights: &[Matrix], index: usize) -> Result<Side, FigureError> {
     let request = RecordRequest {
         duration_ns: duration_ns(lab),
         adc_interval_ns: lab.spec.adc_interval_ns(),
         spikes: true,
     };
-    let mut engine = lab.chip().map_err(LabError::from)?;
+    let mut engine = lab.chip_of(method)?;
     let recording = record(lab, engine.substrate_mut(), weights, index, &request)?;
     let events = EventBatch::gather(&lab.data.test, &[index]);
     let decoder = Decoder::nominal(&lab.network, &lab.spec);

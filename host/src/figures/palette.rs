@@ -29,7 +29,12 @@ pub fn of_method(method: Method) -> &'static str {
         Method::Ideal => "#000000",
         Method::Quantised => "#0072B2",
         Method::Transfer => "#CC79A7",
+        Method::MismatchAware => "#56B4E9",
+        Method::CalibratedTransfer => "#882255",
+        Method::FineTuned => "#E69F00",
         Method::InTheLoop => "#D55E00",
+        Method::CalibratedGradient => "#332288",
+        Method::CalibratedInTheLoop => "#999933",
         Method::Oracle => "#009E73",
     }
 }

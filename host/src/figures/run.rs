@@ -13,9 +13,14 @@ use crate::{
 };
 
 /// Methods whose weights a sample is shown with, the best first.
-const PREFERRED: [Method; 5] = [
+const PREFERRED: [Method; 10] = [
     Method::InTheLoop,
+    Method::CalibratedInTheLoop,
+    Method::CalibratedGradient,
     Method::Oracle,
+    Method::FineTuned,
+    Method::MismatchAware,
+    Method::CalibratedTransfer,
     Method::Transfer,
     Method::Quantised,
     Method::Ideal,
@@ -51,7 +56,8 @@ impl Opened {
             });
         }
         let path = run.experiment().display().to_string();
-        let experiment = Experiment::from_toml(&path, &run.read_experiment()?, &[])?;
+        let mut experiment = Experiment::from_toml(&path, &run.read_experiment()?, &[])?;
+        run.settle(&mut experiment);
         let (spec, _) = load_chip(&run.chip().display().to_string())?;
         let data = load_data(&experiment, data_dir).map_err(crate::lab::LabError::from)?;
         // All methods of a run share the range.

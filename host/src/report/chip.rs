@@ -70,6 +70,19 @@ impl Statistics {
         }
     }
 
+    /// With a histogram between these ends, however the values lie.
+    pub fn within(values: &[f64], [min, max]: [f64; 2]) -> Self {
+        let mut histogram = vec![0; BINS];
+        for value in values {
+            let bin = ((value - min) / (max - min) * BINS as f64) as usize;
+            histogram[bin.min(BINS - 1)] += 1;
+        }
+        Self {
+            histogram,
+            ..Self::of(values)
+        }
+    }
+
     /// The histogram in blocks of eighths.
     pub fn bars(&self) -> String {
         const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

@@ -1,5 +1,6 @@
 //! What people read: tables for the terminal and for Markdown, built from the same cells.
 
+pub mod calibration;
 pub mod chip;
 pub mod comparison;
 pub mod tensorboard;

@@ -258,6 +258,11 @@ impl Study {
         let mut experiment = base.changed(keys).map_err(of_all)?;
         experiment.training.methods = vec![method];
         let experiment = experiment.complete().map_err(|error| of_all(error.to_string()))?;
+        if experiment.chip.calibration.is_some() {
+            let message = "belongs to one chip; a cell that calibrates its own has the method calibrated-transfer or \
+                           calibrated-in-the-loop";
+            return Err(("chip.calibration".into(), message.into()));
+        }
         let (spec, digest) = self.chips.get(&experiment.chip.file).ok_or_else(|| {
             let message = format!("{} was not read", experiment.chip.file);
             ("chip.file".to_owned(), message)

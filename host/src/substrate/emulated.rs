@@ -46,9 +46,9 @@ struct Configured {
     states: Pool<State>,
 }
 
-/// True parameters of the configured neurons, `[neuron]`: for upper-bound curves only.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Oracle {
+/// Parameters of configured neurons, `[neuron]`: true ones for upper-bound curves only, or measured ones.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NeuronParameters {
     /// E_leak of the joined membrane, LSB.
     pub leak_lsb: Vec<f64>,
     /// V_th, LSB.
@@ -90,7 +90,7 @@ impl EmulatedChip {
     ///
     /// # Errors
     /// Not configured.
-    pub fn oracle(&self) -> Result<Oracle, SubstrateError> {
+    pub fn oracle(&self) -> Result<NeuronParameters, SubstrateError> {
         let configured = self
             .configured
             .as_ref()
@@ -98,14 +98,7 @@ impl EmulatedChip {
         let truth = self
             .instance
             .oracle_values(&configured.codes, configured.seed.0, &self.environment);
-        let mut oracle = Oracle {
-            leak_lsb: Vec::new(),
-            threshold_lsb: Vec::new(),
-            tau_mem_us: Vec::new(),
-            tau_syn_us: Vec::new(),
-            adc_gain: Vec::new(),
-            adc_offset_lsb: Vec::new(),
-        };
+        let mut oracle = NeuronParameters::default();
         for population in &configured.placement.wiring.populations {
             for neuron in 0..population.neurons {
                 let members = population.members(neuron);
@@ -136,7 +129,7 @@ impl EmulatedChip {
     ///
     /// # Errors
     /// Not configured.
-    pub fn oracle_weights(&self, oracle: &Oracle) -> Result<Vec<Matrix>, SubstrateError> {
+    pub fn oracle_weights(&self, oracle: &NeuronParameters) -> Result<Vec<Matrix>, SubstrateError> {
         let configured = self
             .configured
             .as_ref()

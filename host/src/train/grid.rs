@@ -5,7 +5,7 @@ use spikeloop_chip::{event::InputEvent, spec::ChipSpec};
 use crate::{
     blocks::{Block, Blocks, LANES, blocks},
     network::Network,
-    substrate::{Oracle, Recording},
+    substrate::{NeuronParameters, Recording},
     train::exact::SLOTS,
 };
 
@@ -171,8 +171,8 @@ impl Decoder {
         })
     }
 
-    /// The oracle: every circuit's true leak, threshold and ADC channel.
-    pub fn oracle(network: &Network, spec: &ChipSpec, truth: &Oracle) -> Self {
+    /// Every circuit's own leak, threshold and ADC channel: the oracle's true ones, or measured ones.
+    pub fn of_neurons(network: &Network, spec: &ChipSpec, truth: &NeuronParameters) -> Self {
         let nominal_swing = network.nominal.swing_lsb();
         let codes_per_lsb = spec.adc_codes_per_lsb();
         Self::build(network, |layer, n| {

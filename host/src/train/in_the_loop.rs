@@ -14,7 +14,9 @@ use crate::{
     placement::Placement,
     pool::Pool,
     seeds::{Occasion, Seeds},
-    substrate::{EmulatedChip, EventBatch, RecordRequest, Recording, Substrate, SubstrateError, TrialSeed},
+    substrate::{
+        EmulatedChip, EventBatch, NeuronParameters, RecordRequest, Recording, Substrate, SubstrateError, TrialSeed,
+    },
     train::{
         engine::{Batch, Engine, Evaluation, drop_columns},
         exact::ExactLayer,
@@ -70,16 +72,23 @@ pub struct InTheLoop<S> {
     grid: Grid,
     decoder: Decoder,
     model: InjectedModel,
-    /// The true weights instead of the programmed ones: the oracle.
-    true_weights: Option<TrueWeights<S>>,
+    /// What the gradient takes for weights.
+    seen: SeenWeights<S>,
     isa: Isa,
     recording: Recording,
     workspaces: Pool<InjectedWorkspace>,
     buffers: Pool<Gradients>,
 }
 
-/// Shows the weights ω that a substrate really has.
-type TrueWeights<S> = fn(&S) -> Result<Vec<Matrix>, SubstrateError>;
+/// What the gradient takes for weights.
+enum SeenWeights<S> {
+    /// The programmed ones.
+    Programmed,
+    /// The true ones ω, as the oracle shows them.
+    True(fn(&S) -> Result<Vec<Matrix>, SubstrateError>),
+    /// The programmed ones, positive and negative ones of each neuron times what was measured: `[neuron]`.
+    Measured(Vec<[f32; 2]>),
+}
 
 /// Samples that an evaluation sends to the chip at a time.
 const EVALUATION_BATCH: usize = 1000;
@@ -134,7 +143,7 @@ impl<S: Substrate> InTheLoop<S> {
             request,
             grid,
             model,
-            true_weights: None,
+            seen: SeenWeights::Programmed,
             isa: Isa::current(),
             recording: Recording::default(),
             workspaces: Pool::default(),
@@ -161,6 +170,51 @@ impl<S: Substrate> InTheLoop<S> {
     /// The last recording.
     pub fn recording(&self) -> &Recording {
         &self.recording
+    }
+
+    /// Lets the gradient know what was measured: parameters of neurons, and what positive and negative weights of each
+    /// are worth relative to nominal ones.
+    pub fn with_measured(mut self, parameters: &NeuronParameters, worth: Vec<[f32; 2]>) -> Self {
+        self.know(parameters);
+        self.seen = SeenWeights::Measured(worth);
+        self
+    }
+
+    /// Takes the gradient at these neurons' own parameters instead of nominal ones.
+    fn know(&mut self, parameters: &NeuronParameters) {
+        let network = self.network();
+        let layers = network.layers.iter().enumerate().map(|(index, layer)| {
+            let own = network.first_neuron(index)..network.first_neuron(index) + layer.size;
+            ExactLayer::new(
+                &parameters.tau_mem_us[own.clone()],
+                &parameters.tau_syn_us[own],
+                self.grid.dt_us(),
+            )
+        });
+        self.model.layers = layers.collect();
+        self.decoder = Decoder::of_neurons(self.network(), &self.spec, parameters);
+    }
+
+    /// Weights as the gradient sees them.
+    fn seen_weights(&self, shadow: &[Matrix]) -> Result<Vec<Matrix>, SubstrateError> {
+        let worth = match &self.seen {
+            SeenWeights::Programmed => return Ok(self.quantiser.quantised(shadow)),
+            SeenWeights::True(of) => return of(&self.substrate),
+            SeenWeights::Measured(worth) => worth,
+        };
+        let network = self.network();
+        let mut matrices = self.quantiser.quantised(shadow);
+        for (connection, matrix) in network.connections().iter().zip(&mut matrices) {
+            let first = network.first_neuron(connection.layer);
+            let [sources, neurons] = connection.shape;
+            for pre in 0..sources {
+                for post in 0..neurons {
+                    let weight = matrix.get(pre, post);
+                    matrix.set(pre, post, weight * worth[first + post][usize::from(weight < 0.0)]);
+                }
+            }
+        }
+        Ok(matrices)
     }
 
     fn network(&self) -> &Network {
@@ -215,18 +269,8 @@ impl InTheLoop<EmulatedChip> {
     /// The chip is not configured.
     pub fn with_oracle(mut self) -> Result<Self, SubstrateError> {
         let truth = self.substrate.oracle()?;
-        let network = self.network();
-        let layers = network.layers.iter().enumerate().map(|(index, layer)| {
-            let own = network.first_neuron(index)..network.first_neuron(index) + layer.size;
-            ExactLayer::new(
-                &truth.tau_mem_us[own.clone()],
-                &truth.tau_syn_us[own],
-                self.grid.dt_us(),
-            )
-        });
-        self.model.layers = layers.collect();
-        self.decoder = Decoder::oracle(self.network(), &self.spec, &truth);
-        self.true_weights = Some(|chip| chip.oracle_weights(&chip.oracle()?));
+        self.know(&truth);
+        self.seen = SeenWeights::True(|chip| chip.oracle_weights(&chip.oracle()?));
         Ok(self)
     }
 }
@@ -242,10 +286,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             .collect();
         self.run(batch.events, &trials)?;
 
-        let mut seen = match self.true_weights {
-            Some(true_weights) => true_weights(&self.substrate)?,
-            None => self.quantiser.quantised(shadow),
-        };
+        let mut seen = self.seen_weights(shadow)?;
         drop_columns(self.network(), batch.dropped, &mut seen);
         let weights = PreparedWeights::of(self.network(), seen);
         let loss = self.settings.loss.of_batch(batch.labels.len());

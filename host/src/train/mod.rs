@@ -29,6 +29,7 @@ pub mod initialise;
 pub mod injected;
 mod kernels;
 pub mod loss;
+pub mod mismatch_aware;
 pub mod optimiser;
 pub mod quantise;
 pub mod recursion;

@@ -38,7 +38,8 @@ impl Trained {
                 .with_context(|| format!("{} has no checkpoint; train again", dir.display()))?,
         };
         let path = run.experiment().display().to_string();
-        let experiment = Experiment::from_toml(&path, &run.read_experiment()?, &[])?;
+        let mut experiment = Experiment::from_toml(&path, &run.read_experiment()?, &[])?;
+        run.settle(&mut experiment);
         let (spec, _) = load_chip(&run.chip().display().to_string())?;
         let data = load_data(&experiment, &machine.data_dir())?;
         let file = run.checkpoint(method);
@@ -57,7 +58,8 @@ impl Trained {
     /// A board that is this run's chip, configured.
     pub fn board(&self, link: &BoardLink) -> anyhow::Result<Board> {
         let mut board = Board::connect(link, &self.lab.instance)?;
-        board.configure(&self.lab.placement, &self.lab.codes, self.lab.seeds.configuration())?;
+        let (placement, codes) = self.lab.set_up(self.method)?;
+        board.configure(placement, codes, self.lab.seeds.configuration())?;
         board.set_environment(&self.lab.environment())?;
         Ok(board)
     }

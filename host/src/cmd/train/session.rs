@@ -42,7 +42,11 @@ impl Session {
             .context("the experiment cannot be written as TOML")?;
         let run = out(&lab.experiment.name)?;
         let record = RunRecord::of(&lab, &resolved, std::env::args().skip(1).collect());
-        run.describe(&resolved, &chip, &record)?;
+        let calibration = lab.experiment.chip.calibration.as_ref().map(std::fs::read_to_string);
+        let calibration = calibration
+            .transpose()
+            .context("the calibration file cannot be read any more")?;
+        run.describe(&resolved, &chip, calibration.as_deref(), &record)?;
         Ok(Self {
             lab,
             record,
@@ -71,7 +75,8 @@ impl Session {
                 "note: the run was begun with version {theirs}, this is {ours}"
             ));
         }
-        let experiment = Experiment::from_toml(&path, &text, &[])?;
+        let mut experiment = Experiment::from_toml(&path, &text, &[])?;
+        run.settle(&mut experiment);
         let (spec, _) = load_chip(&run.chip().display().to_string())?;
         let data = load_data(&experiment, data)?;
         if data.digest() != record.data_digest {

@@ -1,5 +1,7 @@
 //! An experiment made ready: data, network, chip, placement, initial weights.
 
+mod calibrated;
+
 use std::path::{Path, PathBuf};
 
 use spikeloop_chip::{
@@ -11,13 +13,14 @@ use spikeloop_chip::{
 
 use crate::{
     board::image,
+    calibrate::{CalibrationError, record::RecordError},
     checkpoint::{Checkpoint, Fault},
     data::{
         DataError, DataSplits, SpikeDataset, mnist16,
         samples::{Augmented, EncodedImages, Samples},
         yin_yang,
     },
-    experiment::{DataName, Decalibrated, Experiment},
+    experiment::{DataName, Decalibrated, Experiment, Method},
     matrix::Matrix,
     network::Network,
     placement::{Placement, PlacementError},
@@ -25,6 +28,7 @@ use crate::{
     seeds::{Occasion, Seeds},
     substrate::{Board, BoardLink, EmulatedChip, EventBatch, RecordRequest, Substrate, SubstrateError, TrialSeed},
     train::{
+        engine::Engine,
         in_the_loop::{InTheLoop, LoopSettings},
         initialise::{InitialiseError, initialise, weight_range},
         quantise::Quantiser,
@@ -32,6 +36,9 @@ use crate::{
         software::{Software, of_layer, recursion_of},
     },
 };
+
+pub use calibrated::{Calibrated, Measured, needs};
+use calibrated::{FoundOut, FromFile};
 
 /// Why an experiment cannot be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +83,29 @@ pub enum LabError {
     /// The substrate refused.
     #[error(transparent)]
     Substrate(#[from] SubstrateError),
+    /// Nothing could be measured.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
+    /// The calibration file.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A calibration for another network.
+    #[error(
+        "{path} calibrates the chip for something else: {key} of circuit {circuit} is {theirs} there, and the network \
+         wants {ours}; calibrate for this experiment with: spikeloop calibrate EXPERIMENT --out FILE"
+    )]
+    OtherTargets {
+        /// File.
+        path: String,
+        /// Which circuit.
+        circuit: usize,
+        /// What of it.
+        key: &'static str,
+        /// In the file.
+        theirs: f64,
+        /// Wanted.
+        ours: f64,
+    },
 }
 
 /// Everything that the methods share.
@@ -94,13 +124,16 @@ pub struct Lab {
     pub instance: Instance,
     /// Where the network lies on it.
     pub placement: Placement,
-    /// DAC codes: calibrated, then decalibrated as asked for.
+    /// DAC codes: calibrated, then decalibrated as asked for; or those of a calibration file.
     pub codes: Codes,
+    /// Circuits that are known to be of no use.
+    pub dead: Vec<u16>,
     /// Weights, and parameters of learned time constants, before training: the same for every method;
     /// none where a run is only tested.
     pub initial: Vec<Matrix>,
     /// The board to run on; without, chips are emulated in this process.
     pub board: Option<BoardLink>,
+    found_out: FoundOut,
 }
 
 /// A chip by its built-in name, or from a file, and the text that it was read from.
@@ -263,8 +296,27 @@ impl Lab {
             Condition::Calibrated
         };
         let instance = Instance::fabricate(&spec, seeds.chip, condition);
-        let placement = Placement::new(&network, &spec, range, &instance.dead_circuits())?;
-        let codes = instance.trimmed(&decalibrated_targets(&experiment, &placement, &spec, &seeds));
+        let file = FromFile::read(experiment.chip.calibration.as_deref())?;
+        let mut dead = instance.dead_circuits();
+        if let Some(file) = &file {
+            dead.extend(
+                file.masked()
+                    .iter()
+                    .filter(|circuit| !dead.contains(circuit))
+                    .copied()
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let mut placement = Placement::new(&network, &spec, range, &dead)?;
+        let codes = match &file {
+            Some(file) => {
+                // Gains are set: it is they who say what a code is worth.
+                let range = file.weight_range(&placement, &instance)?;
+                placement = Placement::new(&network, &spec, &range, &dead)?;
+                file.codes(&placement, &instance)?
+            }
+            None => instance.trimmed(&decalibrated_targets(&experiment, &placement, &spec, &seeds)),
+        };
         Ok(Self {
             experiment,
             seeds,
@@ -274,8 +326,10 @@ impl Lab {
             instance,
             placement,
             codes,
+            dead,
             initial,
             board: None,
+            found_out: FoundOut::default(),
         })
     }
 
@@ -336,15 +390,78 @@ impl Lab {
     /// # Errors
     /// The chip refused the configuration.
     pub fn chip(&self) -> Result<InTheLoop<EmulatedChip>, SubstrateError> {
-        self.around(EmulatedChip::new(self.instance.clone()))
+        self.around(EmulatedChip::new(self.instance.clone()), &self.placement, &self.codes)
     }
 
-    /// The same chip on a board, which is made the same instance.
+    /// The same as a method has it: calibrated, if that is part of the method.
     ///
     /// # Errors
-    /// The port's, or the board refused the configuration.
-    pub fn chip_on(&self, board: &BoardLink) -> Result<InTheLoop<Board>, SubstrateError> {
-        self.around(Board::connect(board, &self.instance)?)
+    /// The chip refused the configuration, or a measurement.
+    pub fn chip_of(&self, method: Method) -> Result<InTheLoop<EmulatedChip>, LabError> {
+        let (placement, codes) = self.set_up(method)?;
+        Ok(self.around(EmulatedChip::new(self.instance.clone()), placement, codes)?)
+    }
+
+    /// Where the network lies under a method, and under which codes.
+    ///
+    /// # Errors
+    /// The chip refused a measurement.
+    pub fn set_up(&self, method: Method) -> Result<(&Placement, &Codes), LabError> {
+        if !method.calibrates() {
+            return Ok((&self.placement, &self.codes));
+        }
+        let calibrated = self.calibrated()?;
+        Ok((&calibrated.placement, &calibrated.found.codes))
+    }
+
+    /// The chip in the loop wherever it is: here, or on a board, which is made the same instance.
+    ///
+    /// # Errors
+    /// The port's, or the chip refused the configuration.
+    pub fn chip_anywhere(&self, method: Method) -> Result<Box<dyn Engine>, LabError> {
+        let (placement, codes) = self.set_up(method)?;
+        Ok(match &self.board {
+            Some(board) => {
+                let board = Board::connect(board, &self.instance).map_err(SubstrateError::from)?;
+                Box::new(self.around(board, placement, codes)?)
+            }
+            None => Box::new(self.around(EmulatedChip::new(self.instance.clone()), placement, codes)?),
+        })
+    }
+
+    /// The chip as it is, with a gradient that knows what was measured.
+    ///
+    /// # Errors
+    /// The port's, or the chip refused to be measured.
+    pub fn measured_chip(&self) -> Result<Box<dyn Engine>, LabError> {
+        let (parameters, worth) = self.measured()?.of_neurons(&self.placement);
+        let (placement, codes) = (&self.placement, &self.codes);
+        Ok(match &self.board {
+            Some(board) => {
+                let board = Board::connect(board, &self.instance).map_err(SubstrateError::from)?;
+                let chip = self.around(board, placement, codes)?;
+                Box::new(chip.with_measured(&parameters, worth))
+            }
+            None => {
+                let chip = self.around(EmulatedChip::new(self.instance.clone()), placement, codes)?;
+                Box::new(chip.with_measured(&parameters, worth))
+            }
+        })
+    }
+
+    /// A chip that nobody has: of the same kind, in the same condition, decalibrated in the same way.
+    ///
+    /// # Errors
+    /// The chip refused the configuration.
+    pub fn fresh_chip(&self, seed: u64) -> Result<InTheLoop<EmulatedChip>, SubstrateError> {
+        let instance = Instance::fabricate(&self.spec, seed, self.instance.condition());
+        let seeds = Seeds {
+            chip: seed,
+            ..self.seeds
+        };
+        let targets = decalibrated_targets(&self.experiment, &self.placement, &self.spec, &seeds);
+        let codes = instance.trimmed(&targets);
+        self.around(EmulatedChip::new(instance), &self.placement, &codes)
     }
 
     /// What is recorded of a sample: spikes, and membranes as often as the chip's ADC takes them.
@@ -376,9 +493,14 @@ impl Lab {
     }
 
     /// The loop around a chip, wherever it is.
-    fn around<S: Substrate>(&self, mut chip: S) -> Result<InTheLoop<S>, SubstrateError> {
+    fn around<S: Substrate>(
+        &self,
+        mut chip: S,
+        placement: &Placement,
+        codes: &Codes,
+    ) -> Result<InTheLoop<S>, SubstrateError> {
         let environment = self.environment();
-        chip.configure(&self.placement, &self.codes, self.seeds.configuration())?;
+        chip.configure(placement, codes, self.seeds.configuration())?;
         chip.set_environment(&environment)?;
         let training = &self.experiment.training;
         let settings = LoopSettings {
@@ -397,12 +519,7 @@ impl Lab {
             quantiser = quantiser.without_rounding();
         }
         Ok(InTheLoop::new(
-            chip,
-            &self.spec,
-            &self.placement,
-            quantiser,
-            self.seeds,
-            settings,
+            chip, &self.spec, placement, quantiser, self.seeds, settings,
         ))
     }
 

@@ -1,0 +1,300 @@
+//! A lab's chip, calibrated for its network or characterised as it is.
+
+use std::{path::Path, sync::OnceLock};
+
+use spikeloop_chip::{
+    dac::{Codes, Parameter},
+    instance::Instance,
+};
+
+use super::{Lab, LabError};
+use crate::{
+    calibrate::{
+        CalibrationError, PerCircuit,
+        channels::{self, Channel},
+        characterise::{Characteristics, characterise},
+        record::{Record, RecordError},
+        rig::Rig,
+        search::{Found, Search, VERIFY, Watch},
+    },
+    placement::Placement,
+    substrate::{Board, EmulatedChip, NeuronParameters, Substrate},
+};
+
+/// Times that a network is placed anew because circuits turned out to be of no use.
+const PLACEMENTS: usize = 3;
+
+/// A chip calibrated for a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibrated {
+    /// Where the network lies: circuits that could not be calibrated are avoided.
+    pub placement: Placement,
+    /// What was found.
+    pub found: Found,
+}
+
+/// A chip as it is, measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// The ADC's channels.
+    pub channels: PerCircuit<Channel>,
+    /// All parameters of all circuits.
+    pub characteristics: Characteristics,
+}
+
+/// What was found out about a chip, each once.
+#[derive(Default)]
+pub(super) struct FoundOut {
+    calibrated: OnceLock<Calibrated>,
+    measured: OnceLock<Measured>,
+}
+
+/// Remembers what is made the first time.
+fn once<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, LabError>) -> Result<&T, LabError> {
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let value = make()?;
+    Ok(cell.get_or_init(|| value))
+}
+
+/// Whether a network's circuit needs a parameter: one that no neuron has needs none, and a readout never fires.
+pub fn needs(placement: &Placement, circuit: usize, parameter: Parameter) -> bool {
+    let circuit = circuit as u16;
+    let of_firing = [Parameter::Threshold, Parameter::Reset, Parameter::Refractory].contains(&parameter);
+    placement.wiring.populations.iter().any(|population| {
+        let leads = || (0..population.neurons).any(|neuron| population.members(neuron)[0] == circuit);
+        // Of joined circuits the first one fires.
+        population.circuits.contains(&circuit) && !(of_firing && (population.readout || !leads()))
+    })
+}
+
+impl Lab {
+    /// The chip, wherever it is.
+    fn on_chip<T>(&self, work: impl FnOnce(&mut dyn Substrate) -> Result<T, CalibrationError>) -> Result<T, LabError> {
+        Ok(match &self.board {
+            Some(board) => {
+                let board = Board::connect(board, &self.instance).map_err(crate::substrate::SubstrateError::from);
+                work(&mut board?)?
+            }
+            None => work(&mut EmulatedChip::new(self.instance.clone()))?,
+        })
+    }
+
+    /// The chip calibrated for the network: its codes are searched for once.
+    ///
+    /// # Errors
+    /// The substrate's.
+    pub fn calibrated(&self) -> Result<&Calibrated, LabError> {
+        once(&self.found_out.calibrated, || {
+            self.calibrate(None, &mut |_| Ok(()), &mut |_| {})
+        })
+    }
+
+    /// Searches for codes, from where an earlier search was interrupted if it was one for the same targets; `keep` is
+    /// given the search after each round.
+    ///
+    /// # Errors
+    /// The substrate's, or what `watch` says.
+    pub fn calibrate(
+        &self,
+        mut earlier: Option<Search>,
+        watch: &mut Watch,
+        keep: &mut dyn FnMut(&Search),
+    ) -> Result<Calibrated, LabError> {
+        let (spec, environment, seed) = (&self.spec, self.environment(), self.seeds.calibration());
+        let mut placement = self.placement.clone();
+        let mut useless = self.dead.clone();
+        for last in (0..PLACEMENTS).rev() {
+            let targets = placement.targets(spec);
+            let begun = earlier.take().filter(|search| *search.targets() == targets);
+            let mut search = begun.unwrap_or_else(|| Search::new(spec, &targets));
+            while !search.is_done() {
+                self.on_chip(|chip| search.advance(Rig::new(chip, spec, seed).within(&environment), watch))?;
+                keep(&search);
+            }
+            // It is done.
+            let found = search.found().ok_or(CalibrationError::NoSamples)?;
+            let fails = |&circuit: &usize| {
+                let needed = |&parameter: &Parameter| needs(&placement, circuit, parameter);
+                let mut parameters = Parameter::ALL.into_iter().filter(|parameter| needed(parameter));
+                parameters.any(|parameter| found.fault(spec, circuit, parameter).is_some())
+            };
+            let failed: Vec<u16> = (0..spec.circuits())
+                .filter(fails)
+                .map(|circuit| circuit as u16)
+                .collect();
+            let before = useless.len();
+            useless.extend(
+                failed
+                    .iter()
+                    .filter(|circuit| !useless.contains(circuit))
+                    .copied()
+                    .collect::<Vec<_>>(),
+            );
+            let moved = Placement::new(&self.network, spec, &placement.weight_range, &useless)?;
+            // Where all circuits are needed, there are no others.
+            if last == 0 || useless.len() == before || moved.wiring == placement.wiring {
+                return Ok(Calibrated {
+                    placement: moved_if_same(moved, placement),
+                    found,
+                });
+            }
+            placement = moved;
+        }
+        // The last placement returns.
+        Err(CalibrationError::NoSamples.into())
+    }
+
+    /// The chip as it is, measured once.
+    ///
+    /// # Errors
+    /// The substrate's.
+    pub fn measured(&self) -> Result<&Measured, LabError> {
+        once(&self.found_out.measured, || {
+            let targets = self.placement.targets(&self.spec);
+            self.on_chip(|chip| {
+                let mut rig = Rig::new(chip, &self.spec, self.seeds.calibration()).within(&self.environment());
+                let channels = channels::measure(&mut rig, &self.codes)?;
+                let characteristics =
+                    characterise(&mut rig, &self.codes, &targets, &channels, VERIFY, &mut |_| Ok(()))?;
+                Ok(Measured {
+                    channels,
+                    characteristics,
+                })
+            })
+        })
+    }
+}
+
+/// Both lie the same, one knows which useless circuits it has to use; else the one that was calibrated.
+fn moved_if_same(moved: Placement, placement: Placement) -> Placement {
+    if moved.wiring == placement.wiring {
+        moved
+    } else {
+        placement
+    }
+}
+
+impl Measured {
+    /// Parameters of a network's neurons, and what weights of each are worth relative to nominal ones: `[exc, inh]`.
+    /// What could not be measured is taken for nominal.
+    pub fn of_neurons(&self, placement: &Placement) -> (NeuronParameters, Vec<[f32; 2]>) {
+        let network = &placement.network;
+        let nominal = &network.nominal;
+        let mut all = NeuronParameters::default();
+        let mut worth = Vec::new();
+        for (index, (layer, population)) in network.layers.iter().zip(&placement.wiring.populations).enumerate() {
+            let leak = nominal.leak_of(layer);
+            for neuron in 0..population.neurons {
+                let members = population.members(neuron);
+                let value = |circuit: u16, parameter: Parameter, otherwise: f64| {
+                    let found = self.characteristics.circuits[usize::from(circuit)][parameter];
+                    found.map_or(otherwise, |found| found.value)
+                };
+                let mean = |of: &dyn Fn(u16) -> f64| {
+                    members.iter().map(|&circuit| of(circuit)).sum::<f64>() / members.len() as f64
+                };
+                // Conductances add, at like capacitances.
+                let rate = |circuit: u16| 1.0 / value(circuit, Parameter::TauMem, nominal.tau_mem_us);
+                let own_leak = |circuit: u16| value(circuit, Parameter::Leak, leak);
+                let joined_leak = mean(&|circuit| rate(circuit) * own_leak(circuit)) / mean(&rate);
+                let threshold = value(members[0], Parameter::Threshold, leak + nominal.swing_lsb());
+                let charge = |tau: Parameter, gain: Parameter| {
+                    mean(&|circuit| {
+                        value(circuit, tau, nominal.tau_syn_us) * value(circuit, gain, placement.gain(index))
+                    })
+                };
+                let nominal_charge = nominal.tau_syn_us * placement.gain(index);
+                let swing = threshold - joined_leak;
+                // A readout has no threshold, and a neuron that fires at rest no scale.
+                let swing = if layer.spiking && swing > 0.1 * nominal.swing_lsb() {
+                    swing
+                } else {
+                    nominal.swing_lsb()
+                };
+                let by_swing = nominal.swing_lsb() / swing;
+                worth.push(
+                    [
+                        charge(Parameter::TauSynExc, Parameter::GainExc),
+                        charge(Parameter::TauSynInh, Parameter::GainInh),
+                    ]
+                    .map(|charge| (charge / nominal_charge * by_swing) as f32),
+                );
+                let tau_syn = |circuit: u16| {
+                    let of = |tau: Parameter| value(circuit, tau, nominal.tau_syn_us);
+                    0.5 * (of(Parameter::TauSynExc) + of(Parameter::TauSynInh))
+                };
+                let channel = self.channels[usize::from(members[0])];
+                all.leak_lsb.push(joined_leak);
+                all.threshold_lsb.push(threshold);
+                all.tau_mem_us.push(1.0 / mean(&rate));
+                all.tau_syn_us.push(mean(&tau_syn));
+                all.adc_gain.push(channel.map_or(1.0, |channel| channel.gain().value));
+                all.adc_offset_lsb
+                    .push(channel.map_or(0.0, |channel| channel.offset_lsb().value));
+            }
+        }
+        (all, worth)
+    }
+}
+
+/// A calibration file that an experiment names.
+pub(super) struct FromFile {
+    path: String,
+    record: Record,
+}
+
+impl FromFile {
+    /// Reads it, if the experiment names one.
+    pub(super) fn read(path: Option<&str>) -> Result<Option<Self>, RecordError> {
+        let read = |path: &str| {
+            Ok(Self {
+                path: path.into(),
+                record: Record::load(Path::new(path))?,
+            })
+        };
+        path.map(read).transpose()
+    }
+
+    /// Circuits that it found to be of no use.
+    pub(super) fn masked(&self) -> &[u16] {
+        &self.record.masked
+    }
+
+    /// The range of weights that its synaptic gains give each layer. Circuits of a layer were given the same gain, and
+    /// lie where they did when the chip was calibrated.
+    pub(super) fn weight_range(&self, placement: &Placement, instance: &Instance) -> Result<Vec<f64>, LabError> {
+        let (_, targets) = self.record.codes(&self.path, instance)?;
+        let layers = 0..placement.network.layers.len();
+        let range = layers.map(|layer| {
+            let population = &placement.wiring.populations[layer];
+            let gain = targets.circuits[usize::from(population.circuits[0])][Parameter::GainExc];
+            placement.range_of_gain(layer, gain)
+        });
+        Ok(range.collect())
+    }
+
+    /// Its codes, if they are this instance's and were found for what the network wants.
+    pub(super) fn codes(&self, placement: &Placement, instance: &Instance) -> Result<Codes, LabError> {
+        /// Of a target: the file has six digits.
+        const NEAR: f64 = 1e-3;
+        let (codes, theirs) = self.record.codes(&self.path, instance)?;
+        let ours = placement.targets(instance.spec());
+        for circuit in 0..instance.spec().circuits() {
+            for parameter in Parameter::ALL {
+                let [theirs, ours] = [&theirs, &ours].map(|targets| targets.circuits[circuit][parameter]);
+                if (theirs - ours).abs() > NEAR * ours.abs() && needs(placement, circuit, parameter) {
+                    return Err(LabError::OtherTargets {
+                        path: self.path.clone(),
+                        circuit,
+                        key: parameter.key(),
+                        theirs,
+                        ours,
+                    });
+                }
+            }
+        }
+        Ok(codes)
+    }
+}
