@@ -364,6 +364,15 @@ impl Record {
         }
         let spec = instance.spec();
         let circuits = spec.circuits();
+        for (key, length) in [("gain", self.adc.gain.len()), ("offset_lsb", self.adc.offset_lsb.len())] {
+            if length != circuits {
+                return Err(RecordError::Contents {
+                    path: path.into(),
+                    key: format!("adc.{key}"),
+                    message: format!("has {length} entries, the chip has {circuits} circuits"),
+                });
+            }
+        }
         let mut codes = Codes::zeros(circuits);
         let mut targets = Targets::defaults(spec);
         for parameter in Parameter::ALL {

@@ -138,11 +138,12 @@ fn ideal(lab: &Lab, weights: &[Matrix], index: usize) -> Result<Side, FigureErro
     let recording = record(lab, &mut network, weights, index, &request)?;
     let output = lab.network.layers.len() - 1;
     let mut decoded = Blocks::default();
-    Decoder::nominal(&lab.network, &lab.spec).decode(&lab.network, output, &recording, 0, &mut decoded);
+    let decoder = Decoder::nominal(&lab.network, &lab.spec);
+    decoder.decode(&lab.network, output, &recording, 0, &mut decoded);
     // Training and tests see the first step too, at which nothing has happened yet.
     let mut membranes = Blocks::zeros(blocks(lab.network.outputs()));
     decoded.iter().for_each(|&block| membranes.push(block));
-    let mut side = side(lab, &recording, &request);
+    let mut side = side(lab, &decoder, &recording, &request);
     side.times_us.insert(0, 0.0);
     side.membranes.iter_mut().for_each(|membrane| membrane.insert(0, 0.0));
     let first = lab.network.hidden_neurons();
@@ -166,11 +167,17 @@ fn emulated(lab: &Lab, method: Method, weights: &[Matrix], index: usize) -> Resu
     let mut engine = lab.chip_of(method)?;
     let recording = record(lab, engine.substrate_mut(), weights, index, &request)?;
     let events = EventBatch::gather(&lab.data.test, &[index]);
-    let decoder = Decoder::nominal(&lab.network, &lab.spec);
     let mut placed = GridSample::default();
-    placed.place(engine.grid(), &lab.network, &decoder, events.sample(0), &recording, 0);
+    placed.place(
+        engine.grid(),
+        &lab.network,
+        engine.decoder(),
+        events.sample(0),
+        &recording,
+        0,
+    );
     let output = &placed.layers[lab.network.layers.len() - 1];
-    let mut side = side(lab, &recording, &request);
+    let mut side = side(lab, engine.decoder(), &recording, &request);
     let spikes: Vec<(u32, u16)> = output.fired.pairs().collect();
     side.prediction = prediction(lab, &output.membranes, &spikes, index);
     Ok(side)
@@ -195,9 +202,8 @@ fn record(
     Ok(recording)
 }
 
-fn side(lab: &Lab, recording: &Recording, request: &RecordRequest) -> Side {
+fn side(lab: &Lab, decoder: &Decoder, recording: &Recording, request: &RecordRequest) -> Side {
     let (times, neurons) = recording.spikes(0);
-    let decoder = Decoder::nominal(&lab.network, &lab.spec);
     let mut decoded = Blocks::default();
     let mut membranes = Vec::with_capacity(lab.network.neurons());
     for (layer, shape) in lab.network.layers.iter().enumerate() {

@@ -19,6 +19,7 @@ use crate::{
     },
     placement::Placement,
     substrate::{Board, EmulatedChip, NeuronParameters, Substrate},
+    train::grid::MeasuredChannel,
 };
 
 /// Times that a network is placed anew because circuits turned out to be of no use.
@@ -31,6 +32,20 @@ pub struct Calibrated {
     pub placement: Placement,
     /// What was found.
     pub found: Found,
+}
+
+impl Calibrated {
+    /// Channels of the ADC, `[circuit]`.
+    pub fn channels(&self) -> Vec<MeasuredChannel> {
+        let measured = |channel: &Result<Channel, _>| match channel {
+            Ok(channel) => MeasuredChannel {
+                gain: channel.gain().value,
+                offset_lsb: channel.offset_lsb().value,
+            },
+            Err(_) => MeasuredChannel::IDEAL,
+        };
+        self.found.channels.iter().map(measured).collect()
+    }
 }
 
 /// A chip as it is, measured.
@@ -255,6 +270,17 @@ impl FromFile {
             })
         };
         path.map(read).transpose()
+    }
+
+    /// Channels of the ADC, `[circuit]`.
+    pub(super) fn channels(&self) -> Vec<MeasuredChannel> {
+        let adc = &self.record.adc;
+        let measured = |(&gain, &offset_lsb): (&f64, &f64)| {
+            let channel = MeasuredChannel { gain, offset_lsb };
+            let known = gain.is_finite() && offset_lsb.is_finite();
+            if known { channel } else { MeasuredChannel::IDEAL }
+        };
+        adc.gain.iter().zip(&adc.offset_lsb).map(measured).collect()
     }
 
     /// Circuits that it found to be of no use.

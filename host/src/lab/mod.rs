@@ -2,7 +2,10 @@
 
 mod calibrated;
 
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use spikeloop_chip::{
     dac::Codes,
@@ -29,6 +32,7 @@ use crate::{
     substrate::{Board, BoardLink, EmulatedChip, EventBatch, RecordRequest, Substrate, SubstrateError, TrialSeed},
     train::{
         engine::Engine,
+        grid::MeasuredChannel,
         in_the_loop::{InTheLoop, LoopSettings},
         initialise::{InitialiseError, initialise, weight_range},
         quantise::Quantiser,
@@ -126,6 +130,8 @@ pub struct Lab {
     pub placement: Placement,
     /// DAC codes: calibrated, then decalibrated as asked for; or those of a calibration file.
     pub codes: Codes,
+    /// Channels of the ADC where a calibration file says what they are, `[circuit]`; else they are taken for ideal.
+    pub channels: Option<Vec<MeasuredChannel>>,
     /// Circuits that are known to be of no use.
     pub dead: Vec<u16>,
     /// Weights, and parameters of learned time constants, before training: the same for every method;
@@ -134,6 +140,17 @@ pub struct Lab {
     /// The board to run on; without, chips are emulated in this process.
     pub board: Option<BoardLink>,
     found_out: FoundOut,
+}
+
+/// How a chip is set up.
+#[derive(Clone, Debug)]
+pub struct SetUp<'a> {
+    /// Where the network lies.
+    pub placement: &'a Placement,
+    /// Under which codes.
+    pub codes: &'a Codes,
+    /// Channels of the ADC where they were measured, `[circuit]`.
+    pub channels: Option<Cow<'a, [MeasuredChannel]>>,
 }
 
 /// A chip by its built-in name, or from a file, and the text that it was read from.
@@ -326,6 +343,7 @@ impl Lab {
             instance,
             placement,
             codes,
+            channels: file.as_ref().map(FromFile::channels),
             dead,
             initial,
             board: None,
@@ -390,7 +408,7 @@ impl Lab {
     /// # Errors
     /// The chip refused the configuration.
     pub fn chip(&self) -> Result<InTheLoop<EmulatedChip>, SubstrateError> {
-        self.around(EmulatedChip::new(self.instance.clone()), &self.placement, &self.codes)
+        self.around(EmulatedChip::new(self.instance.clone()), &self.as_it_is())
     }
 
     /// The same as a method has it: calibrated, if that is part of the method.
@@ -398,20 +416,33 @@ impl Lab {
     /// # Errors
     /// The chip refused the configuration, or a measurement.
     pub fn chip_of(&self, method: Method) -> Result<InTheLoop<EmulatedChip>, LabError> {
-        let (placement, codes) = self.set_up(method)?;
-        Ok(self.around(EmulatedChip::new(self.instance.clone()), placement, codes)?)
+        let set_up = self.set_up(method)?;
+        Ok(self.around(EmulatedChip::new(self.instance.clone()), &set_up)?)
     }
 
-    /// Where the network lies under a method, and under which codes.
+    /// As it came, or as a calibration file says.
+    fn as_it_is(&self) -> SetUp<'_> {
+        SetUp {
+            placement: &self.placement,
+            codes: &self.codes,
+            channels: self.channels.as_deref().map(Cow::Borrowed),
+        }
+    }
+
+    /// How the chip is set up under a method.
     ///
     /// # Errors
     /// The chip refused a measurement.
-    pub fn set_up(&self, method: Method) -> Result<(&Placement, &Codes), LabError> {
+    pub fn set_up(&self, method: Method) -> Result<SetUp<'_>, LabError> {
         if !method.calibrates() {
-            return Ok((&self.placement, &self.codes));
+            return Ok(self.as_it_is());
         }
         let calibrated = self.calibrated()?;
-        Ok((&calibrated.placement, &calibrated.found.codes))
+        Ok(SetUp {
+            placement: &calibrated.placement,
+            codes: &calibrated.found.codes,
+            channels: Some(Cow::Owned(calibrated.channels())),
+        })
     }
 
     /// The chip in the loop wherever it is: here, or on a board, which is made the same instance.
@@ -419,13 +450,13 @@ impl Lab {
     /// # Errors
     /// The port's, or the chip refused the configuration.
     pub fn chip_anywhere(&self, method: Method) -> Result<Box<dyn Engine>, LabError> {
-        let (placement, codes) = self.set_up(method)?;
+        let set_up = self.set_up(method)?;
         Ok(match &self.board {
             Some(board) => {
                 let board = Board::connect(board, &self.instance).map_err(SubstrateError::from)?;
-                Box::new(self.around(board, placement, codes)?)
+                Box::new(self.around(board, &set_up)?)
             }
-            None => Box::new(self.around(EmulatedChip::new(self.instance.clone()), placement, codes)?),
+            None => Box::new(self.around(EmulatedChip::new(self.instance.clone()), &set_up)?),
         })
     }
 
@@ -435,15 +466,15 @@ impl Lab {
     /// The port's, or the chip refused to be measured.
     pub fn measured_chip(&self) -> Result<Box<dyn Engine>, LabError> {
         let (parameters, worth) = self.measured()?.of_neurons(&self.placement);
-        let (placement, codes) = (&self.placement, &self.codes);
+        let set_up = self.as_it_is();
         Ok(match &self.board {
             Some(board) => {
                 let board = Board::connect(board, &self.instance).map_err(SubstrateError::from)?;
-                let chip = self.around(board, placement, codes)?;
+                let chip = self.around(board, &set_up)?;
                 Box::new(chip.with_measured(&parameters, worth))
             }
             None => {
-                let chip = self.around(EmulatedChip::new(self.instance.clone()), placement, codes)?;
+                let chip = self.around(EmulatedChip::new(self.instance.clone()), &set_up)?;
                 Box::new(chip.with_measured(&parameters, worth))
             }
         })
@@ -460,8 +491,12 @@ impl Lab {
             ..self.seeds
         };
         let targets = decalibrated_targets(&self.experiment, &self.placement, &self.spec, &seeds);
-        let codes = instance.trimmed(&targets);
-        self.around(EmulatedChip::new(instance), &self.placement, &codes)
+        let set_up = SetUp {
+            placement: &self.placement,
+            codes: &instance.trimmed(&targets),
+            channels: None,
+        };
+        self.around(EmulatedChip::new(instance), &set_up)
     }
 
     /// What is recorded of a sample: spikes, and membranes as often as the chip's ADC takes them.
@@ -493,12 +528,12 @@ impl Lab {
     }
 
     /// The loop around a chip, wherever it is.
-    fn around<S: Substrate>(
-        &self,
-        mut chip: S,
-        placement: &Placement,
-        codes: &Codes,
-    ) -> Result<InTheLoop<S>, SubstrateError> {
+    fn around<S: Substrate>(&self, mut chip: S, set_up: &SetUp) -> Result<InTheLoop<S>, SubstrateError> {
+        let SetUp {
+            placement,
+            codes,
+            channels,
+        } = set_up;
         let environment = self.environment();
         chip.configure(placement, codes, self.seeds.configuration())?;
         chip.set_environment(&environment)?;
@@ -518,9 +553,16 @@ impl Lab {
         if !self.experiment.chip.quantise {
             quantiser = quantiser.without_rounding();
         }
-        Ok(InTheLoop::new(
-            chip, &self.spec, placement, quantiser, self.seeds, settings,
-        ))
+        let chip = InTheLoop::new(chip, &self.spec, placement, quantiser, self.seeds, settings);
+        let Some(channels) = channels else {
+            return Ok(chip);
+        };
+        // The first one of joined circuits is sampled.
+        let sampled = placement.wiring.populations.iter().flat_map(|population| {
+            (0..population.neurons).map(|neuron| channels[usize::from(population.members(neuron)[0])])
+        });
+        let sampled: Vec<_> = sampled.collect();
+        Ok(chip.with_channels(&sampled))
     }
 
     /// From shadow weights to the codes of the chip.

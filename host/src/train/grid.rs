@@ -160,6 +160,23 @@ pub struct Decoder {
     shift: Vec<Blocks>,
 }
 
+/// What a calibration has found of a channel of the ADC.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MeasuredChannel {
+    /// Codes of an LSB relative to the ideal.
+    pub gain: f64,
+    /// What it adds, LSB.
+    pub offset_lsb: f64,
+}
+
+impl MeasuredChannel {
+    /// One that could not be measured is taken for ideal.
+    pub const IDEAL: Self = Self {
+        gain: 1.0,
+        offset_lsb: 0.0,
+    };
+}
+
 impl Decoder {
     /// What the host may know: nominal leak and threshold, an ADC without errors.
     pub fn nominal(network: &Network, spec: &ChipSpec) -> Self {
@@ -168,6 +185,20 @@ impl Decoder {
         Self::build(network, |layer, _| {
             let leak = network.nominal.leak_of(&network.layers[layer]);
             (1.0 / (codes_per_lsb * swing), -leak / swing)
+        })
+    }
+
+    /// Nominal leak and threshold, behind channels of the ADC that were measured, `[neuron]`.
+    pub fn through_channels(network: &Network, spec: &ChipSpec, channels: &[MeasuredChannel]) -> Self {
+        let swing = network.nominal.swing_lsb();
+        let codes_per_lsb = spec.adc_codes_per_lsb();
+        Self::build(network, |layer, n| {
+            let leak = network.nominal.leak_of(&network.layers[layer]);
+            let MeasuredChannel { gain, offset_lsb } = channels[n];
+            (
+                1.0 / (gain * codes_per_lsb * swing),
+                -(offset_lsb / gain + leak) / swing,
+            )
         })
     }
 

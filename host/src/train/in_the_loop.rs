@@ -21,7 +21,7 @@ use crate::{
         engine::{Batch, Engine, Evaluation, drop_columns},
         exact::ExactLayer,
         gradient::{Gradients, accumulate},
-        grid::{Decoder, Grid},
+        grid::{Decoder, Grid, MeasuredChannel},
         injected::{InjectedModel, InjectedWorkspace},
         loss::{Loss, Outcome, Output},
         quantise::Quantiser,
@@ -170,6 +170,17 @@ impl<S: Substrate> InTheLoop<S> {
     /// The last recording.
     pub fn recording(&self) -> &Recording {
         &self.recording
+    }
+
+    /// Reads samples through channels of the ADC that were measured, `[neuron]`.
+    pub fn with_channels(mut self, channels: &[MeasuredChannel]) -> Self {
+        self.decoder = Decoder::through_channels(self.network(), &self.spec, channels);
+        self
+    }
+
+    /// How samples become U.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 
     /// Lets the gradient know what was measured: parameters of neurons, and what positive and negative weights of each

@@ -58,8 +58,8 @@ impl Trained {
     /// A board that is this run's chip, configured.
     pub fn board(&self, link: &BoardLink) -> anyhow::Result<Board> {
         let mut board = Board::connect(link, &self.lab.instance)?;
-        let (placement, codes) = self.lab.set_up(self.method)?;
-        board.configure(placement, codes, self.lab.seeds.configuration())?;
+        let set_up = self.lab.set_up(self.method)?;
+        board.configure(set_up.placement, set_up.codes, self.lab.seeds.configuration())?;
         board.set_environment(&self.lab.environment())?;
         Ok(board)
     }
