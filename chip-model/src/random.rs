@@ -60,6 +60,8 @@ pub enum Purpose {
     Calibration = 19,
     /// Chips that nobody has, to learn on (seeds drawn by the host).
     FreshChip = 20,
+    /// Circuits that die after deployment.
+    Wear = 21,
 }
 
 /// One independent family of numbers, addressed by counters.

@@ -28,6 +28,7 @@
 //!
 //! [`train`] shows the loop, [`substrate`] what stands behind a chip's interface.
 
+pub mod ageing;
 pub mod bench;
 pub mod blocks;
 pub mod board;
@@ -37,6 +38,7 @@ pub mod compare;
 pub mod data;
 pub mod experiment;
 pub mod figures;
+pub mod gap;
 pub mod isa;
 pub mod lab;
 pub mod matrix;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     adc::Converter,
-    dac::{Codes, Parameter},
+    dac::{Codes, Parameter, PerParameter},
     drift::{Environment, EnvironmentError},
     instance::{CircuitPattern, Instance},
     link::Link,
@@ -143,13 +143,29 @@ impl Array {
         configuration: &Configuration,
         environment: &Environment,
     ) -> Result<Self, ConfigureError> {
+        Self::configure_replaced(chip, configuration, environment, &|_, _| {})
+    }
+
+    /// The same after `replace` has changed true values of a circuit: for oracles, which ask what becomes of a chip
+    /// without one of its imperfections.
+    ///
+    /// # Errors
+    /// As [`Array::configure`].
+    pub fn configure_replaced(
+        chip: &Instance,
+        configuration: &Configuration,
+        environment: &Environment,
+        replace: &dyn Fn(u16, &mut PerParameter<f64>),
+    ) -> Result<Self, ConfigureError> {
         let spec = chip.spec();
         configuration.wiring.check(spec)?;
         environment.check(spec)?;
         check_codes(spec, configuration.codes)?;
         let values = |circuit: u16, pattern: &CircuitPattern| {
             let codes = &configuration.codes.circuits[usize::from(circuit)];
-            chip.values(circuit, pattern, codes, configuration.seed, environment)
+            let mut values = chip.values(circuit, pattern, codes, configuration.seed, environment);
+            replace(circuit, &mut values);
+            values
         };
         let circuits = |circuit: u16| {
             let pattern = chip.pattern(circuit);

@@ -101,6 +101,13 @@ impl Search {
         }
     }
 
+    /// The same from codes that are near already.
+    #[must_use]
+    pub fn beginning_with(mut self, codes: &Codes) -> Self {
+        self.codes = codes.clone();
+        self
+    }
+
     /// What it looks for codes for.
     pub fn targets(&self) -> &Targets {
         &self.targets

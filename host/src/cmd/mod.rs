@@ -1,11 +1,13 @@
 //! One module a subcommand: its arguments and what it does.
 
+pub mod age;
 pub mod bench;
 pub mod board;
 pub mod calibrate;
 pub mod chip;
 pub mod data;
 pub mod eval;
+pub mod gap;
 pub mod init;
 pub mod plot;
 mod progress;
@@ -31,6 +33,10 @@ pub enum Command {
     Train(train::Arguments),
     /// Test a finished run again, on the same chip or on another
     Eval(eval::Arguments),
+    /// Say which imperfections of the chip cost a trained network how much
+    Gap(gap::Arguments),
+    /// Let a trained network's chip age, and say what it costs to win the accuracy back
+    Age(age::Arguments),
     /// Show the figures of a run in the terminal
     Show(show::Arguments),
     /// Draw the figures of a run as SVG
@@ -69,6 +75,8 @@ impl Command {
             Self::Man(arguments) => arguments.run(program),
             Self::Train(arguments) => arguments.run(),
             Self::Eval(arguments) => arguments.run(),
+            Self::Gap(arguments) => arguments.run(),
+            Self::Age(arguments) => arguments.run(),
             Self::Show(arguments) => arguments.run(),
             Self::Plot(arguments) => arguments.run(),
             Self::Chip(command) => command.run(),

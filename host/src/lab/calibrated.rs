@@ -17,6 +17,7 @@ use crate::{
         rig::Rig,
         search::{Found, Search, VERIFY, Watch},
     },
+    experiment::Method,
     placement::Placement,
     substrate::{Board, EmulatedChip, NeuronParameters, Substrate},
     train::grid::MeasuredChannel,
@@ -161,24 +162,57 @@ impl Lab {
         Err(CalibrationError::NoSamples.into())
     }
 
+    /// Brings circuits back to what they did when the chip was [measured](Self::measured), from the codes that they have
+    /// under a method: weights that have learned on them go on to fit.
+    ///
+    /// # Errors
+    /// The substrate's.
+    pub fn restore(&self, method: Method, measured: &Measured) -> Result<Found, LabError> {
+        let set_up = self.set_up(method)?;
+        let mut targets = set_up.placement.targets(&self.spec);
+        for (targets, found) in targets.circuits.iter_mut().zip(&measured.characteristics.circuits) {
+            for parameter in Parameter::ALL {
+                if let Ok(found) = found[parameter] {
+                    targets[parameter] = found.value;
+                }
+            }
+        }
+        let mut search = Search::new(&self.spec, &targets).beginning_with(set_up.codes);
+        let environment = self.environment();
+        while !search.is_done() {
+            let seed = self.seeds.calibration();
+            self.on_chip(|chip| {
+                search.advance(Rig::new(chip, &self.spec, seed).within(&environment), &mut |_| Ok(()))
+            })?;
+        }
+        // It is done.
+        Ok(search.found().ok_or(CalibrationError::NoSamples)?)
+    }
+
+    /// The chip as a method has it, measured now.
+    ///
+    /// # Errors
+    /// The substrate's.
+    pub fn measure(&self, method: Method) -> Result<Measured, LabError> {
+        let set_up = self.set_up(method)?;
+        let targets = set_up.placement.targets(&self.spec);
+        self.on_chip(|chip| {
+            let mut rig = Rig::new(chip, &self.spec, self.seeds.calibration()).within(&self.environment());
+            let channels = channels::measure(&mut rig, set_up.codes)?;
+            let characteristics = characterise(&mut rig, set_up.codes, &targets, &channels, VERIFY, &mut |_| Ok(()))?;
+            Ok(Measured {
+                channels,
+                characteristics,
+            })
+        })
+    }
+
     /// The chip as it is, measured once.
     ///
     /// # Errors
     /// The substrate's.
     pub fn measured(&self) -> Result<&Measured, LabError> {
-        once(&self.found_out.measured, || {
-            let targets = self.placement.targets(&self.spec);
-            self.on_chip(|chip| {
-                let mut rig = Rig::new(chip, &self.spec, self.seeds.calibration()).within(&self.environment());
-                let channels = channels::measure(&mut rig, &self.codes)?;
-                let characteristics =
-                    characterise(&mut rig, &self.codes, &targets, &channels, VERIFY, &mut |_| Ok(()))?;
-                Ok(Measured {
-                    channels,
-                    characteristics,
-                })
-            })
-        })
+        once(&self.found_out.measured, || self.measure(Method::CalibratedGradient))
     }
 }
 

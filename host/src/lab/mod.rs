@@ -139,12 +139,18 @@ pub struct Lab {
     pub initial: Vec<Matrix>,
     /// The board to run on; without, chips are emulated in this process.
     pub board: Option<BoardLink>,
+    /// Circuits that have died since the network was placed.
+    pub worn: Vec<u16>,
     found_out: FoundOut,
 }
 
 /// How a chip is set up.
 #[derive(Clone, Debug)]
 pub struct SetUp<'a> {
+    /// What the chip is made after.
+    pub spec: &'a ChipSpec,
+    /// Whether weights are rounded to codes.
+    pub rounded: bool,
     /// Where the network lies.
     pub placement: &'a Placement,
     /// Under which codes.
@@ -347,6 +353,7 @@ impl Lab {
             dead,
             initial,
             board: None,
+            worn: Vec::new(),
             found_out: FoundOut::default(),
         })
     }
@@ -423,6 +430,8 @@ impl Lab {
     /// As it came, or as a calibration file says.
     fn as_it_is(&self) -> SetUp<'_> {
         SetUp {
+            spec: &self.spec,
+            rounded: self.experiment.chip.quantise,
             placement: &self.placement,
             codes: &self.codes,
             channels: self.channels.as_deref().map(Cow::Borrowed),
@@ -442,6 +451,7 @@ impl Lab {
             placement: &calibrated.placement,
             codes: &calibrated.found.codes,
             channels: Some(Cow::Owned(calibrated.channels())),
+            ..self.as_it_is()
         })
     }
 
@@ -492,9 +502,9 @@ impl Lab {
         };
         let targets = decalibrated_targets(&self.experiment, &self.placement, &self.spec, &seeds);
         let set_up = SetUp {
-            placement: &self.placement,
             codes: &instance.trimmed(&targets),
             channels: None,
+            ..self.as_it_is()
         };
         self.around(EmulatedChip::new(instance), &set_up)
     }
@@ -517,9 +527,10 @@ impl Lab {
         )
     }
 
-    /// Age and temperature of the chip; everything on.
+    /// Age and temperature of the chip, and what has died since; else everything on.
     pub fn environment(&self) -> Environment {
         let mut environment = Environment::fresh(&self.spec);
+        environment.masked_circuits.clone_from(&self.worn);
         environment.age_hours = self.experiment.chip.age_hours;
         if let Some(degrees) = self.experiment.chip.temperature_c {
             environment.temperature_c = degrees;
@@ -528,8 +539,13 @@ impl Lab {
     }
 
     /// The loop around a chip, wherever it is.
-    fn around<S: Substrate>(&self, mut chip: S, set_up: &SetUp) -> Result<InTheLoop<S>, SubstrateError> {
+    ///
+    /// # Errors
+    /// The chip refused the configuration.
+    pub fn around<S: Substrate>(&self, mut chip: S, set_up: &SetUp) -> Result<InTheLoop<S>, SubstrateError> {
         let SetUp {
+            spec,
+            rounded,
             placement,
             codes,
             channels,
@@ -550,10 +566,10 @@ impl Lab {
             environment,
         };
         let mut quantiser = self.quantiser();
-        if !self.experiment.chip.quantise {
+        if !rounded {
             quantiser = quantiser.without_rounding();
         }
-        let chip = InTheLoop::new(chip, &self.spec, placement, quantiser, self.seeds, settings);
+        let chip = InTheLoop::new(chip, spec, placement, quantiser, self.seeds, settings);
         let Some(channels) = channels else {
             return Ok(chip);
         };

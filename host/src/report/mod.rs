@@ -3,6 +3,7 @@
 pub mod calibration;
 pub mod chip;
 pub mod comparison;
+pub mod gap;
 pub mod tensorboard;
 
 use comfy_table::{CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, TableStyle};

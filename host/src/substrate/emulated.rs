@@ -4,10 +4,10 @@ use rayon::prelude::*;
 use spikeloop_chip::{
     array::{Array, Configuration, RunError, State},
     counters::Counters,
-    dac::{Codes, Parameter},
+    dac::{Codes, Parameter, PerParameter},
     drift::Environment,
     event::InputEvent,
-    instance::Instance,
+    instance::{Instance, Targets},
     neuron::{CircuitValues, Propagator},
     recorder::Recorder,
     weights::Weights,
@@ -32,7 +32,17 @@ pub struct EmulatedChip {
     instance: Instance,
     environment: Environment,
     configured: Option<Configured>,
+    idealised: Option<Idealised>,
     isa: Isa,
+}
+
+/// A chip some of whose parameters are what they should be: for oracles.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Idealised {
+    /// What they should be.
+    pub targets: Targets,
+    /// Which are.
+    pub parameters: Vec<Parameter>,
 }
 
 struct Configured {
@@ -71,8 +81,15 @@ impl EmulatedChip {
             instance,
             environment,
             configured: None,
+            idealised: None,
             isa: Isa::current(),
         }
+    }
+
+    /// The same with some parameters that are what they should be.
+    pub fn idealised(mut self, idealised: Idealised) -> Self {
+        self.idealised = Some(idealised);
+        self
     }
 
     /// The same with a given instruction set.
@@ -174,7 +191,16 @@ impl EmulatedChip {
             codes,
             seed: seed.0,
         };
-        let array = Array::configure_in(&self.instance, &configuration, &self.environment)?;
+        let replace = |circuit: u16, values: &mut PerParameter<f64>| {
+            if let Some(ideal) = &self.idealised {
+                let target = &ideal.targets.circuits[usize::from(circuit)];
+                ideal
+                    .parameters
+                    .iter()
+                    .for_each(|&parameter| values[parameter] = target[parameter]);
+            }
+        };
+        let array = Array::configure_replaced(&self.instance, &configuration, &self.environment, &replace)?;
         self.configured = Some(Configured {
             placement: placement.clone(),
             codes: codes.clone(),

@@ -15,7 +15,7 @@ use spikeloop_chip::{counters::Counters, dac::Codes, drift::Environment, event::
 
 use crate::{data::SpikeDataset, placement::Placement};
 pub use board::{Board, BoardLink};
-pub use emulated::{EmulatedChip, NeuronParameters};
+pub use emulated::{EmulatedChip, Idealised, NeuronParameters};
 pub use ideal::IdealNetwork;
 pub use spikeloop_chip::recorder::RecordRequest;
 

@@ -1,0 +1,237 @@
+//! What becomes of a trained network when its chip gets old, and what it costs to win it back.
+//!
+//! Potentials and time constants drift, the temperature is another one, circuits die. Three ways back are compared:
+//! *recalibrating* brings circuits back to what they were measured to do when the weights were learned; *retraining* goes
+//! on learning in the loop for a few samples; or both. All of them see what any host may see.
+
+use std::sync::atomic::AtomicBool;
+
+use serde::Serialize;
+use spikeloop_chip::{
+    counters::Counters,
+    energy::Ledger,
+    random::{Purpose, Stream},
+};
+
+use crate::{
+    data::samples::First,
+    experiment::Method,
+    lab::{Lab, LabError, SetUp},
+    matrix::Matrix,
+    seeds::Occasion,
+    substrate::EmulatedChip,
+    train::{
+        engine::{Engine, Evaluation},
+        in_the_loop::InTheLoop,
+        run::{Learner, Training},
+    },
+};
+
+/// Time after codes are written before the analog store has settled, ms (BrainScaleS-2 documentation).
+const SETTLING_MS: f64 = 20.0;
+
+/// What happens to the chip.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    /// Ages at which it is tested, hours since the weights were learned, in ascending order.
+    pub hours: Vec<f64>,
+    /// Temperature from then on, °C.
+    pub temperature_c: f64,
+    /// Part of the circuits that have died at the last age; before, in proportion.
+    pub dying: f64,
+}
+
+/// At one age.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct AtAge {
+    /// Hours.
+    pub hours: f64,
+    /// Circuits that have died.
+    pub dead: usize,
+    /// Test accuracy.
+    pub accuracy: f64,
+}
+
+/// What is done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remedy {
+    /// New codes.
+    Recalibrate,
+    /// New weights.
+    Retrain,
+    /// New codes, then new weights.
+    Both,
+}
+
+impl Remedy {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Recalibrate, Self::Retrain, Self::Both];
+
+    /// For tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recalibrate => "recalibrate",
+            Self::Retrain => "retrain in the loop",
+            Self::Both => "both",
+        }
+    }
+}
+
+/// What it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Cost {
+    /// Analog configurations written.
+    pub configurations: u32,
+    /// Training samples that the chip has run.
+    pub samples: usize,
+    /// Time of the chip, with that in which its analog store settles, minutes.
+    pub minutes: f64,
+    /// Energy of the chip, µJ.
+    pub energy_uj: f64,
+}
+
+/// What a remedy comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Recovery {
+    /// Which.
+    pub remedy: Remedy,
+    /// Test accuracy after it.
+    pub accuracy: f64,
+    /// What it took.
+    pub cost: Cost,
+}
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ageing {
+    /// Whose weights.
+    pub method: Method,
+    /// Temperature, °C.
+    pub temperature_c: f64,
+    /// Accuracy before.
+    pub fresh: f64,
+    /// At each age.
+    pub ages: Vec<AtAge>,
+    /// At the last one.
+    pub recoveries: Vec<Recovery>,
+}
+
+/// Lets a lab's chip age, with these weights; in the end it is as old as the course says.
+///
+/// # Errors
+/// The chip's.
+pub fn ageing(
+    lab: &mut Lab,
+    method: Method,
+    weights: &[Matrix],
+    course: &Course,
+    watch: &mut dyn FnMut(&str),
+) -> Result<Ageing, LabError> {
+    watch("measuring the fresh chip");
+    // Codes of a method that calibrates are found now, while the chip is fresh.
+    let measured = lab.measure(method)?;
+    let fresh = test(&mut chip(lab, &lab.set_up(method)?)?, weights, lab)?;
+    let mut ages = Vec::new();
+    let last = course.hours.last().copied().unwrap_or(0.0);
+    for &hours in &course.hours {
+        watch(&format!("{hours} h"));
+        lab.experiment.chip.age_hours = hours;
+        lab.experiment.chip.temperature_c = Some(course.temperature_c);
+        let part = if last > 0.0 { hours / last } else { 1.0 };
+        lab.worn = worn(lab, course.dying * part);
+        let evaluation = test(&mut chip(lab, &lab.set_up(method)?)?, weights, lab)?;
+        ages.push(AtAge {
+            hours,
+            dead: lab.worn.len(),
+            accuracy: evaluation.accuracy,
+        });
+    }
+    let mut recoveries = Vec::new();
+    let usual = lab.set_up(method)?;
+    watch("recalibrating");
+    let found = lab.restore(method, &measured)?;
+    let effort = found.effort;
+    let minutes = (1e-6 * effort.chip_time_ns as f64 + SETTLING_MS * f64::from(effort.configurations)) / 60_000.0;
+    let calibrating = Cost {
+        configurations: effort.configurations,
+        samples: 0,
+        minutes,
+        energy_uj: Ledger::of(&lab.spec.energy, &Counters::default(), minutes * 60e6).total_uj(),
+    };
+    let restored = SetUp {
+        codes: &found.codes,
+        ..usual.clone()
+    };
+    for remedy in Remedy::ALL {
+        watch(remedy.name());
+        let set_up = if remedy == Remedy::Retrain { &usual } else { &restored };
+        let mut engine = chip(lab, set_up)?;
+        let mut cost = match remedy {
+            Remedy::Retrain => Cost::default(),
+            Remedy::Recalibrate | Remedy::Both => calibrating,
+        };
+        let evaluation = match remedy {
+            Remedy::Recalibrate => test(&mut engine, weights, lab)?,
+            Remedy::Retrain | Remedy::Both => {
+                let (learned, samples) = retrained(lab, &mut engine, weights)?;
+                let evaluation = test(&mut engine, &learned, lab)?;
+                cost.samples = samples;
+                cost.minutes += samples as f64 * evaluation.latency_us.unwrap_or(0.0) / 60e6;
+                cost.energy_uj += samples as f64 * evaluation.energy_uj_per_inference.unwrap_or(0.0);
+                evaluation
+            }
+        };
+        recoveries.push(Recovery {
+            remedy,
+            accuracy: evaluation.accuracy,
+            cost,
+        });
+    }
+    Ok(Ageing {
+        method,
+        temperature_c: course.temperature_c,
+        fresh: fresh.accuracy,
+        ages,
+        recoveries,
+    })
+}
+
+/// The aged chip in the loop.
+fn chip(lab: &Lab, set_up: &SetUp) -> Result<InTheLoop<EmulatedChip>, LabError> {
+    Ok(lab.around(EmulatedChip::new(lab.instance.clone()), set_up)?)
+}
+
+fn test(engine: &mut dyn Engine, weights: &[Matrix], lab: &Lab) -> Result<Evaluation, LabError> {
+    Ok(engine.evaluate(weights, &lab.data.test, Occasion::Test)?)
+}
+
+/// Circuits of which so large a part has died: those of a smaller part are among those of a larger one.
+fn worn(lab: &Lab, part: f64) -> Vec<u16> {
+    let stream = Stream::new(Purpose::Wear, &[lab.seeds.chip]);
+    let dies = |&circuit: &u16| stream.uniform(u32::from(circuit), 0, 0) < part;
+    (0..lab.spec.circuits() as u16).filter(dies).collect()
+}
+
+/// What is learned in the loop for a few samples more, and how many the chip has run.
+fn retrained(lab: &Lab, engine: &mut dyn Engine, weights: &[Matrix]) -> Result<(Vec<Matrix>, usize), LabError> {
+    let settings = lab.experiment.settings_of(Method::FineTuned);
+    let all = lab.samples();
+    let count = match lab.experiment.training.fine_tune.samples {
+        0 => all.len(),
+        count => count.min(all.len()),
+    };
+    let few = First { all: &*all, count };
+    let never = AtomicBool::new(false);
+    let training = Training {
+        network: &lab.network,
+        data: &few,
+        validation: None,
+        settings: &settings,
+        seeds: &lab.seeds,
+        stop: &never,
+    };
+    let mut learner = Learner::new(&lab.network, weights.to_vec(), settings.optimiser);
+    learner.train(engine, &training, &mut ())?;
+    Ok((learner.chosen().to_vec(), count * settings.epochs as usize))
+}
