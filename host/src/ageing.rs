@@ -1,8 +1,8 @@
 //! What becomes of a trained network when its chip gets old, and what it costs to win it back.
 //!
 //! Potentials and time constants drift, the temperature is another one, circuits die. Three ways back are compared:
-//! *recalibrating* brings circuits back to what they were measured to do when the weights were learned; *retraining* goes
-//! on learning in the loop for a few samples; or both. All of them see what any host may see.
+//! *recalibrating* brings neurons back to what they were measured to do when the weights were learned, on other circuits
+//! where theirs have died; *retraining* goes on learning in the loop for a few samples; or both. All of them see what any host may see.
 
 use std::sync::atomic::AtomicBool;
 
@@ -150,8 +150,8 @@ pub fn ageing(
     let mut recoveries = Vec::new();
     let usual = lab.set_up(method)?;
     watch("recalibrating");
-    let found = lab.restore(method, &measured)?;
-    let effort = found.effort;
+    let again = lab.restore(method, &measured)?;
+    let effort = again.found.effort;
     let minutes = (1e-6 * effort.chip_time_ns as f64 + SETTLING_MS * f64::from(effort.configurations)) / 60_000.0;
     let calibrating = Cost {
         configurations: effort.configurations,
@@ -160,7 +160,8 @@ pub fn ageing(
         energy_uj: Ledger::of(&lab.spec.energy, &Counters::default(), minutes * 60e6).total_uj(),
     };
     let restored = SetUp {
-        codes: &found.codes,
+        placement: &again.placement,
+        codes: &again.found.codes,
         ..usual.clone()
     };
     for remedy in Remedy::ALL {

@@ -265,6 +265,32 @@ impl Placement {
         targets
     }
 
+    /// The same with circuits that are of no use any more replaced by ones that no neuron has, as far as there are:
+    /// and which was replaced by which.
+    #[must_use]
+    pub fn around(&self, useless: &[u16], circuits: usize) -> (Self, Vec<(u16, u16)>) {
+        let used = |circuit: u16| self.wiring.populations.iter().any(|p| p.circuits.contains(&circuit));
+        let mut spare = (0..circuits as u16).filter(|&circuit| !used(circuit) && !useless.contains(&circuit));
+        let (mut moved, mut moves) = (self.clone(), Vec::new());
+        // Readouts choose first: without one a class is lost.
+        for population in moved.wiring.populations.iter_mut().rev() {
+            for circuit in population
+                .circuits
+                .iter_mut()
+                .filter(|circuit| useless.contains(circuit))
+            {
+                if let Some(other) = spare.next() {
+                    moves.push((*circuit, other));
+                    *circuit = other;
+                }
+            }
+        }
+        moved
+            .dead_in_use
+            .retain(|circuit| moved.wiring.populations.iter().any(|p| p.circuits.contains(circuit)));
+        (moved, moves)
+    }
+
     /// The first circuit of the neuron that each circuit is part of: joined circuits are decalibrated
     /// together, because a decalibration is one of neurons.
     pub fn leaders(&self, circuits: usize) -> Vec<usize> {

@@ -162,13 +162,16 @@ impl Lab {
         Err(CalibrationError::NoSamples.into())
     }
 
-    /// Brings circuits back to what they did when the chip was [measured](Self::measured), from the codes that they have
-    /// under a method: weights that have learned on them go on to fit.
+    /// Brings neurons back to what they did when the chip was [measured](Self::measured), from the codes that circuits have
+    /// under a method, so that weights that have learned on them go on to fit. The place of circuits that have died since
+    /// is taken by others, as far as there are.
     ///
     /// # Errors
     /// The substrate's.
-    pub fn restore(&self, method: Method, measured: &Measured) -> Result<Found, LabError> {
+    pub fn restore(&self, method: Method, measured: &Measured) -> Result<Calibrated, LabError> {
         let set_up = self.set_up(method)?;
+        let useless: Vec<u16> = self.dead.iter().chain(&self.worn).copied().collect();
+        let (placement, moves) = set_up.placement.around(&useless, self.spec.circuits());
         let mut targets = set_up.placement.targets(&self.spec);
         for (targets, found) in targets.circuits.iter_mut().zip(&measured.characteristics.circuits) {
             for parameter in Parameter::ALL {
@@ -176,6 +179,9 @@ impl Lab {
                     targets[parameter] = found.value;
                 }
             }
+        }
+        for (from, to) in moves {
+            targets.circuits[usize::from(to)] = targets.circuits[usize::from(from)];
         }
         let mut search = Search::new(&self.spec, &targets).beginning_with(set_up.codes);
         let environment = self.environment();
@@ -186,7 +192,8 @@ impl Lab {
             })?;
         }
         // It is done.
-        Ok(search.found().ok_or(CalibrationError::NoSamples)?)
+        let found = search.found().ok_or(CalibrationError::NoSamples)?;
+        Ok(Calibrated { placement, found })
     }
 
     /// The chip as a method has it, measured now.
