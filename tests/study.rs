@@ -23,7 +23,7 @@ use spikeloop::study::{
     engine::{CellCommand, threads::Threads},
     grid::Study,
     runner::{Runner, Watcher},
-    store::{Counts, Store},
+    store::{Counts, State, Store},
 };
 
 const CELLS: usize = 12;
@@ -139,7 +139,8 @@ fn cells_are_commands() {
         succeed(&mut study(dir, &["cell", "--index", &index, "--store", "s.sqlite"]));
     }
     assert_eq!(done(dir, "s.sqlite"), 0, "nobody has collected yet");
-    // A file that was cut short by a full disk elsewhere is explained, and its cell run again.
+    // A file that was cut short by a full disk elsewhere is put aside, and its cell run again; one of a cell that the
+    // study does not have is left alone.
     let key = export(dir, "whole.sqlite")
         .lines()
         .nth(1)
@@ -151,16 +152,42 @@ fn cells_are_commands() {
     let file = dir.join(format!("s.sqlite.cells/{key}.json"));
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, &text[..text.len() / 2]).unwrap();
-    let refused = output(&mut study(dir, &["collect", "--store", "s.sqlite"]));
-    assert!(!refused.status.success());
-    let message = stderr(&refused);
+    let stranger = "0123456789abcdef0123456789abcdef";
+    let other = dir.join(format!("s.sqlite.cells/{stranger}.json"));
+    fs::write(&other, text.replace(&key, stranger)).unwrap();
+    let status = succeed(&mut study(dir, &["status", "--store", "s.sqlite"]));
+    assert!(status.contains("13 results wait for"), "{status}");
+    let collected = output(&mut study(dir, &["collect", "--store", "s.sqlite"]));
+    let message = stderr(&collected);
+    assert!(message.contains("put aside") && message.contains(stranger), "{message}");
     assert!(
-        message.contains("damaged") && message.contains("take it away"),
-        "{message}"
+        stdout(&collected).contains("11 of 12 cells are done"),
+        "{}",
+        stdout(&collected)
     );
-    fs::remove_file(&file).unwrap();
-    let text = succeed(&mut study(dir, &["collect", "--store", "s.sqlite"]));
-    assert!(text.contains("11 of 12 cells are done"), "{text}");
+    assert!(other.exists());
+    // What is done stays done, whatever a later try of the same cell comes to.
+    let mut again = study(dir, &["cell", "--index", "1", "--store", "s.sqlite"]);
+    succeed(&mut again);
+    let done = export(dir, "s.sqlite");
+    let key = done.lines().nth(2).unwrap().rsplit(',').next().unwrap().to_owned();
+    let file = dir.join(format!("s.sqlite.cells/{key}.json"));
+    let mut outcome: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    outcome.as_object_mut().unwrap().remove("row");
+    outcome["error"] = "no data here".into();
+    fs::write(&file, outcome.to_string()).unwrap();
+    succeed(&mut study(dir, &["collect", "--store", "s.sqlite"]));
+    assert_eq!(export(dir, "s.sqlite"), done);
+    // A key is looked for where its number has changed, and refused where there is none.
+    succeed(&mut study(
+        dir,
+        &["cell", "--index", "7", "--key", &key, "--store", "s.sqlite"],
+    ));
+    let unknown = output(&mut study(
+        dir,
+        &["cell", "--index", "7", "--key", stranger, "--store", "s.sqlite"],
+    ));
+    assert!(stderr(&unknown).contains("no cell 0123"), "{}", stderr(&unknown));
     succeed(&mut study(dir, &["resume", "--quiet", "--store", "s.sqlite"]));
     assert_eq!(export(dir, "s.sqlite"), export(dir, "whole.sqlite"));
     let beyond = output(&mut study(dir, &["cell", "--index", "12", "--store", "s.sqlite"]));
@@ -189,6 +216,13 @@ fn a_changed_study_runs_what_is_new() {
     let text = run(dir, "s.sqlite");
     assert!(
         text.contains("8 of 8 cells are done") && !text.contains("an hour"),
+        "{text}"
+    );
+    // The others were kept.
+    change("from = 2, to = 3", "from = 1, to = 4");
+    let text = run(dir, "s.sqlite");
+    assert!(
+        text.contains("16 of 16 cells are done") && !text.contains("an hour"),
         "{text}"
     );
     change("\"small\"", "\"other\"");
@@ -250,7 +284,7 @@ fn a_poisoned_cell_dies_alone() {
     fs::write(dir.join("study.toml"), small::STUDY).unwrap();
     let poisoned = dir.join("program");
     let script = format!(
-        "#!/bin/sh\ncase \"$*\" in *'--index 5') echo 'out of memory' >&2; kill -9 $$;; esac\nexec '{}' \"$@\"\n",
+        "#!/bin/sh\ncase \"$*\" in *'--index 5 '*) echo 'out of memory' >&2; kill -9 $$;; esac\nexec '{}' \"$@\"\n",
         env!("CARGO_BIN_EXE_spikeloop")
     );
     fs::write(&poisoned, script).unwrap();
@@ -267,7 +301,7 @@ fn a_poisoned_cell_dies_alone() {
     };
     let mut watcher = Counting(Vec::new());
     let stop = AtomicBool::new(false);
-    let summary = runner.run(&mut engine, false, &stop, &mut watcher).unwrap();
+    let summary = runner.run(&mut engine, State::Open, &stop, &mut watcher).unwrap();
     assert_eq!((summary.counts.done, summary.counts.failed, summary.ran), (11, 1, 12));
     let errors: Vec<_> = watcher.0.into_iter().flatten().collect();
     assert_eq!(errors.len(), 1);
@@ -277,8 +311,34 @@ fn a_poisoned_cell_dies_alone() {
     );
     // Cured, it is run again alone.
     engine.command.program = env!("CARGO_BIN_EXE_spikeloop").into();
-    let summary = runner.run(&mut engine, true, &stop, &mut ()).unwrap();
+    let summary = runner.run(&mut engine, State::Failed, &stop, &mut ()).unwrap();
     assert_eq!((summary.counts.done, summary.ran), (12, 1));
+}
+
+/// Ctrl-C reaches the whole group of processes, as at a terminal: no cell fails of it, and the study goes on.
+#[test]
+fn ctrl_c_fails_no_cell() {
+    use std::os::unix::process::CommandExt;
+    let scratch = scratch();
+    let dir = scratch.path();
+    let mut interrupted = 0;
+    for k in 0..12 {
+        let mut command = study(dir, &["run", "study.toml", "--jobs", "4", "--store", "s.sqlite"]);
+        let child = start(command.process_group(0));
+        sleep(Duration::from_millis(60 + 35 * k));
+        let _ = Command::new("kill")
+            .args(["-INT", "--", &format!("-{}", child.id())])
+            .status();
+        let ended = child.wait_with_output().unwrap();
+        interrupted += u32::from(ended.status.code() == Some(130));
+        if dir.join("s.sqlite").exists() {
+            let status = output(&mut study(dir, &["status", "--json", "--store", "s.sqlite"]));
+            assert!(!stdout(&status).contains("signal"), "{}", stdout(&status));
+        }
+    }
+    assert!(interrupted > 0);
+    run(dir, "s.sqlite");
+    assert_eq!(done(dir, "s.sqlite"), CELLS);
 }
 
 #[test]
@@ -299,6 +359,14 @@ fn two_runners_do_not_meet() {
         "{}",
         stderr(&second)
     );
+    // By whatever name it is called.
+    std::os::unix::fs::symlink("s.sqlite", dir.join("link.sqlite")).unwrap();
+    let third = output(&mut study(dir, &["run", "study.toml", "--store", "link.sqlite"]));
+    assert!(
+        stderr(&third).contains("in use by another runner"),
+        "{}",
+        stderr(&third)
+    );
     assert!(first.wait().unwrap().success());
     assert_eq!(done(dir, "s.sqlite"), CELLS);
 }
@@ -313,7 +381,7 @@ fn other_files_are_not_taken_for_stores() {
         let message = stderr(&refused);
         assert!(message.contains(part) && !message.contains("panicked"), "{message}");
     };
-    refused(&["status", "--store", "none.sqlite"], "there is no store none.sqlite");
+    refused(&["status", "--store", "none.sqlite"], "none.sqlite; make one with");
     fs::write(
         dir.join("text"),
         "this is no database, and it is longer than a header is ".repeat(20),

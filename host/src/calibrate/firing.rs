@@ -38,6 +38,8 @@ const LINK_LOAD: f64 = 0.6;
 /// Intervals of a run, of circuits that fire all the time, and its longest duration, ns.
 const INTERVALS: f64 = 30.0;
 const LONGEST_NS: f64 = 400_000.0;
+/// Standard deviations of a spike's jitter, beyond which none is.
+const JITTERS: f64 = 5.0;
 
 /// V_reset of all circuits, LSB: means over so many configurations.
 ///
@@ -113,6 +115,8 @@ pub fn t_ref_us(
     let groups = (groups as usize).clamp(1, MOST_GROUPS);
     let duration_ns =
         (1e3 * INTERVALS * expected_us).clamp(f64::from(rig.request(0).adc_interval_ns), LONGEST_NS) as u32;
+    // Circuits fire at once, and jitter cannot make a time negative.
+    let settled_ns = (1e3 * JITTERS * spec.timing.spike_jitter_us.value) as u32;
     let mut all = vec![Some(Vec::with_capacity(configurations)); spec.circuits()];
     for _ in 0..configurations {
         for group in 0..groups {
@@ -120,7 +124,7 @@ pub fn t_ref_us(
             let members = || (group..spec.circuits()).step_by(groups);
             members().for_each(|circuit| own.circuits[circuit] = firing.circuits[circuit]);
             rig.configure(Role::Neurons, &own)?;
-            let intervals = mean_intervals_us(rig.record(&[], duration_ns, SAMPLES)?);
+            let intervals = mean_intervals_us(rig.record(&[], duration_ns, SAMPLES)?, settled_ns);
             for circuit in members() {
                 match (all[circuit].as_mut(), intervals[circuit]) {
                     (Some(all), Some(found)) => all.push(found),
@@ -162,7 +166,7 @@ pub fn threshold_lsb(
     let spec = rig.spec();
     let above = above_threshold(spec, codes);
     let intervals = rig.over_configurations((Role::Neurons, &above), configurations, |rig| {
-        Ok(mean_intervals_us(rig.record(&[], LEAKING_NS, SAMPLES)?))
+        Ok(mean_intervals_us(rig.record(&[], LEAKING_NS, SAMPLES)?, 0))
     })?;
     let solve = |circuit: usize| -> Result<Estimate, Fault> {
         let (reset, above) = (known.reset_lsb[circuit]?, known.leak_above_lsb[circuit]?);
@@ -184,14 +188,14 @@ pub fn threshold_lsb(
     Ok((0..spec.circuits()).map(solve).collect())
 }
 
-/// Mean intervals between the spikes of each column, µs: none with less than one a sample. One that is much longer than
-/// most has lost a spike on its way.
-fn mean_intervals_us(recording: &Recording) -> Vec<Option<f64>> {
+/// Mean intervals between the spikes of each column from a time on, µs: none with less than one a sample. One that is much
+/// longer than most has lost a spike on its way.
+fn mean_intervals_us(recording: &Recording, from_ns: u32) -> Vec<Option<f64>> {
     let mut intervals = vec![Vec::new(); recording.columns];
     for sample in 0..SAMPLES {
         let mut last = vec![None; recording.columns];
         let (times, neurons) = recording.spikes(sample);
-        for (&time, &neuron) in times.iter().zip(neurons) {
+        for (&time, &neuron) in times.iter().zip(neurons).filter(|(time, _)| **time >= from_ns) {
             let neuron = usize::from(neuron);
             if let Some(last) = last[neuron].replace(time) {
                 intervals[neuron].push(time - last);

@@ -42,7 +42,12 @@ impl Machine {
 
     /// The command that goes on with a run, here and with the same data.
     pub fn resume_command(&self, run: &Path) -> String {
-        let mut command = format!("spikeloop train --resume {}", quoted(run));
+        format!("spikeloop train --resume {}{}", quoted(run), self.words())
+    }
+
+    /// What a command needs to have the same data and threads.
+    pub fn words(&self) -> String {
+        let mut command = String::new();
         if let Some(data) = &self.data {
             command.push_str(&format!(" --data {}", quoted(data)));
         }

@@ -59,8 +59,24 @@ pub struct Outcome {
     pub timing: Timing,
 }
 
+impl Outcome {
+    /// One that is in the store, but cannot be read.
+    pub(super) fn unreadable(why: &str) -> Self {
+        Self {
+            schema: SCHEMA,
+            key: String::new(),
+            row: None,
+            error: Some(format!(
+                "its result in the store cannot be read ({why}); run it again with: spikeloop study resume --failed"
+            )),
+            provenance: Provenance::default(),
+            timing: Timing::default(),
+        }
+    }
+}
+
 /// Where a result comes from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of Spikeloop.
     pub spikeloop: String,
@@ -95,6 +111,10 @@ impl Cell {
         let mut outcome = self.outcome();
         let result = catch_unwind(AssertUnwindSafe(|| self.row(data, folder, &mut outcome.provenance)));
         match result {
+            // JSON has no such numbers.
+            Ok(Ok(row)) if !(row.loss.is_finite() && row.accuracy.is_finite()) => {
+                outcome.error = Some("its test loss is not a finite number".into());
+            }
             Ok(Ok(row)) => outcome.row = Some(row),
             Ok(Err(error)) => outcome.error = Some(error.to_string()),
             Err(panic) => outcome.error = Some(format!("it panicked: {}", message(&*panic))),

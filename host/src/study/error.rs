@@ -61,6 +61,14 @@ pub enum StudyError {
         /// What is wrong.
         message: String,
     },
+    /// A cell's file from a later version.
+    #[error("{} was written by a newer version (schema {schema}); collect it with that one, or update Spikeloop", .path.display())]
+    NewerOutcome {
+        /// File.
+        path: PathBuf,
+        /// Its schema.
+        schema: u32,
+    },
     /// No store.
     #[error("there is no store {}; make one with: spikeloop study run STUDY.toml --store {}", .path.display(), .path.display())]
     NoStore {
@@ -114,6 +122,12 @@ pub enum StudyError {
         index: usize,
         /// There are.
         cells: usize,
+    },
+    /// A key that no cell has.
+    #[error("the study has no cell {key} any more; it was changed since that cell was scheduled, which is not run")]
+    NoKey {
+        /// Asked for.
+        key: String,
     },
     /// An engine that cannot run cells.
     #[error("{0}")]

@@ -38,6 +38,21 @@ pub enum ExportError {
     Arrow(#[from] ArrowError),
 }
 
+impl ExportError {
+    /// What went wrong with the file, wherever in it.
+    pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        match self {
+            Self::Io(error) | Self::Arrow(ArrowError::IoError(_, error)) => Some(error.kind()),
+            Self::Csv(error) => match error.kind() {
+                csv::ErrorKind::Io(error) => Some(error.kind()),
+                _ => None,
+            },
+            Self::Json(error) => error.io_error_kind(),
+            Self::Arrow(_) => None,
+        }
+    }
+}
+
 /// Writes results.
 ///
 /// # Errors

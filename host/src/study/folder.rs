@@ -126,6 +126,10 @@ impl Folder {
     /// [`StudyError::Write`].
     pub fn leave(&self, outcome: &Outcome) -> Result<(), StudyError> {
         let path = self.outcome_path(&outcome.key);
+        // A result that another run of the same cell has left is not given up for an error of this one.
+        if outcome.row.is_none() && matches!(self.outcome(&outcome.key), Ok(Some(Outcome { row: Some(_), .. }))) {
+            return Ok(());
+        }
         // Numbers and strings always serialise.
         let text = serde_json::to_vec_pretty(outcome).unwrap_or_default();
         let temporary = self.file(&format!(".{}.{}.part", outcome.key, std::process::id()));
@@ -147,8 +151,12 @@ impl Folder {
             path: path.clone(),
             message: error.to_string(),
         })?;
-        if outcome.schema > SCHEMA || outcome.key != key {
-            let message = format!("schema {}, key {}", outcome.schema, outcome.key);
+        if outcome.schema > SCHEMA {
+            let schema = outcome.schema;
+            return Err(StudyError::NewerOutcome { path, schema });
+        }
+        if outcome.key != key {
+            let message = format!("it is one of the cell {}", outcome.key);
             return Err(StudyError::Damaged { path, message });
         }
         Ok(Some(outcome))
@@ -171,6 +179,24 @@ impl Folder {
         }
         keys.sort_unstable();
         Ok(keys)
+    }
+
+    /// Puts a result aside that cannot be read.
+    pub(super) fn put_aside(&self, key: &str) {
+        // What cannot be renamed stays in the way, and is spoken of again.
+        let _ = fs::rename(self.outcome_path(key), self.file(&format!("{key}.damaged")));
+    }
+
+    /// Takes away what is only of use while cells run.
+    pub(super) fn tidy(&self) {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("shared-") || name.ends_with(".part") {
+                // What stays is only untidy.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Takes away what a cell has left.

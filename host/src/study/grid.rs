@@ -54,6 +54,23 @@ const MOST_CELLS: usize = 10_000_000;
 /// Digits of a cell's key.
 const KEY_DIGITS: usize = 32;
 
+/// Columns of results: an axis cannot have their names.
+const COLUMNS: [&str; 13] = [
+    "state",
+    "accuracy",
+    "hidden_spikes_per_inference",
+    "energy_uj_per_inference",
+    "latency_us",
+    "loss",
+    "samples",
+    "time_constants",
+    "counters",
+    "error",
+    "seconds",
+    "threads",
+    "key",
+];
+
 /// What an axis may be but a key of the experiment.
 const EXPERIMENT: &str = "experiment";
 const METHOD: &str = "method";
@@ -113,6 +130,9 @@ impl Study {
             }
             grids.push(axes);
         }
+        if grids.is_empty() {
+            return Err(wrong("grid", "has no axis; give at least method = […]".into()));
+        }
         let mut experiments = BTreeMap::new();
         let mut chips = BTreeMap::new();
         let names: Vec<String> = values_of(&file, EXPERIMENT).chain([file.experiment.clone()]).collect();
@@ -171,6 +191,25 @@ impl Study {
             }
         }
         names
+    }
+
+    /// The cell with a key, which should have this number.
+    ///
+    /// # Errors
+    /// [`StudyError::NoKey`] where the study has no such cell any more, and those of [`Self::cell`].
+    pub fn cell_with_key(&self, index: usize, key: &str) -> Result<Cell, StudyError> {
+        if let Ok(cell) = self.cell(index)
+            && cell.key == key
+        {
+            return Ok(cell);
+        }
+        for index in 0..self.cells() {
+            let cell = self.cell(index)?;
+            if cell.key == key {
+                return Ok(cell);
+            }
+        }
+        Err(StudyError::NoKey { key: key.into() })
     }
 
     /// One cell, from 0.
@@ -336,6 +375,10 @@ fn axes(table: &toml::Table) -> Result<Vec<Axis>, Wrong> {
         return Err(("grid".into(), "has no axis; give at least method = […]".into()));
     }
     let axis = |(name, value): (String, toml::Value)| {
+        if COLUMNS.contains(&name.as_str()) {
+            let message = "is the name of a column of results; call the axis otherwise";
+            return Err((name, message.to_owned()));
+        }
         let choices = choices(&name, value).map_err(|message| (name.clone(), message))?;
         Ok(Axis { name, choices })
     };
@@ -383,7 +426,7 @@ fn numbers(range: &toml::Table) -> Result<Vec<toml::Value>, String> {
     };
     match (of("from"), of("to"), step) {
         (Some(from), Some(to), Some(step)) if known && from <= to && step > 0 => {
-            if (to - from) / step >= MOST_CELLS as i64 {
+            if to.checked_sub(from).is_none_or(|span| span / step >= MOST_CELLS as i64) {
                 return Err(format!("has more than {MOST_CELLS} values"));
             }
             let count = (to - from) / step;
@@ -464,6 +507,11 @@ mod tests {
         has("[grid]\nmethod = [\"guess\"]", &["guess", "in-the-loop"]);
         has("[grid]\nmethod = []", &["method", "no values"]);
         has("[grid]", &["no axis"]);
+        has("grid = []", &["no axis"]);
+        has(
+            "[grid]\nmethod = \"ideal\"\nloss = [1]",
+            &["loss", "a column of results"],
+        );
         has(
             "[grid]\nmethod = \"ideal\"\nchip.sigmad = [0.1]",
             &["chip.sigmad", "unknown field", "cell 0", "chip.sigmad = 0.1"],

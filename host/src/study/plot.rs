@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     StudyError,
     file::PlotSection,
-    summary::{ACCURACY, Group, Groups},
+    summary::{ACCURACY, Group, Groups, REPEATS},
     table::Results,
 };
 use crate::{
@@ -67,6 +67,13 @@ impl Layout {
             let best = free.rev().max_by_key(numbers)?;
             (numbers(&best) > 1).then(|| best.clone())
         });
+        if let Some(x) = &x
+            && numbers(&x) == 0
+        {
+            return Err(StudyError::Figure(format!(
+                "plot: the values of {x:?} are no numbers; x needs some"
+            )));
+        }
         let x = x.ok_or_else(|| {
             let message = "plot: no axis of the study has several numbers; there is nothing to draw against";
             StudyError::Figure(message.into())
@@ -111,8 +118,23 @@ pub fn svg(title: &str, results: &Results, axes: &[String], asked: &PlotSection)
     if results.column(figure).is_none() {
         return Err(StudyError::Figure(format!("plot: the results have no {figure:?}")));
     }
-    let groups = Groups::of(results, axes, figure);
-    let layout = Layout::of(asked, &groups)?;
+    // An axis that was asked for is no repetition.
+    let asked_for = |axis: &str| {
+        let mut named = asked.x.iter().chain(&asked.series).chain(&asked.panels);
+        named.any(|name| name == axis)
+    };
+    let repeats = |axis: &str| REPEATS.contains(&axis) && !asked_for(axis);
+    let layout = Layout::of(asked, &Groups::over(results, axes, figure, repeats))?;
+    // What is neither along x, nor a line, nor a panel, is a repetition too.
+    let shown = |axis: &str| {
+        let mut shown = [&layout.x].into_iter().chain(&layout.series).chain(&layout.panels);
+        shown.any(|name| name == axis)
+    };
+    let groups = Groups::over(results, axes, figure, |axis| !shown(axis));
+    if groups.groups.iter().all(|group| group.cells.is_empty()) {
+        let message = format!("plot: no cell has a number for {figure:?} yet");
+        return Err(StudyError::Figure(message));
+    }
     let place = |name: &String| groups.axes.iter().position(|axis| axis == name);
     let (x, series) = (place(&layout.x), layout.series.as_ref().and_then(place));
     let x = x.ok_or_else(|| StudyError::Figure(format!("plot: there is no axis {:?}", layout.x)))?;

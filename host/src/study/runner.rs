@@ -13,7 +13,7 @@ use super::{
     file::StudyText,
     folder::{Folder, Held},
     grid::Study,
-    store::{Counts, Store},
+    store::{Counts, State, Store},
 };
 
 /// Someone who watches.
@@ -62,7 +62,10 @@ impl Runner {
     /// [`StudyError`]: the study's, the store's, or that another runner works on it.
     pub fn plan(study: Study, path: &Path, watcher: &mut dyn Watcher) -> Result<Self, StudyError> {
         let folder = Folder::of(path);
-        if !path.exists() {
+        if path.exists() {
+            // Before anything is made beside a file that is no store.
+            drop(Store::create(path)?);
+        } else {
             // Every mistake in the grid is found before anything is written.
             (0..study.cells()).try_for_each(|index| study.cell(index).map(|_| ()))?;
         }
@@ -77,18 +80,20 @@ impl Runner {
             study,
             _held: held,
         }
-        .with_left()
+        .with_left(watcher)
     }
 
     /// Goes on with the study that a store holds.
     ///
     /// # Errors
     /// [`StudyError`].
-    pub fn resume(path: &Path) -> Result<Self, StudyError> {
-        let text: StudyText = Store::open(path)?.study()?;
+    pub fn resume(path: &Path, watcher: &mut dyn Watcher) -> Result<Self, StudyError> {
+        // Before anything is made beside a file that is no store.
+        drop(Store::open(path)?);
         let folder = Folder::of(path);
         let held = folder.hold()?;
         let store = Store::open(path)?;
+        let text: StudyText = store.study()?;
         folder.write_study(&text)?;
         Self {
             store,
@@ -96,16 +101,33 @@ impl Runner {
             study: Study::new(text)?,
             _held: held,
         }
-        .with_left()
+        .with_left(watcher)
     }
 
     /// With what cells left while nobody collected.
-    fn with_left(mut self) -> Result<Self, StudyError> {
-        for key in self.folder.left()? {
-            if let Some(outcome) = self.folder.outcome(&key)? {
-                self.store.record(&[outcome])?;
+    fn with_left(mut self, watcher: &mut dyn Watcher) -> Result<Self, StudyError> {
+        /// Outcomes of a transaction.
+        const AT_A_TIME: usize = 500;
+        for keys in self.folder.left()?.chunks(AT_A_TIME) {
+            let mut outcomes = Vec::new();
+            for key in keys {
+                match self.folder.outcome(key) {
+                    Ok(Some(outcome)) if self.store.knows(key)? => outcomes.push(outcome),
+                    Ok(Some(_)) => watcher.event(&Event::Note(format!(
+                        "{} is the result of a cell that the study has not: it stays where it is",
+                        self.folder.outcome_path(key).display()
+                    ))),
+                    Ok(None) => {}
+                    Err(error @ StudyError::Damaged { .. }) => {
+                        self.folder.put_aside(key);
+                        let text = format!("{error} It is put aside as {key}.damaged.");
+                        watcher.event(&Event::Note(text));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-            self.folder.forget(&key);
+            self.store.record(&outcomes)?;
+            outcomes.iter().for_each(|outcome| self.folder.forget(&outcome.key));
         }
         Ok(self)
     }
@@ -123,20 +145,20 @@ impl Runner {
         self.store.counts()
     }
 
-    /// Has an engine run what is open, and failed cells again if they are to be; a single cell, where one is named.
+    /// Has an engine run the cells that are open, or those that have failed.
     ///
     /// # Errors
     /// [`StudyError`]; what was finished is kept.
     pub fn run(
         &mut self,
         engine: &mut dyn Engine,
-        failed_too: bool,
+        which: State,
         stop: &AtomicBool,
         watcher: &mut dyn Watcher,
     ) -> Result<Summary, StudyError> {
-        let cells = self.store.to_run(failed_too)?;
+        let cells = self.store.cells_in(which)?;
         let mut counts = self.store.counts()?;
-        if failed_too {
+        if which == State::Failed {
             counts.open += counts.failed;
             counts.failed = 0;
         }
@@ -159,9 +181,15 @@ impl Runner {
                 let Event::Ended { key, death } = event else {
                     return Ok(());
                 };
-                let outcome = match folder.outcome(&key)? {
-                    Some(outcome) => outcome,
-                    None => {
+                let outcome = match folder.outcome(&key) {
+                    Ok(Some(outcome)) => outcome,
+                    Err(error @ StudyError::Damaged { .. }) => {
+                        folder.put_aside(&key);
+                        let index = numbers.get(key.as_str()).copied().unwrap_or_default();
+                        self.study.cell(index)?.failed(error.to_string())
+                    }
+                    Err(error) => return Err(error),
+                    Ok(None) => {
                         let index = numbers.get(key.as_str()).copied().unwrap_or_default();
                         let why = death.unwrap_or_else(|| "it ended without a result".into());
                         self.study.cell(index)?.failed(why)
@@ -183,6 +211,9 @@ impl Runner {
         summary.wall_s = start.elapsed().as_secs_f64();
         summary.counts = self.store.counts()?;
         summary.interrupted = stop.load(Ordering::Relaxed);
+        if summary.counts.open + summary.counts.failed == 0 {
+            self.folder.tidy();
+        }
         Ok(summary)
     }
 }

@@ -160,7 +160,10 @@ impl Store {
                 schema,
             });
         }
-        if empty {
+        if empty && !flags.contains(OpenFlags::SQLITE_OPEN_CREATE) {
+            return Err(foreign(" yet: it is empty"));
+        }
+        if empty && flags.contains(OpenFlags::SQLITE_OPEN_CREATE) {
             let set_up = format!(
                 "BEGIN EXCLUSIVE; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA}; {TABLES} COMMIT;"
             );
@@ -197,7 +200,7 @@ impl Store {
             .map_err(self.failed())?;
         let text = text.ok_or_else(|| StudyError::NotAStore {
             path: self.path.clone(),
-            detail: " yet: no study was planned in it".into(),
+            detail: " yet: plan one in it with `study run STUDY.toml --store` and its name. Else".into(),
         })?;
         serde_json::from_str(&text).map_err(|error| StudyError::Damaged {
             path: self.path.clone(),
@@ -254,7 +257,8 @@ impl Store {
         transaction.commit().map_err(&failed)
     }
 
-    /// Takes up outcomes; those of cells that the study never had are left out.
+    /// Takes up outcomes. What is done stays done, whatever fails later; outcomes of cells that the study never had are
+    /// left out.
     ///
     /// # Errors
     /// The store's.
@@ -263,7 +267,10 @@ impl Store {
         let transaction = self.connection.transaction().map_err(&failed)?;
         {
             let mut update = transaction
-                .prepare_cached("UPDATE cell SET state = ?, outcome = ? WHERE key = ?")
+                .prepare_cached(
+                    "UPDATE cell SET state = ?1, outcome = ?2 WHERE key = ?3
+                     AND NOT (state = 'done' AND ?1 = 'failed')",
+                )
                 .map_err(&failed)?;
             for outcome in outcomes {
                 let state = if outcome.row.is_some() {
@@ -279,17 +286,30 @@ impl Store {
         transaction.commit().map_err(&failed)
     }
 
-    /// Numbers and keys of the cells to be run: open ones, and failed ones too if they are to be tried again.
+    /// Whether the study has, or had, this cell.
     ///
     /// # Errors
     /// The store's.
-    pub fn to_run(&self, failed_too: bool) -> Result<Vec<(usize, String)>, StudyError> {
+    pub fn knows(&self, key: &str) -> Result<bool, StudyError> {
+        let sql = "SELECT 1 FROM cell WHERE key = ?";
+        let found: Option<i64> = self
+            .connection
+            .query_row(sql, [key], |row| row.get(0))
+            .optional()
+            .map_err(self.failed())?;
+        Ok(found.is_some())
+    }
+
+    /// Numbers and keys of the cells in a state.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn cells_in(&self, state: State) -> Result<Vec<(usize, String)>, StudyError> {
         let failed = self.failed();
-        let sql = "SELECT position, key FROM cell
-                   WHERE position IS NOT NULL AND (state = 'open' OR (?1 AND state = 'failed')) ORDER BY position";
+        let sql = "SELECT position, key FROM cell WHERE position IS NOT NULL AND state = ? ORDER BY position";
         let mut query = self.connection.prepare(sql).map_err(&failed)?;
         let rows = query
-            .query_map([failed_too], |row| Ok((row.get::<_, i64>(0)? as usize, row.get(1)?)))
+            .query_map([state.name()], |row| Ok((row.get::<_, i64>(0)? as usize, row.get(1)?)))
             .map_err(&failed)?;
         rows.collect::<Result<_, _>>().map_err(&failed)
     }
@@ -354,10 +374,9 @@ impl Store {
                 key: text(1)?,
                 labels: serde_json::from_str(&text(2)?).map_err(damaged)?,
                 state: State::of(&text(3)?),
-                outcome: outcome
-                    .map(|text| serde_json::from_str(&text))
-                    .transpose()
-                    .map_err(damaged)?,
+                outcome: outcome.map(|text| {
+                    serde_json::from_str(&text).unwrap_or_else(|error| Outcome::unreadable(&error.to_string()))
+                }),
             });
         }
         Ok(records)

@@ -61,10 +61,14 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Of one figure.
+    /// Of one figure, over chips and seeds.
     pub fn of(results: &Results, axes: &[String], figure: &str) -> Self {
-        let (repeats, kept): (Vec<String>, Vec<String>) =
-            axes.iter().cloned().partition(|axis| REPEATS.contains(&axis.as_str()));
+        Self::over(results, axes, figure, |axis| REPEATS.contains(&axis))
+    }
+
+    /// The same over the axes that only repeat.
+    pub fn over(results: &Results, axes: &[String], figure: &str, repeats: impl Fn(&str) -> bool) -> Self {
+        let (repeats, kept): (Vec<String>, Vec<String>) = axes.iter().cloned().partition(|axis| repeats(axis));
         let place = |name: &String| results.column(name);
         let (repeats, places): (Vec<_>, Vec<_>) = (
             repeats.iter().filter_map(place).collect(),

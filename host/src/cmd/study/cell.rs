@@ -5,7 +5,11 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use spikeloop::study::{engine::UNWRITTEN, folder::Folder, grid::Study, runner::Runner};
 
-use crate::cmd::{on_threads, print, say, shared::Machine};
+use super::{parse_store, progress::Progress};
+use crate::cmd::{
+    on_threads, print, say,
+    shared::{Machine, quoted},
+};
 
 /// Prepare a store for another scheduler
 #[derive(Args)]
@@ -13,15 +17,22 @@ pub struct Plan {
     /// Study file
     study: PathBuf,
     /// File of the results; it is made where it does not exist
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = parse_store)]
     store: PathBuf,
 }
 
 impl Plan {
     /// Plans.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let runner = Runner::plan(Study::load(&self.study)?, &self.store, &mut ())?;
-        let (counts, store) = (runner.counts()?, self.store.display());
+        let runner = Runner::plan(Study::load(&self.study)?, &self.store, &mut Progress::new(true))?;
+        let (counts, store) = (runner.counts()?, quoted(&self.store));
+        let points = runner.study().cells();
+        if points > counts.all() {
+            say(&format!(
+                "note: {points} points of the grid are {} different cells",
+                counts.all()
+            ));
+        }
         print(&format!(
             "{} cells, {} of them open. Each is one command, for N from 0 to {}:\n\n  \
              spikeloop study cell --store {store} --index N\n\nand in the end:  spikeloop study collect --store {store}\n",
@@ -37,11 +48,14 @@ impl Plan {
 #[derive(Args)]
 pub struct RunCell {
     /// File of the results
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = parse_store)]
     store: PathBuf,
     /// Number of the cell, from 0
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     index: usize,
+    /// Its key: it is found by that, whatever its number has become
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     #[command(flatten)]
     machine: Machine,
 }
@@ -50,7 +64,11 @@ impl RunCell {
     /// Runs it, and leaves its result beside the store.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let folder = Folder::of(&self.store);
-        let cell = folder.study()?.cell(self.index)?;
+        let study = folder.study()?;
+        let cell = match &self.key {
+            Some(key) => study.cell_with_key(self.index, key)?,
+            None => study.cell(self.index)?,
+        };
         let data = self.machine.data_dir();
         let outcome = on_threads(self.machine.threads, || Ok(cell.run(&data, &folder)))?;
         if let Err(error) = folder.leave(&outcome) {
@@ -69,14 +87,14 @@ impl RunCell {
 #[derive(Args)]
 pub struct Collect {
     /// File of the results
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = parse_store)]
     store: PathBuf,
 }
 
 impl Collect {
     /// Collects.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let counts = Runner::resume(&self.store)?.counts()?;
+        let counts = Runner::resume(&self.store, &mut Progress::new(false))?.counts()?;
         print(&format!(
             "{} of {} cells are done, {} failed, {} open\n",
             counts.done,

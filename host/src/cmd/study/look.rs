@@ -1,7 +1,7 @@
 //! Looking at results.
 
 use std::{
-    io::{BufWriter, Write},
+    io::{BufWriter, ErrorKind, Write},
     path::PathBuf,
     process::ExitCode,
 };
@@ -12,6 +12,7 @@ use spikeloop::{
     run_dir::write_atomically,
     study::{
         export::{self, Format},
+        folder::Folder,
         plot,
         store::{State, Store},
         summary::{ACCURACY, Groups},
@@ -19,7 +20,8 @@ use spikeloop::{
     },
 };
 
-use crate::cmd::{print, say};
+use super::parse_store;
+use crate::cmd::{print, say, shared::quoted};
 
 /// Failed cells that are shown one by one.
 const MOST_FAILED: usize = 10;
@@ -28,7 +30,7 @@ const MOST_FAILED: usize = 10;
 #[derive(Args)]
 struct At {
     /// File of the results
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = parse_store)]
     store: PathBuf,
 }
 
@@ -105,7 +107,13 @@ impl Status {
                 failed.len() - MOST_FAILED
             ));
         }
-        let store = self.at.store.display();
+        let left = Folder::of(&self.at.store).left().map_or(0, |left| left.len());
+        let store = quoted(&self.at.store);
+        if left > 0 {
+            text.push_str(&format!(
+                "{left} results wait for:  spikeloop study collect --store {store}\n"
+            ));
+        }
         if counts.failed > 0 {
             text.push_str(&format!(
                 "Try them again:  spikeloop study resume --failed --store {store}\n"
@@ -185,8 +193,10 @@ impl Export {
             None => {
                 let mut out = BufWriter::new(std::io::stdout().lock());
                 match export::write(&results, self.format, &mut out) {
-                    // Whoever read it has seen enough.
-                    Err(export::ExportError::Io(error)) => return Err(error.into()),
+                    Err(error) if error.io_kind() == Some(ErrorKind::BrokenPipe) => {
+                        // Whoever read it has seen enough.
+                        return Err(std::io::Error::from(ErrorKind::BrokenPipe).into());
+                    }
                     other => other?,
                 }
                 out.flush()?;

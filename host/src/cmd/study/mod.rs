@@ -5,7 +5,10 @@ mod look;
 mod progress;
 mod run;
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Subcommand;
 
@@ -47,4 +50,14 @@ impl Command {
             Self::Collect(arguments) => arguments.run(),
         }
     }
+}
+
+/// A store by one name, however it is called: whoever works on it is found by that.
+fn parse_store(text: &str) -> Result<PathBuf, String> {
+    let path = Path::new(text);
+    if path.file_name().is_none() {
+        return Err("give the name of a file".into());
+    }
+    let absolute = std::path::absolute(path).map_err(|error| error.to_string())?;
+    Ok(absolute.canonicalize().unwrap_or(absolute))
 }

@@ -9,11 +9,12 @@ use spikeloop::study::{
     engine::{CellCommand, Engine, slurm::Slurm, threads::Threads},
     grid::Study,
     runner::{Runner, Summary},
+    store::State,
 };
 
-use super::progress::Progress;
+use super::{parse_store, progress::Progress};
 use crate::cmd::{
-    INTERRUPTED, print,
+    INTERRUPTED, print, say,
     shared::{Machine, quoted, stop_on_ctrl_c},
 };
 
@@ -30,7 +31,7 @@ enum EngineName {
 #[derive(Args)]
 struct How {
     /// File of the results; it is made where it does not exist
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = parse_store)]
     store: PathBuf,
     /// Where cells run
     #[arg(long, value_enum, default_value = "threads")]
@@ -63,7 +64,7 @@ pub struct Run {
 /// Go on with the study of a store
 #[derive(Args)]
 pub struct Resume {
-    /// Run failed cells again too
+    /// Run the cells that have failed again, and nothing else
     #[arg(long)]
     failed: bool,
     #[command(flatten)]
@@ -76,28 +77,36 @@ impl Run {
         let study = Study::load(&self.study)?;
         let mut progress = Progress::new(self.how.quiet);
         let runner = Runner::plan(study, &self.how.store, &mut progress)?;
-        self.how.run(runner, progress, false)
+        let points = runner.study().cells();
+        let cells = runner.counts()?.all();
+        if points > cells && !self.how.quiet {
+            say(&format!(
+                "note: {points} points of the grid are {cells} different cells"
+            ));
+        }
+        self.how.run(runner, progress, State::Open)
     }
 }
 
 impl Resume {
     /// Goes on.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let runner = Runner::resume(&self.how.store)?;
-        let progress = Progress::new(self.how.quiet);
-        self.how.run(runner, progress, self.failed)
+        let mut progress = Progress::new(self.how.quiet);
+        let runner = Runner::resume(&self.how.store, &mut progress)?;
+        let which = if self.failed { State::Failed } else { State::Open };
+        self.how.run(runner, progress, which)
     }
 }
 
 impl How {
-    fn run(&self, mut runner: Runner, mut progress: Progress, failed_too: bool) -> anyhow::Result<ExitCode> {
+    fn run(&self, mut runner: Runner, mut progress: Progress, which: State) -> anyhow::Result<ExitCode> {
         let stop = stop_on_ctrl_c(if self.quiet {
             ""
         } else {
             "\nstopping; cells that are not finished are run again another time"
         })?;
         let mut engine = self.engine()?;
-        let result = runner.run(&mut *engine, failed_too, &stop, &mut progress);
+        let result = runner.run(&mut *engine, which, &stop, &mut progress);
         progress.finish();
         let summary = result.with_context(|| format!("the study stopped; go on with: {}", self.resume()))?;
         self.report(&summary)
@@ -128,11 +137,18 @@ impl How {
     }
 
     fn resume(&self) -> String {
-        let engine = match self.engine {
-            EngineName::Threads => "",
-            EngineName::Slurm => " --engine slurm",
-        };
-        format!("spikeloop study resume --store {}{engine}", quoted(&self.store))
+        let mut command = format!("spikeloop study resume --store {}", quoted(&self.store));
+        if self.engine == EngineName::Slurm {
+            command.push_str(" --engine slurm");
+        }
+        if let Some(jobs) = self.jobs {
+            command.push_str(&format!(" --jobs {jobs}"));
+        }
+        for argument in &self.sbatch {
+            command.push_str(&format!(" --sbatch={}", quoted(argument.as_ref())));
+        }
+        command.push_str(&self.machine.words());
+        command
     }
 
     fn report(&self, summary: &Summary) -> anyhow::Result<ExitCode> {

@@ -57,7 +57,7 @@ pub trait Engine {
     fn run(&mut self, work: &Work, watch: &mut dyn FnMut(Event) -> Result<(), StudyError>) -> Result<(), StudyError>;
 }
 
-/// The command that runs a cell, but for its number.
+/// The command that runs a cell.
 #[derive(Clone, Debug)]
 pub struct CellCommand {
     /// This program.
@@ -70,7 +70,7 @@ pub struct CellCommand {
 pub const UNWRITTEN: u8 = 74;
 
 impl CellCommand {
-    /// All arguments, the last one waiting for a cell's number.
+    /// All arguments but the cell's own, `--index N --key KEY`.
     pub fn arguments(&self, store: &Path, threads: usize) -> Vec<OsString> {
         let store: OsString = store.into();
         let data: OsString = self.data.clone().into();
@@ -83,15 +83,22 @@ impl CellCommand {
             data,
             "--threads".into(),
             threads.to_string().into(),
-            "--index".into(),
         ]
     }
+}
+
+/// Lets a command live in a process group of its own: Ctrl-C is for us to hand on.
+fn apart(command: &mut std::process::Command) -> &mut std::process::Command {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command
 }
 
 /// The end of what a cell had to say.
 fn last_words(log: &Path) -> String {
     const MOST: usize = 400;
-    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let text = text.trim();
     let from = text.char_indices().rev().nth(MOST).map_or(0, |(at, _)| at);
     text[from..].to_owned()

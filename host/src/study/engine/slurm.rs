@@ -15,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{CellCommand, Engine, Event, UNWRITTEN, Work, last_words};
+use super::{CellCommand, Engine, Event, UNWRITTEN, Work, apart, last_words};
 use crate::{
     run_dir::write_atomically,
     study::{StudyError, folder::Folder},
@@ -47,8 +47,31 @@ pub struct Slurm {
 struct Submission {
     /// Its job's number.
     job: String,
-    /// `[task]`: number and key of its cell.
-    cells: Vec<(usize, String)>,
+    /// `[task]`: key of its cell.
+    keys: Vec<String>,
+}
+
+/// Slurm's commands fail now and then; for how many looks they have.
+#[derive(Debug, Default)]
+struct Trouble(u32);
+
+impl Trouble {
+    /// Bears an error for some minutes.
+    fn bear(
+        &mut self,
+        error: StudyError,
+        watch: &mut dyn FnMut(Event) -> Result<(), StudyError>,
+    ) -> Result<(), StudyError> {
+        const MOST: u32 = 150;
+        self.0 += 1;
+        if self.0 > MOST {
+            return Err(error);
+        }
+        if self.0 == 1 {
+            watch(Event::Note(format!("{error}; trying again")))?;
+        }
+        Ok(())
+    }
 }
 
 /// A task in the queue.
@@ -58,18 +81,21 @@ struct Queued {
     reason: String,
 }
 
+/// Cells that are submitted: the numbers that they have in Slurm, by key.
+type Pending = BTreeMap<String, String>;
+
 impl Engine for Slurm {
     fn run(&mut self, work: &Work, watch: &mut dyn FnMut(Event) -> Result<(), StudyError>) -> Result<(), StudyError> {
-        let wanted: BTreeSet<&str> = work.cells.iter().map(|(_, key)| key.as_str()).collect();
         // What an earlier session has submitted and nobody has collected yet.
         let mut submissions = submitted(work.folder)?;
         let queue = self.queue(&submissions)?;
-        let mut pending: HashMap<String, (usize, String)> = HashMap::new();
+        let wanted: BTreeSet<&str> = work.cells.iter().map(|(_, key)| key.as_str()).collect();
+        let mut pending = Pending::new();
         for submission in &submissions {
-            for (task, (index, key)) in submission.cells.iter().enumerate() {
+            for (task, key) in submission.keys.iter().enumerate() {
                 let id = format!("{}_{task}", submission.job);
                 if queue.contains_key(&id) && wanted.contains(key.as_str()) {
-                    pending.insert(key.clone(), (*index, id));
+                    pending.insert(key.clone(), id);
                 }
             }
         }
@@ -77,79 +103,34 @@ impl Engine for Slurm {
             let text = format!("{} cells of an earlier session are still in the queue", pending.len());
             watch(Event::Note(text))?;
         }
-        let new: Vec<(usize, String)> = work
-            .cells
-            .iter()
-            .filter(|(_, key)| !pending.contains_key(key))
-            .cloned()
-            .collect();
-        self.submit(work, &new, &mut submissions, &mut pending, watch)?;
-        self.follow(work, &mut submissions, pending, watch)?;
-        Ok(())
+        let new: Vec<String> = work.cells.iter().map(|(_, key)| key.clone()).collect();
+        let new: Vec<String> = new.into_iter().filter(|key| !pending.contains_key(key)).collect();
+        self.follow(work, &mut submissions, pending, new, watch)
     }
 }
 
 impl Slurm {
-    /// Until nothing is pending, or it is asked to stop.
+    /// Until nothing is left to be done, or it is asked to stop.
     fn follow(
         &self,
         work: &Work,
         submissions: &mut Vec<Submission>,
-        mut pending: HashMap<String, (usize, String)>,
+        mut pending: Pending,
+        mut new: Vec<String>,
         watch: &mut dyn FnMut(Event) -> Result<(), StudyError>,
     ) -> Result<(), StudyError> {
+        let numbers: HashMap<&str, usize> = work.cells.iter().map(|(index, key)| (key.as_str(), *index)).collect();
+        let number = |key: &str| numbers.get(key).copied().unwrap_or_default();
         let mut tries: HashMap<String, u32> = HashMap::new();
+        // Looks since a task was seen in the queue for the last time.
+        let mut gone: HashMap<String, u32> = HashMap::new();
         let mut reason = String::new();
-        let mut gone_before: BTreeSet<String> = BTreeSet::new();
-        while !pending.is_empty() {
-            // The queue first: what has left it before we look for its result has had its time to write it.
-            let queue = self.queue(submissions)?;
-            let mut again = Vec::new();
-            let mut gone_now = BTreeSet::new();
-            let keys: BTreeSet<String> = pending.keys().cloned().collect();
-            for key in keys {
-                let (index, id) = pending[&key].clone();
-                if work.folder.outcome_path(&key).exists() {
-                    pending.remove(&key);
-                    watch(Event::Ended { key, death: None })?;
-                    continue;
-                }
-                if queue.contains_key(&id) {
-                    continue;
-                }
-                // A shared file system may show a file later than the queue forgets its task.
-                if !gone_before.contains(&id) {
-                    gone_now.insert(id);
-                    continue;
-                }
-                pending.remove(&key);
-                let end = self.end(work.folder, &id);
-                let tried = tries.entry(key.clone()).or_default();
-                if end.by_slurm && *tried < self.retries {
-                    *tried += 1;
-                    let text = format!("cell {index}: {}; it is submitted again", end.why);
-                    watch(Event::Note(text))?;
-                    again.push((index, key));
-                } else if end.unwritten {
-                    return Err(StudyError::Engine(format!(
-                        "a cell could not leave its result: {}",
-                        end.why
-                    )));
-                } else {
-                    watch(Event::Ended {
-                        key,
-                        death: Some(end.why),
-                    })?;
-                }
+        let mut trouble = Trouble::default();
+        loop {
+            self.submit(work, &mut new, &number, submissions, &mut pending, &mut trouble, watch)?;
+            if pending.is_empty() && new.is_empty() {
+                break;
             }
-            gone_before = gone_now;
-            self.submit(work, &again, submissions, &mut pending, watch)?;
-            let running = queue.values().filter(|task| task.state == "RUNNING").count();
-            watch(Event::Running {
-                running,
-                waiting: pending.len().saturating_sub(running),
-            })?;
-            reason = self.tell_why(&queue, running, reason, watch)?;
             if work.stop.load(Ordering::Relaxed) {
                 let jobs: Vec<&str> = submissions.iter().map(|submission| submission.job.as_str()).collect();
                 let text = format!(
@@ -158,9 +139,64 @@ impl Slurm {
                 );
                 return watch(Event::Note(text));
             }
-            if !pending.is_empty() {
-                std::thread::sleep(self.pause);
+            std::thread::sleep(self.pause);
+            // The queue first: what has left it before we look for its result has had its time to write it.
+            let queue = match self.queue(submissions) {
+                Ok(queue) => queue,
+                Err(error) => {
+                    trouble.bear(error, watch)?;
+                    continue;
+                }
+            };
+            trouble = Trouble::default();
+            // The whole folder at once: a shared file system remembers for long that a single file was not there.
+            let left: BTreeSet<String> = work.folder.left()?.into_iter().collect();
+            let ids: Vec<(String, String)> = pending.iter().map(|(key, id)| (key.clone(), id.clone())).collect();
+            for (key, id) in ids {
+                if left.contains(&key) {
+                    pending.remove(&key);
+                    watch(Event::Ended { key, death: None })?;
+                    continue;
+                }
+                if queue.contains_key(&id) {
+                    gone.remove(&id);
+                    continue;
+                }
+                let looks = gone.entry(id.clone()).or_default();
+                *looks += 1;
+                if *looks < 2 {
+                    continue;
+                }
+                let end = self.end(work.folder, &id);
+                // A shared file system may show a file long after its task has ended.
+                if end.alive || (end.well && *looks < self.patience()) {
+                    continue;
+                }
+                pending.remove(&key);
+                let tried = tries.entry(key.clone()).or_default();
+                if end.unwritten {
+                    return Err(StudyError::Engine(format!(
+                        "a cell could not leave its result: {}",
+                        end.why
+                    )));
+                } else if end.by_slurm && *tried < self.retries {
+                    *tried += 1;
+                    let text = format!("cell {}: {}; it is submitted again", number(&key), end.why);
+                    watch(Event::Note(text))?;
+                    new.push(key);
+                } else {
+                    watch(Event::Ended {
+                        key,
+                        death: Some(end.why),
+                    })?;
+                }
             }
+            let running = queue.values().filter(|task| task.state == "RUNNING").count();
+            watch(Event::Running {
+                running,
+                waiting: pending.len().saturating_sub(running),
+            })?;
+            reason = self.tell_why(&queue, running, reason, watch)?;
         }
         // Nothing is left in the queue: the next session submits anew.
         let _ = fs::remove_file(work.folder.file(SUBMITTED));
@@ -168,6 +204,12 @@ impl Slurm {
         let lists = (0..).map(|n| fs::remove_file(work.folder.file(&list_name(n))));
         lists.take_while(Result::is_ok).for_each(drop);
         Ok(())
+    }
+
+    /// Looks after which a task that ended well has left nothing.
+    fn patience(&self) -> u32 {
+        const SECONDS: f64 = 90.0;
+        (SECONDS / self.pause.as_secs_f64().max(0.1)) as u32
     }
 
     /// Says why nothing runs, once for each reason.
@@ -192,31 +234,41 @@ impl Slurm {
         Ok(reason)
     }
 
+    /// Submits what is new; what Slurm does not take now is tried again later.
+    #[allow(clippy::too_many_arguments)]
     fn submit(
         &self,
         work: &Work,
-        cells: &[(usize, String)],
+        new: &mut Vec<String>,
+        number: &dyn Fn(&str) -> usize,
         submissions: &mut Vec<Submission>,
-        pending: &mut HashMap<String, (usize, String)>,
+        pending: &mut Pending,
+        trouble: &mut Trouble,
         watch: &mut dyn FnMut(Event) -> Result<(), StudyError>,
     ) -> Result<(), StudyError> {
-        if cells.is_empty() {
+        if new.is_empty() || work.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
         let most = self.array_most();
-        for cells in cells.chunks(most) {
+        while !new.is_empty() {
+            let keys: Vec<String> = new[..new.len().min(most)].to_vec();
+            let cells: Vec<(usize, &str)> = keys.iter().map(|key| (number(key), key.as_str())).collect();
             // A limit of tasks at a time is one of an array: with a limit, arrays wait for each other.
-            let before = submissions.last().filter(|_| self.jobs > 0);
-            let job = self.submit_array(work, cells, before.map(|before| before.job.as_str()))?;
-            watch(Event::Note(format!("submitted job {job}: {} cells", cells.len())))?;
-            for (task, (index, key)) in cells.iter().enumerate() {
-                pending.insert(key.clone(), (*index, format!("{job}_{task}")));
+            let queued = |job: &&Submission| pending.values().any(|id| id.split('_').next() == Some(&job.job));
+            let before = submissions.iter().rev().find(queued).filter(|_| self.jobs > 0);
+            let job = match self.submit_array(work, &cells, before.map(|before| before.job.as_str())) {
+                Ok(job) => job,
+                // Others go on meanwhile.
+                Err(error) if !pending.is_empty() => return trouble.bear(error, watch),
+                Err(error) => return Err(error),
+            };
+            watch(Event::Note(format!("submitted job {job}: {} cells", keys.len())))?;
+            for (task, key) in keys.iter().enumerate() {
+                pending.insert(key.clone(), format!("{job}_{task}"));
             }
-            submissions.push(Submission {
-                job,
-                cells: cells.to_vec(),
-            });
-            // Strings and numbers always serialise.
+            new.drain(..keys.len());
+            submissions.push(Submission { job, keys });
+            // Strings always serialise.
             let text = serde_json::to_vec(submissions).unwrap_or_default();
             let path = work.folder.file(SUBMITTED);
             write_atomically(&path, &text).map_err(StudyError::write(path))?;
@@ -224,7 +276,7 @@ impl Slurm {
         Ok(())
     }
 
-    fn submit_array(&self, work: &Work, cells: &[(usize, String)], before: Option<&str>) -> Result<String, StudyError> {
+    fn submit_array(&self, work: &Work, cells: &[(usize, &str)], before: Option<&str>) -> Result<String, StudyError> {
         let absolute = |path: &std::path::Path| {
             std::path::absolute(path).map_err(|source| StudyError::Read {
                 path: path.into(),
@@ -235,7 +287,7 @@ impl Slurm {
         let store = absolute(work.store)?;
         let list = (0..).map(|n| folder.join(list_name(n))).find(|path| !path.exists());
         let list = list.unwrap_or_else(|| folder.join("slurm.list"));
-        let lines: String = cells.iter().map(|(index, _)| format!("{index}\n")).collect();
+        let lines: String = cells.iter().map(|(index, key)| format!("{index} {key}\n")).collect();
         write_atomically(&list, lines.as_bytes()).map_err(StudyError::write(&list))?;
         let program = absolute(&self.command.program)?;
         let command = CellCommand {
@@ -253,21 +305,22 @@ impl Slurm {
             String::new()
         };
         let script = format!(
-            "#!/bin/sh\n# A task of the array is a line of the list: the number of its cell.\n\
-             index=$(sed -n \"$((SLURM_ARRAY_TASK_ID + 1))p\" {}) || exit\n\
-             exec {} \"$index\"\n",
+            "#!/bin/sh\n# A task of the array is a line of the list: number and key of its cell.\n\
+             cell=$(sed -n \"$((SLURM_ARRAY_TASK_ID + 1))p\" {}) || exit\n\
+             exec {} --index \"${{cell% *}}\" --key \"${{cell#* }}\"\n",
             quoted(&list.to_string_lossy()),
             arguments.join(" ")
         );
         let mut sbatch = Command::new("sbatch");
+        // Ours come last: they are what the engine relies on.
         sbatch
+            .args(&self.arguments)
             .arg("--parsable")
             .arg(format!("--array=0-{}{limit}", cells.len() - 1))
             .arg(format!("--cpus-per-task={}", self.threads))
             .arg("--job-name=spikeloop")
             .arg(format!("--output={}/slurm-%A_%a.log", folder.display()))
-            .args(before.map(|job| format!("--dependency=afterany:{job}")))
-            .args(&self.arguments);
+            .args(before.map(|job| format!("--dependency=afterany:{job}")));
         let text = output(sbatch, Some(&script))?;
         // "JOB" or "JOB;CLUSTER"
         let job = text.trim().split(';').next().unwrap_or_default().to_owned();
@@ -332,12 +385,23 @@ impl Slurm {
         if !words.is_empty() {
             why.push_str(&format!("; it said: {words}"));
         }
-        let unwritten = code.starts_with(&format!("{UNWRITTEN}:"));
+        const ALIVE: [&str; 8] = [
+            "PENDING",
+            "RUNNING",
+            "CONFIGURING",
+            "COMPLETING",
+            "SUSPENDED",
+            "REQUEUED",
+            "STOPPED",
+            "SIGNALING",
+        ];
         End {
             why,
+            alive: ALIVE.contains(&state.as_str()),
+            well: state == "COMPLETED",
             // A program that failed by itself would fail again.
-            by_slurm: !unwritten && state != "FAILED" && state != "COMPLETED",
-            unwritten,
+            by_slurm: state != "FAILED" && state != "COMPLETED",
+            unwritten: code.starts_with(&format!("{UNWRITTEN}:")),
         }
     }
 }
@@ -345,14 +409,20 @@ impl Slurm {
 /// What became of a task.
 struct End {
     why: String,
+    /// It has not ended at all.
+    alive: bool,
+    /// It ended by itself, with code 0.
+    well: bool,
+    /// Slurm ended it.
     by_slurm: bool,
+    /// It could not write its result.
     unwritten: bool,
 }
 
 impl Submission {
     /// Takes away what its tasks had to say.
     fn tidy(&self, folder: &Folder) {
-        for task in 0..self.cells.len() {
+        for task in 0..self.keys.len() {
             let _ = fs::remove_file(folder.file(&format!("slurm-{}_{task}.log", self.job)));
         }
     }
@@ -371,7 +441,8 @@ fn submitted(folder: &Folder) -> Result<Vec<Submission>, StudyError> {
             path,
             message: error.to_string(),
         }),
-        Err(_) => Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(StudyError::Read { path, source }),
     }
 }
 
@@ -390,7 +461,7 @@ fn output(mut command: Command, input: Option<&str>) -> Result<String, StudyErro
         .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(failed)?;
+    let mut child = apart(&mut command).spawn().map_err(failed)?;
     if let (Some(input), Some(stdin)) = (input, child.stdin.as_mut()) {
         stdin.write_all(input.as_bytes()).map_err(failed)?;
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CellCommand, Engine, Event, UNWRITTEN, Work, last_words};
+use super::{CellCommand, Engine, Event, UNWRITTEN, Work, apart, last_words};
 use crate::study::StudyError;
 
 /// How often it looks at its processes.
@@ -53,49 +53,61 @@ impl Threads {
     ) -> Result<(), StudyError> {
         let mut waiting = work.cells.iter();
         loop {
-            let mut changed = false;
-            while running.len() < self.jobs
-                && !work.stop.load(Ordering::Relaxed)
-                && let Some((index, key)) = waiting.next()
-            {
-                running.push(self.start(work, *index, key)?);
-                changed = true;
-            }
-            if changed {
-                watch(Event::Running {
-                    running: running.len(),
-                    waiting: waiting.len(),
-                })?;
-            }
+            self.fill(work, watch, running, &mut waiting)?;
             if running.is_empty() || work.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
+            let mut ended = Vec::new();
             let mut at = 0;
             while at < running.len() {
                 let status = running[at].child.try_wait();
                 let status = status.map_err(|error| StudyError::Engine(format!("cannot wait for a cell: {error}")))?;
-                let Some(status) = status else {
-                    at += 1;
-                    continue;
-                };
-                let ended = running.swap_remove(at);
-                // Ctrl-C reaches cells too: those end without having failed.
-                if work.stop.load(Ordering::Relaxed) && !status.success() {
-                    continue;
+                match status {
+                    Some(status) => ended.push((running.swap_remove(at), status)),
+                    None => at += 1,
                 }
-                let death = death(status, &last_words(&work.folder.log_path(&ended.key)))?;
-                watch(Event::Ended { key: ended.key, death })?;
+            }
+            // Others begin before what has ended is written down.
+            self.fill(work, watch, running, &mut waiting)?;
+            for (cell, status) in ended {
+                let death = death(status, &last_words(&work.folder.log_path(&cell.key)))?;
+                watch(Event::Ended { key: cell.key, death })?;
             }
             std::thread::sleep(PAUSE);
         }
     }
 
+    /// Starts cells for which there is room.
+    fn fill<'a>(
+        &self,
+        work: &Work,
+        watch: &mut dyn FnMut(Event) -> Result<(), StudyError>,
+        running: &mut Vec<Running>,
+        waiting: &mut (impl ExactSizeIterator<Item = &'a (usize, String)> + ?Sized),
+    ) -> Result<(), StudyError> {
+        let mut changed = false;
+        while running.len() < self.jobs
+            && !work.stop.load(Ordering::Relaxed)
+            && let Some((index, key)) = waiting.next()
+        {
+            running.push(self.start(work, *index, key)?);
+            changed = true;
+        }
+        if !changed {
+            return Ok(());
+        }
+        watch(Event::Running {
+            running: running.len(),
+            waiting: waiting.len(),
+        })
+    }
+
     fn start(&self, work: &Work, index: usize, key: &str) -> Result<Running, StudyError> {
         let path = work.folder.log_path(key);
         let log = File::create(&path).map_err(StudyError::write(path))?;
-        let child = Command::new(&self.command.program)
+        let child = apart(&mut Command::new(&self.command.program))
             .args(self.command.arguments(work.store, self.threads))
-            .arg(index.to_string())
+            .args(["--index", &index.to_string(), "--key", key])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
