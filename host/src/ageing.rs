@@ -4,7 +4,7 @@
 //! *recalibrating* brings neurons back to what they were measured to do when the weights were learned, on other circuits
 //! where theirs have died; *retraining* goes on learning in the loop for a few samples; or both. All of them see what any host may see.
 
-use std::sync::atomic::AtomicBool;
+use std::{borrow::Cow, sync::atomic::AtomicBool};
 
 use serde::Serialize;
 use spikeloop_chip::{
@@ -134,9 +134,11 @@ pub fn ageing(
     let fresh = test(&mut chip(lab, &lab.set_up(method)?)?, weights, lab)?;
     let mut ages = Vec::new();
     let last = course.hours.last().copied().unwrap_or(0.0);
+    // The chip may have been old already when the weights were learned.
+    let begun = lab.experiment.chip.age_hours;
     for &hours in &course.hours {
         watch(&format!("{hours} h"));
-        lab.experiment.chip.age_hours = hours;
+        lab.experiment.chip.age_hours = begun + hours;
         lab.experiment.chip.temperature_c = Some(course.temperature_c);
         let part = if last > 0.0 { hours / last } else { 1.0 };
         lab.worn = worn(lab, course.dying * part);
@@ -150,7 +152,7 @@ pub fn ageing(
     let mut recoveries = Vec::new();
     let usual = lab.set_up(method)?;
     watch("recalibrating");
-    let again = lab.restore(method, &measured)?;
+    let (again, channels) = lab.restore(method, &measured)?;
     let effort = again.found.effort;
     let minutes = (1e-6 * effort.chip_time_ns as f64 + SETTLING_MS * f64::from(effort.configurations)) / 60_000.0;
     let calibrating = Cost {
@@ -162,6 +164,9 @@ pub fn ageing(
     let restored = SetUp {
         placement: &again.placement,
         codes: &again.found.codes,
+        // What is redrawn whenever codes are written.
+        configuration: lab.seeds.next_configuration(),
+        channels: Some(Cow::Borrowed(&channels)),
         ..usual.clone()
     };
     for remedy in Remedy::ALL {

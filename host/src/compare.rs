@@ -129,8 +129,8 @@ pub fn engine_of(lab: &Lab, method: Method) -> Result<Box<dyn Engine + '_>, LabE
         | Method::CalibratedTransfer
         | Method::FineTuned
         | Method::InTheLoop
+        | Method::CalibratedGradient
         | Method::CalibratedInTheLoop => lab.chip_anywhere(method)?,
-        Method::CalibratedGradient => lab.measured_chip()?,
         // A board shows nobody its true parameters: the oracle looks at the chip in this process.
         Method::Oracle => Box::new(lab.chip()?.with_oracle()?),
     })

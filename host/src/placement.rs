@@ -1,13 +1,13 @@
 //! Laying a network onto a chip's array: which circuits form which neurons, at which gain.
 
 use spikeloop_chip::{
-    dac::Parameter,
+    dac::{Parameter, PerParameter},
     instance::Targets,
     spec::ChipSpec,
     wiring::{Population, Projection, Source, Wiring},
 };
 
-use crate::network::{Below, Network};
+use crate::network::{Below, Layer, Network};
 
 /// A network on a chip.
 #[derive(Clone, Debug, PartialEq)]
@@ -245,24 +245,31 @@ impl Placement {
 
     /// What every circuit should be set to.
     pub fn targets(&self, spec: &ChipSpec) -> Targets {
-        let nominal = &self.network.nominal;
         let mut targets = Targets::defaults(spec);
+        // Spare circuits are made ready to take the place of a hidden neuron's.
+        let everywhere = targets.circuits.iter_mut();
+        everywhere.for_each(|target| self.set_target(target, &self.network.layers[0], 0));
         for (index, (layer, population)) in self.network.layers.iter().zip(&self.wiring.populations).enumerate() {
             for &circuit in &population.circuits {
-                let target = &mut targets.circuits[usize::from(circuit)];
-                target[Parameter::Leak] = nominal.leak_of(layer);
-                target[Parameter::Reset] = nominal.reset_lsb;
-                // Readouts do not fire, but their swing is the unit of their decalibration too.
-                target[Parameter::Threshold] = nominal.leak_of(layer) + nominal.swing_lsb();
-                target[Parameter::TauMem] = nominal.tau_mem_us;
-                target[Parameter::TauSynExc] = nominal.tau_syn_us;
-                target[Parameter::TauSynInh] = nominal.tau_syn_us;
-                target[Parameter::Refractory] = nominal.t_ref_us;
-                target[Parameter::GainExc] = self.gain(index);
-                target[Parameter::GainInh] = self.gain(index);
+                self.set_target(&mut targets.circuits[usize::from(circuit)], layer, index);
             }
         }
         targets
+    }
+
+    /// What a circuit of a layer should be set to.
+    fn set_target(&self, target: &mut PerParameter<f64>, layer: &Layer, index: usize) {
+        let nominal = &self.network.nominal;
+        target[Parameter::Leak] = nominal.leak_of(layer);
+        target[Parameter::Reset] = nominal.reset_lsb;
+        // Readouts do not fire, but their swing is the unit of their decalibration too.
+        target[Parameter::Threshold] = nominal.leak_of(layer) + nominal.swing_lsb();
+        target[Parameter::TauMem] = nominal.tau_mem_us;
+        target[Parameter::TauSynExc] = nominal.tau_syn_us;
+        target[Parameter::TauSynInh] = nominal.tau_syn_us;
+        target[Parameter::Refractory] = nominal.t_ref_us;
+        target[Parameter::GainExc] = self.gain(index);
+        target[Parameter::GainInh] = self.gain(index);
     }
 
     /// The same with circuits that are of no use any more replaced by ones that no neuron has, as far as there are:

@@ -44,6 +44,11 @@ impl Seeds {
         ConfigurationSeed(Stream::new(Purpose::Seed, &[self.master]).seed(1, 0, 0))
     }
 
+    /// Of its next one, once codes are written anew.
+    pub fn next_configuration(&self) -> ConfigurationSeed {
+        ConfigurationSeed(Stream::new(Purpose::Seed, &[self.master]).seed(3, 0, 0))
+    }
+
     /// Of what is measured while the chip is calibrated.
     pub fn calibration(&self) -> u64 {
         Stream::new(Purpose::Seed, &[self.master]).seed(2, 0, 0)

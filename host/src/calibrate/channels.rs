@@ -117,8 +117,9 @@ fn seen_of(spec: &ChipSpec, potential_lsb: f64) -> f64 {
 /// The substrate's.
 pub fn measure(rig: &mut Rig, codes: &Codes) -> Result<PerCircuit<Channel>, CalibrationError> {
     let spec = rig.spec();
-    // As strong and as long as synapses get.
+    // As strong and as long as synapses get, and a leak that carries little.
     let most = [
+        Parameter::TauMem,
         Parameter::TauSynExc,
         Parameter::TauSynInh,
         Parameter::GainExc,
@@ -127,6 +128,11 @@ pub fn measure(rig: &mut Rig, codes: &Codes) -> Result<PerCircuit<Channel>, Cali
     let strong = with_ends(spec, codes, &most.map(|parameter| (parameter, End::Largest)));
     let ends = [spec.membrane.min_lsb.value, spec.membrane.max_lsb.value];
     let seen = ends.map(|end| seen_of(spec, end));
+    // The ADC ends at its largest code; some noise and offset is to be seen too.
+    let margin = 3.0 * spec.adc.noise_lsb.value;
+    if seen[0] < margin || seen[1] > 256.0 - margin {
+        return Err(CalibrationError::NoReference { ends });
+    }
     let first = (ARRIVED_NS / spec.adc_interval_ns()) as usize;
     let mut at_ends = Vec::new();
     for weight in [-spec.weight_max(), spec.weight_max()] {

@@ -87,7 +87,12 @@ pub fn characterise(
         tau_mem_us: &tau_mem,
         t_ref_us: &t_ref,
     };
-    let threshold = firing::threshold_lsb(rig, codes, known, n)?;
+    let leak_to = rig.spec().parameters.get(Parameter::Leak).max;
+    let [from, to] = [Parameter::Reset, Parameter::Threshold].map(|parameter| leak_to - middle(targets, parameter));
+    // From V_reset to V_th; circuits that cannot get there are no reason to wait for.
+    let ways = libm::log((from / to.max(0.05 * from)).max(1.1));
+    let interval_us = middle(targets, Parameter::Refractory) + middle(targets, Parameter::TauMem) * ways;
+    let threshold = firing::threshold_lsb(rig, codes, known, interval_us, n)?;
     let all = |parameter: Parameter| match parameter {
         Parameter::Leak => &leak,
         Parameter::Reset => &reset,

@@ -8,14 +8,20 @@ use super::{
     rig::{Rig, Role, mean_codes},
 };
 
-/// Samples of each run.
+/// Samples of each run: at least so many, and so much time, µs, for the ADC to see the decay. A short decay has few of its
+/// points.
 const SAMPLES: usize = 8;
+const MOST_SAMPLES: usize = 64;
+const SEEN_US: f64 = 80.0;
 /// Runs with volleys at different times within an interval of the ADC: a decay may be as fast as that.
 const PHASES: u32 = 4;
 /// Duration of a run in time constants, as they should be.
 const TIME_CONSTANTS: f64 = 8.0;
-/// What decays faster is forgotten after so many of its time constants.
+/// What decays faster is forgotten after so many of its time constants, if there is time for that: else after
+/// [`SOON`] of them and [`PATIENCE`] of the decay's own.
 const FORGOTTEN: f64 = 10.0;
+const SOON: f64 = 3.0;
+const PATIENCE: f64 = 0.8;
 /// Time constants that are further from the expected one are not looked for.
 const WITHIN: f64 = 8.0;
 
@@ -62,13 +68,15 @@ impl Decay {
 
     /// One for each phase.
     fn record(&self, rig: &mut Rig) -> Result<Vec<Traces>, CalibrationError> {
-        let forgotten_us = FORGOTTEN * self.other_us;
+        let soon_us = SOON * self.other_us + PATIENCE * self.expected_us;
+        let forgotten_us = soon_us.min(FORGOTTEN * self.other_us);
         let request = rig.request((1e3 * (TIME_CONSTANTS * self.expected_us + forgotten_us)) as u32);
+        let samples = ((SEEN_US / self.expected_us) as usize).clamp(SAMPLES, MOST_SAMPLES);
         let mut phases = Vec::new();
         for phase in 0..PHASES {
             let volley = rig.volley(phase * request.adc_interval_ns / PHASES, self.inputs);
             let end_ns = volley.last().map_or(0, |event| event.time_ns);
-            let recording = rig.record(&volley, request.duration_ns, SAMPLES)?;
+            let recording = rig.record(&volley, request.duration_ns, samples)?;
             let mut decay = Traces::new();
             for point in 0..recording.points {
                 let since_us = 1e-3 * (f64::from(request.sample_time_ns(point)) - f64::from(end_ns));

@@ -27,8 +27,6 @@ const RISE_LSB: f64 = 110.0;
 const FIRED_NS: u32 = 4_000;
 /// And are held still, ns.
 const HELD_NS: u32 = 30_000;
-/// Duration of runs in which circuits fire by their leak, ns.
-const LEAKING_NS: u32 = 120_000;
 /// Groups of circuits that are made to fire: all of them at once would be more than the link carries.
 const GROUPS: usize = 8;
 /// The same where they fire all the time: at most so many,
@@ -36,8 +34,8 @@ const MOST_GROUPS: usize = 64;
 /// so that this part of what the link carries is used.
 const LINK_LOAD: f64 = 0.6;
 /// Intervals of a run, of circuits that fire all the time, and its longest duration, ns.
-const INTERVALS: f64 = 30.0;
-const LONGEST_NS: f64 = 400_000.0;
+const INTERVALS: f64 = 12.0;
+const LONGEST_NS: f64 = 1_000_000.0;
 /// Standard deviations of a spike's jitter, beyond which none is.
 const JITTERS: f64 = 5.0;
 
@@ -60,6 +58,8 @@ pub fn reset_lsb(
         codes,
         &[
             (Parameter::Refractory, End::Largest),
+            // Nothing leaks away on the way up.
+            (Parameter::TauMem, End::Largest),
             (Parameter::TauSynExc, End::Smallest),
             (Parameter::GainExc, End::Largest),
         ],
@@ -108,15 +108,31 @@ pub fn t_ref_us(
         (Parameter::Threshold, End::Smallest),
     ];
     let firing = with_ends(spec, codes, &always);
-    let silent = with_ends(spec, codes, &[(Parameter::Threshold, End::Largest)]);
-    // More events than the link carries would be lost, and intervals with them.
+    let found = intervals_us(rig, &firing, expected_us, configurations)?;
+    Ok(found.into_iter().map(|found| found.ok_or(Fault::Silent)).collect())
+}
+
+/// Mean intervals of circuits that fire under these codes about every `expected_us`: means over so many configurations.
+/// They fire in groups, while the others are kept from it: more events than the link carries would be lost, and
+/// intervals with them.
+fn intervals_us(
+    rig: &mut Rig,
+    firing: &Codes,
+    expected_us: f64,
+    configurations: usize,
+) -> Result<Vec<Option<Estimate>>, CalibrationError> {
+    let spec = rig.spec();
+    let silent = with_ends(
+        spec,
+        firing,
+        &[(Parameter::Threshold, End::Largest), (Parameter::Reset, End::Smallest)],
+    );
     let carried_us = 1e3 / spec.timing.output_link.event_interval_ns.value;
     let groups = (spec.circuits() as f64 / (LINK_LOAD * carried_us * expected_us)).ceil();
     let groups = (groups as usize).clamp(1, MOST_GROUPS);
-    let duration_ns =
-        (1e3 * INTERVALS * expected_us).clamp(f64::from(rig.request(0).adc_interval_ns), LONGEST_NS) as u32;
-    // Circuits fire at once, and jitter cannot make a time negative.
-    let settled_ns = (1e3 * JITTERS * spec.timing.spike_jitter_us.value) as u32;
+    let shortest_ns = 4.0 * f64::from(rig.request(0).adc_interval_ns);
+    let duration_ns = (1e3 * INTERVALS * expected_us).clamp(shortest_ns, LONGEST_NS) as u32;
+    let jitter_ns = 1e3 * spec.timing.spike_jitter_us.value;
     let mut all = vec![Some(Vec::with_capacity(configurations)); spec.circuits()];
     for _ in 0..configurations {
         for group in 0..groups {
@@ -124,7 +140,7 @@ pub fn t_ref_us(
             let members = || (group..spec.circuits()).step_by(groups);
             members().for_each(|circuit| own.circuits[circuit] = firing.circuits[circuit]);
             rig.configure(Role::Neurons, &own)?;
-            let intervals = mean_intervals_us(rig.record(&[], duration_ns, SAMPLES)?, settled_ns);
+            let intervals = mean_intervals_us(rig.record(&[], duration_ns, SAMPLES)?, jitter_ns);
             for circuit in members() {
                 match (all[circuit].as_mut(), intervals[circuit]) {
                     (Some(all), Some(found)) => all.push(found),
@@ -133,8 +149,7 @@ pub fn t_ref_us(
             }
         }
     }
-    let found = all.into_iter().map(|all| Ok(Estimate::of(&all.ok_or(Fault::Silent)?)));
-    Ok(found.collect())
+    Ok(all.into_iter().map(|all| all.map(|all| Estimate::of(&all))).collect())
 }
 
 /// What else is needed for thresholds: measured before.
@@ -150,7 +165,8 @@ pub struct Known<'a> {
     pub t_ref_us: &'a [Result<Estimate, Fault>],
 }
 
-/// V_th of all circuits, LSB: means over so many configurations.
+/// V_th of all circuits, LSB: means over so many configurations. Under the codes of [`above_threshold`] they should
+/// fire about every `expected_us`.
 ///
 /// # Errors
 /// The substrate's.
@@ -161,13 +177,11 @@ pub fn threshold_lsb(
     rig: &mut Rig,
     codes: &Codes,
     known: Known,
+    expected_us: f64,
     configurations: usize,
 ) -> Result<PerCircuit<Estimate>, CalibrationError> {
-    let spec = rig.spec();
-    let above = above_threshold(spec, codes);
-    let intervals = rig.over_configurations((Role::Neurons, &above), configurations, |rig| {
-        Ok(mean_intervals_us(rig.record(&[], LEAKING_NS, SAMPLES)?, 0))
-    })?;
+    let above = above_threshold(rig.spec(), codes);
+    let intervals = intervals_us(rig, &above, expected_us, configurations)?;
     let solve = |circuit: usize| -> Result<Estimate, Fault> {
         let (reset, above) = (known.reset_lsb[circuit]?, known.leak_above_lsb[circuit]?);
         let (tau, t_ref) = (known.tau_mem_us[circuit]?, known.t_ref_us[circuit]?);
@@ -185,30 +199,38 @@ pub fn threshold_lsb(
             .and_error_of(above, 1.0 - left / (above.value - reset.value))
             .and_error_of(tau, slope * ways))
     };
-    Ok((0..spec.circuits()).map(solve).collect())
+    Ok((0..intervals.len()).map(solve).collect())
 }
 
-/// Mean intervals between the spikes of each column from a time on, µs: none with less than one a sample. One that is much
-/// longer than most has lost a spike on its way.
-fn mean_intervals_us(recording: &Recording, from_ns: u32) -> Vec<Option<f64>> {
+/// Mean intervals between the spikes of each column, µs: none with less than one a sample. One that is much longer than
+/// most, and than jitter makes it, has lost a spike on its way. Circuits may fire at once, and jitter cannot make a time
+/// negative: the first spikes do not count.
+fn mean_intervals_us(recording: &Recording, jitter_ns: f64) -> Vec<Option<f64>> {
+    let settled_ns = (JITTERS * jitter_ns) as u32;
     let mut intervals = vec![Vec::new(); recording.columns];
     for sample in 0..SAMPLES {
         let mut last = vec![None; recording.columns];
         let (times, neurons) = recording.spikes(sample);
-        for (&time, &neuron) in times.iter().zip(neurons).filter(|(time, _)| **time >= from_ns) {
+        for (&time, &neuron) in times.iter().zip(neurons).filter(|(time, _)| **time >= settled_ns) {
             let neuron = usize::from(neuron);
             if let Some(last) = last[neuron].replace(time) {
                 intervals[neuron].push(time - last);
             }
         }
     }
+    let lost = recording.counters.lost_output_events > 0;
     let mean = |mut of: Vec<u32>| {
         if of.len() < SAMPLES {
             return None;
         }
         of.sort_unstable();
-        let most = 1.5 * f64::from(of[of.len() / 2]);
-        let kept = of.into_iter().map(f64::from).take_while(|&interval| interval < most);
+        let median = f64::from(of[of.len() / 2]);
+        // An interval has the jitter of both of its ends.
+        let most = f64::max(1.5 * median, median + JITTERS * core::f64::consts::SQRT_2 * jitter_ns);
+        let kept = of
+            .into_iter()
+            .map(f64::from)
+            .filter(|&interval| !lost || interval < most);
         let (count, sum) = kept.fold((0.0, 0.0), |(count, sum), interval| (count + 1.0, sum + interval));
         Some(1e-3 * sum / count)
     };

@@ -81,7 +81,9 @@ pub fn gain_lsb_per_us(
         .map(|k| psp(0.02 * f64::from(k) * (tau_mem + tau_syn), tau_mem, tau_syn))
         .fold(0.0, f64::max);
     // Weight × events that each circuit needs: circuits of several layers want gains of their own.
-    let charge = |circuit: usize| SWING_LSB / (expected[circuit] * peak);
+    // Currents have a limit, which this should not come near to.
+    let limit = 0.5 * spec.synapse.current_max_lsb_per_us.value;
+    let charge = |circuit: usize| f64::min(SWING_LSB / peak, limit) / expected[circuit];
     let least = (0..spec.circuits()).map(charge).fold(f64::INFINITY, f64::min);
     let events = libm::round(least / WEIGHT).clamp(1.0, rig.inputs() as f64);
     let most = f64::from(spec.weight_max());

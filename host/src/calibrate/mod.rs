@@ -45,6 +45,15 @@ pub enum CalibrationError {
     /// A substrate without an ADC.
     #[error("circuits can only be measured where membranes are sampled, and this substrate sampled none")]
     NoSamples,
+    /// A membrane whose range the ADC does not see.
+    #[error(
+        "a membrane of this chip ranges from {} to {} LSB, beyond what its ADC sees: there is no potential to \
+         calibrate by, and a chip without limits needs no calibration", .ends[0], .ends[1]
+    )]
+    NoReference {
+        /// The ends, LSB.
+        ends: [f64; 2],
+    },
     /// Somebody asked it to stop.
     #[error("the calibration was interrupted")]
     Interrupted,

@@ -217,12 +217,14 @@ fn half_width<E>(estimate: &Result<Estimate, E>) -> f64 {
 }
 
 impl Record {
-    /// Of what was found on an instance. `needed` says which parameters of a circuit matter.
+    /// Of what was found on an instance. `useless` circuits are avoided whatever was found, `needed` says which parameters
+    /// of a circuit matter.
     pub fn of(
         instance: &Instance,
         environment: &Environment,
         seed: u64,
         found: &Found,
+        useless: &[u16],
         needed: impl Fn(usize, Parameter) -> bool,
     ) -> Self {
         let spec = instance.spec();
@@ -261,6 +263,8 @@ impl Record {
             }
         }
         let mut masked: Vec<u16> = failures.iter().map(|failure| failure.circuit).collect();
+        masked.extend(useless);
+        masked.sort_unstable();
         masked.dedup();
         let channels = &found.channels;
         let gain = || channels.iter().map(|channel| channel.map(|channel| channel.gain()));
@@ -429,6 +433,9 @@ impl Record {
             });
             let off: Vec<f64> = off.map(|(_, (value, target))| value - target).collect();
             let n = off.len() as f64;
+            if n < 2.0 {
+                return f64::NAN;
+            }
             let mean = off.iter().sum::<f64>() / n;
             libm::sqrt(off.iter().map(|off| (off - mean) * (off - mean)).sum::<f64>() / (n - 1.0))
         };

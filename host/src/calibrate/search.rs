@@ -157,21 +157,35 @@ impl Search {
             self.achieved = Some(found);
             return Ok(());
         }
-        for (circuit, found) in found.circuits.iter().enumerate() {
-            for parameter in Parameter::ALL {
-                let dac = ideal_dac(spec, parameter);
-                let code = &mut self.codes.circuits[circuit][parameter];
-                let seen = &mut self.seen[circuit][parameter];
-                if let Ok(value) = found[parameter] {
-                    seen.push(Seen::of(&dac, *code, value));
-                    let gain = spec.parameters.get(parameter).dac_gain.sigma;
-                    *code = next_code(&dac, seen, self.targets.circuits[circuit][parameter], gain);
-                }
-            }
+        for parameter in Parameter::ALL {
+            self.move_codes(spec, parameter, &found);
         }
         self.rounds += 1;
         self.before.get_or_insert(found);
         Ok(())
+    }
+
+    /// Moves the codes of one parameter to where all measurements so far say that its targets are.
+    fn move_codes(&mut self, spec: &ChipSpec, parameter: Parameter, found: &Characteristics) {
+        let dac = ideal_dac(spec, parameter);
+        let gain = spec.parameters.get(parameter).dac_gain.sigma;
+        let codes = self.codes.circuits.iter().map(|codes| codes[parameter]);
+        let of_circuit = |(found, code): (Result<Estimate, Fault>, u16)| Some(Seen::of(&dac, code, found.ok()?));
+        let mut all: Vec<Option<Seen>> = found.of(parameter).into_iter().zip(codes).map(of_circuit).collect();
+        // Of two or three values the spread is hardly known: by chance it may be next to nothing, and then it would
+        // outweigh everything else. Circuits are measured alike, so the middle one's is the least that is believed.
+        let mut errors: Vec<f64> = all.iter().flatten().map(|seen| seen.error).collect();
+        errors.sort_by(f64::total_cmp);
+        let least = errors.get(errors.len() / 2).copied().unwrap_or(0.0);
+        for (circuit, seen) in all.iter_mut().enumerate() {
+            if let Some(mut seen) = seen.take() {
+                seen.error = seen.error.max(least);
+                let before = &mut self.seen[circuit][parameter];
+                before.push(seen);
+                let target = self.targets.circuits[circuit][parameter];
+                self.codes.circuits[circuit][parameter] = next_code(&dac, before, target, gain);
+            }
+        }
     }
 
     /// What was found; none while it is not done.
@@ -216,7 +230,9 @@ impl Found {
                 let target = self.targets.circuits[circuit][parameter];
                 let off = value.value - target;
                 let most = tolerance(spec, parameter, target);
-                (off.abs() > most).then_some(Fault::OffTarget { off, most })
+                // What is no number is no success either.
+                let reached = off.abs() <= most;
+                (!reached).then_some(Fault::OffTarget { off, most })
             }
         }
     }

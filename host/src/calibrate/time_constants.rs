@@ -2,7 +2,7 @@
 
 use spikeloop_chip::dac::{Codes, Parameter};
 
-use super::{CalibrationError, End, PerCircuit, decay::Decay, estimate::Estimate, rig::Rig, with_ends};
+use super::{CalibrationError, End, PerCircuit, decay::Decay, estimate::Estimate, ideal_dac, rig::Rig, with_ends};
 
 /// Rise of the membrane for τ_mem, LSB: within the linear range of the ADC from where membranes rest.
 const RISE_LSB: f64 = 60.0;
@@ -73,11 +73,14 @@ pub fn tau_syn_us(
 ) -> Result<PerCircuit<Estimate>, CalibrationError> {
     let spec = rig.spec();
     let other_us = spec.parameters.get(Parameter::TauMem).min;
-    let fast = with_ends(spec, codes, &[(Parameter::TauMem, End::Smallest)]);
     let (sign, gain) = match current {
         Current::Excitatory => (1, Parameter::GainExc),
         Current::Inhibitory => (-1, Parameter::GainInh),
     };
+    // A network's own synapses may be too weak to be seen.
+    let mut fast = with_ends(spec, codes, &[(Parameter::TauMem, End::Smallest)]);
+    let default = libm::round(ideal_dac(spec, gain).code(spec.parameters.get(gain).default)) as u16;
+    fast.circuits.iter_mut().for_each(|circuit| circuit[gain] = default);
     // V − E = τ_mem I
     let by_input = other_us * spec.parameters.get(gain).default * f64::from(spec.weight_max());
     let decay = Decay {

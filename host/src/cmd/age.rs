@@ -2,6 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
+use anyhow::bail;
 use clap::Args;
 use spikeloop::{
     ageing::{Ageing, Course, ageing},
@@ -25,7 +26,7 @@ pub struct Arguments {
     /// Ages at which the network is tested, hours
     #[arg(long, value_name = "HOURS", value_delimiter = ',', value_parser = parse_hours, default_values_t = [1.0, 6.0, 24.0, 72.0, 168.0], allow_negative_numbers = true)]
     hours: Vec<f64>,
-    /// Temperature from then on, °C [default: that of the calibration]
+    /// Temperature from then on, °C [default: that of the run]
     #[arg(long, value_name = "DEGREES", allow_negative_numbers = true)]
     temperature_c: Option<f64>,
     /// Part of the circuits that have died at the last age, such as 0.05
@@ -60,11 +61,16 @@ impl Arguments {
     fn work(self) -> anyhow::Result<ExitCode> {
         let mut opened = Opened::new(RunDir::open(&self.run)?, self.method, &self.machine.data_dir())?;
         let method = opened.preferred();
+        if method == Method::Oracle {
+            bail!("the oracle looks inside its chip, which would not be the aged one; choose another --method");
+        }
+        opened.check_fixed()?;
         let weights = opened.weights(method)?;
+        let before = opened.lab.experiment.chip.temperature_c;
         let calibrated_at = opened.lab.spec.drift.calibration_temperature_c.value;
         let mut course = Course {
             hours: self.hours.clone(),
-            temperature_c: self.temperature_c.unwrap_or(calibrated_at),
+            temperature_c: self.temperature_c.or(before).unwrap_or(calibrated_at),
             dying: self.dying,
         };
         course.hours.sort_by(f64::total_cmp);

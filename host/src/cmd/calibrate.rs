@@ -33,6 +33,7 @@ use spikeloop_chip::{
     dac::Parameter,
     drift::Environment,
     instance::{Condition, Instance, Targets},
+    random::RNG_VERSION,
     spec::ChipSpec,
 };
 
@@ -118,9 +119,34 @@ impl Arguments {
 /// A calibration that was interrupted.
 #[derive(Serialize, Deserialize)]
 struct Partial {
-    chip: Identity,
-    seed: u64,
+    /// What has to be the same for it to be gone on with.
+    begun: Begun,
     search: Search,
+}
+
+/// What a calibration depends on but its targets.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct Begun {
+    spikeloop: String,
+    rng_version: u32,
+    chip: Identity,
+    environment: Environment,
+    seed: u64,
+}
+
+impl Begun {
+    fn new(instance: &Instance, environment: Environment, seed: u64, board: Option<String>) -> Self {
+        Self {
+            spikeloop: env!("CARGO_PKG_VERSION").into(),
+            rng_version: RNG_VERSION,
+            chip: Identity {
+                board,
+                ..Identity::of(instance)
+            },
+            environment,
+            seed,
+        }
+    }
 }
 
 fn partial_path(out: &Path) -> PathBuf {
@@ -196,30 +222,61 @@ impl Calibrate {
             "\nThe codes are in {out}. See more:  spikeloop calibrate show {out}\n"
         ));
         if let Some(experiment) = &self.experiment {
-            let experiment = quoted(experiment);
+            let mut command = format!("spikeloop train {}", quoted(experiment));
+            if let Some(seed) = self.seed {
+                command.push_str(&format!(" --seed {seed}"));
+            }
+            if let Some(seed) = self.changes.chip_seed {
+                command.push_str(&format!(" --chip-seed {seed}"));
+            }
+            for change in &self.changes.set {
+                command.push_str(&format!(" --set {}", quoted(change.as_ref())));
+            }
+            command.push_str(&format!("{}{}", self.machine.words(), self.target.words()));
             text.push_str(&format!(
-                "Train on it:  spikeloop train {experiment} --set chip.calibration={out} --set chip.sigma_d=0\n"
+                "Train on it:  {command} --set chip.calibration={out} --set chip.sigma_d=0\n"
+            ));
+        }
+        let circuits = record.adc.gain.len();
+        let useful = 2 * record.masked.len() <= circuits;
+        if !useful {
+            text.push_str(&format!(
+                "\nMost circuits of this chip could not be calibrated ({} of {circuits}); choose targets that it reaches.\n",
+                record.masked.len()
             ));
         }
         print(&text)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(if useful { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// A search that was interrupted, if it was one of this chip.
-    fn earlier(&self, chip: &Identity, seed: u64) -> Option<Search> {
-        let text = fs::read(partial_path(&self.out)).ok()?;
-        let partial: Partial = serde_json::from_slice(&text).ok()?;
-        let same = partial.chip == *chip && partial.seed == seed;
-        if same && !self.quiet {
-            say("going on with a calibration that was interrupted");
+    /// A search that was interrupted, if it was the same.
+    fn earlier(&self, begun: &Begun) -> Option<Search> {
+        let path = partial_path(&self.out);
+        let text = fs::read(&path).ok()?;
+        let partial: Partial = match serde_json::from_slice(&text) {
+            Ok(partial) => partial,
+            Err(error) => {
+                say(&format!(
+                    "note: {} cannot be gone on with ({error}); beginning anew",
+                    path.display()
+                ));
+                return None;
+            }
+        };
+        let same = partial.begun == *begun;
+        if !self.quiet {
+            say(if same {
+                "going on with a calibration that was interrupted"
+            } else {
+                "note: the calibration that was interrupted was another one; beginning anew"
+            });
         }
         same.then_some(partial.search)
     }
 
-    fn keep(&self, chip: &Identity, seed: u64, search: &Search) -> anyhow::Result<()> {
+    fn keep(&self, begun: &Begun, search: &Search) -> anyhow::Result<()> {
         let partial = Partial {
-            chip: chip.clone(),
-            seed,
+            begun: begun.clone(),
             search: search.clone(),
         };
         let path = partial_path(&self.out);
@@ -238,20 +295,17 @@ impl Calibrate {
         let (spec, _) = load_chip(&experiment.chip.file)?;
         let data = load_data(&experiment, &self.machine.data_dir())?;
         let lab = Lab::with_data(experiment, spec, data)?.on_board(self.target.link());
-        let chip = Identity::of(&lab.instance);
         let seed = lab.seeds.calibration();
+        let begun = Begun::new(&lab.instance, lab.environment(), seed, self.target.board.clone());
         let mut kept = Ok(());
-        let calibrated = lab.calibrate(
-            self.earlier(&chip, seed),
-            &mut |step| progress.step(step),
-            &mut |search| {
-                kept = self.keep(&chip, seed, search);
-            },
-        )?;
+        let calibrated = lab.calibrate(self.earlier(&begun), &mut |step| progress.step(step), &mut |search| {
+            kept = self.keep(&begun, search)
+        })?;
         kept?;
         let placement = &calibrated.placement;
         let needed = |circuit, parameter| needs(placement, circuit, parameter);
-        Ok(self.record(&lab.instance, &lab.environment(), seed, &calibrated.found, &needed))
+        let found = &calibrated.found;
+        Ok(self.record(&lab.instance, &begun, found, &calibrated.useless, &needed))
     }
 
     fn alone(&self, progress: &Progress) -> anyhow::Result<Record> {
@@ -263,27 +317,28 @@ impl Calibrate {
         let seed = self.seed.unwrap_or(1);
         let seeds = spikeloop::seeds::Seeds::new(seed, Some(self.changes.chip_seed.unwrap_or(1)));
         let instance = Instance::fabricate(&spec, seeds.chip, Condition::Uncalibrated);
-        let (chip, seed) = (Identity::of(&instance), seeds.calibration());
-        let earlier = self.earlier(&chip, seed).filter(|search| *search.targets() == targets);
+        let (environment, seed) = (Environment::fresh(&spec), seeds.calibration());
+        let begun = Begun::new(&instance, environment, seed, self.target.board.clone());
+        let earlier = self.earlier(&begun).filter(|search| *search.targets() == targets);
         let mut search = earlier.unwrap_or_else(|| Search::new(&spec, &targets));
         let mut substrate = self.substrate(&instance)?;
         while !search.is_done() {
             search.advance(Rig::new(&mut *substrate, &spec, seed), &mut |step| progress.step(step))?;
-            self.keep(&chip, seed, &search)?;
+            self.keep(&begun, &search)?;
         }
         let found = search.found().context("the calibration found nothing")?;
-        Ok(self.record(&instance, &Environment::fresh(&spec), seed, &found, &all_needed))
+        Ok(self.record(&instance, &begun, &found, &[], &all_needed))
     }
 
     fn record(
         &self,
         instance: &Instance,
-        environment: &Environment,
-        seed: u64,
+        begun: &Begun,
         found: &Found,
+        useless: &[u16],
         needed: &dyn Fn(usize, Parameter) -> bool,
     ) -> Record {
-        let mut record = Record::of(instance, environment, seed, found, needed);
+        let mut record = Record::of(instance, &begun.environment, begun.seed, found, useless, needed);
         record.chip.board.clone_from(&self.target.board);
         record
     }
@@ -390,7 +445,7 @@ impl Verify {
                 && !before.contains(&(circuit, parameter.key()))
                 && record.parameters[parameter.key()].achieved[usize::from(circuit)].is_finite()
         };
-        let now = Record::of(&instance, &environment, record.seed, &found, needed);
+        let now = Record::of(&instance, &environment, record.seed, &found, &[], needed);
         let mut table = Table::new(&[
             "parameter",
             ">σ calibrated",

@@ -2,6 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
+use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use spikeloop::{experiment::Method, figures::run::Opened, gap::Gap, report::gap as report, run_dir::RunDir};
@@ -34,6 +35,14 @@ impl Arguments {
         let wanted = [Method::Transfer, Method::CalibratedTransfer];
         let found = wanted.into_iter().find(|method| opened.methods().contains(method));
         let method = found.unwrap_or_else(|| opened.preferred());
+        if matches!(method, Method::CalibratedGradient | Method::Oracle) {
+            bail!(
+                "{} reads its chip through what it knows of it, which is another chip where an imperfection is left \
+                 out; choose another --method, such as transfer",
+                method.name()
+            );
+        }
+        opened.check_fixed()?;
         let weights = opened.weights(method)?;
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         if std::io::stderr().is_terminal() {

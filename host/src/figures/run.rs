@@ -124,6 +124,17 @@ impl Opened {
         ))
     }
 
+    /// Whether time constants are the chip's own.
+    ///
+    /// # Errors
+    /// [`FigureError::LearnedTimeConstants`].
+    pub fn check_fixed(&self) -> Result<(), FigureError> {
+        if self.lab.experiment.training.time_constants.are_learned() {
+            return Err(FigureError::LearnedTimeConstants);
+        }
+        Ok(())
+    }
+
     /// Whether the test set has this sample.
     ///
     /// # Errors
@@ -146,9 +157,7 @@ impl Opened {
     /// [`FigureError::NoSample`], those of [`Opened::weights`], and the substrates'.
     pub fn sample(&self, index: usize) -> Result<Sample, FigureError> {
         self.check_sample(index)?;
-        if self.lab.experiment.training.time_constants.are_learned() {
-            return Err(FigureError::LearnedTimeConstants);
-        }
+        self.check_fixed()?;
         let method = self.preferred();
         Sample::capture(&self.lab, method, &self.weights(method)?, index)
     }

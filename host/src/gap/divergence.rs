@@ -75,7 +75,17 @@ pub fn divergence(lab: &Lab, method: Method, weights: &[Matrix]) -> Result<Diver
         offsets: vec![0, 0],
         events: Vec::new(),
     };
-    let at_rest = run(chip.substrate_mut(), &nothing, &trials[..1.min(trials.len())])?;
+    // Without noise, and without weights: who fires then fires by its leak, and not because another one does.
+    let calm: Vec<Cause> = Cause::ALL
+        .into_iter()
+        .filter(|cause| *cause != Cause::TemporalNoise)
+        .collect();
+    let mut calm = chip_with(lab, method, &calm)?;
+    let zeros: Vec<Matrix> = weights.iter().map(|matrix| matrix.map(|_| 0.0)).collect();
+    let mut at_rest = Recording::default();
+    let substrate = calm.substrate_mut();
+    substrate.program(&quantiser.codes(&zeros))?;
+    substrate.run(&nothing, &request, &trials[..1.min(trials.len())], &mut at_rest)?;
 
     let network = &lab.network;
     let counts = |recording: &Recording| -> Vec<Vec<(u32, Option<u32>)>> {

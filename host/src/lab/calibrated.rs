@@ -10,7 +10,7 @@ use spikeloop_chip::{
 use super::{Lab, LabError};
 use crate::{
     calibrate::{
-        CalibrationError, PerCircuit,
+        CalibrationError, Fault, PerCircuit,
         channels::{self, Channel},
         characterise::{Characteristics, characterise},
         record::{Record, RecordError},
@@ -33,20 +33,27 @@ pub struct Calibrated {
     pub placement: Placement,
     /// What was found.
     pub found: Found,
+    /// Circuits that are of no use, in ascending order: dead ones, and all that could not be calibrated.
+    pub useless: Vec<u16>,
 }
 
 impl Calibrated {
     /// Channels of the ADC, `[circuit]`.
     pub fn channels(&self) -> Vec<MeasuredChannel> {
-        let measured = |channel: &Result<Channel, _>| match channel {
-            Ok(channel) => MeasuredChannel {
-                gain: channel.gain().value,
-                offset_lsb: channel.offset_lsb().value,
-            },
-            Err(_) => MeasuredChannel::IDEAL,
-        };
-        self.found.channels.iter().map(measured).collect()
+        read_through(&self.found.channels)
     }
+}
+
+/// Channels as samples are read through them; one that could not be measured is taken for ideal.
+fn read_through(channels: &[Result<Channel, Fault>]) -> Vec<MeasuredChannel> {
+    let measured = |channel: &Result<Channel, Fault>| match channel {
+        Ok(channel) => MeasuredChannel {
+            gain: channel.gain().value,
+            offset_lsb: channel.offset_lsb().value,
+        },
+        Err(_) => MeasuredChannel::IDEAL,
+    };
+    channels.iter().map(measured).collect()
 }
 
 /// A chip as it is, measured.
@@ -136,24 +143,18 @@ impl Lab {
                 let mut parameters = Parameter::ALL.into_iter().filter(|parameter| needed(parameter));
                 parameters.any(|parameter| found.fault(spec, circuit, parameter).is_some())
             };
-            let failed: Vec<u16> = (0..spec.circuits())
-                .filter(fails)
-                .map(|circuit| circuit as u16)
-                .collect();
+            let failed = (0..spec.circuits()).filter(fails).map(|circuit| circuit as u16);
             let before = useless.len();
-            useless.extend(
-                failed
-                    .iter()
-                    .filter(|circuit| !useless.contains(circuit))
-                    .copied()
-                    .collect::<Vec<_>>(),
-            );
+            useless.extend(failed);
+            useless.sort_unstable();
+            useless.dedup();
             let moved = Placement::new(&self.network, spec, &placement.weight_range, &useless)?;
             // Where all circuits are needed, there are no others.
             if last == 0 || useless.len() == before || moved.wiring == placement.wiring {
                 return Ok(Calibrated {
                     placement: moved_if_same(moved, placement),
                     found,
+                    useless,
                 });
             }
             placement = moved;
@@ -164,11 +165,11 @@ impl Lab {
 
     /// Brings neurons back to what they did when the chip was [measured](Self::measured), from the codes that circuits have
     /// under a method, so that weights that have learned on them go on to fit. The place of circuits that have died since
-    /// is taken by others, as far as there are.
+    /// is taken by others, as far as there are. With the channels through which samples are to be read then, `[circuit]`.
     ///
     /// # Errors
     /// The substrate's.
-    pub fn restore(&self, method: Method, measured: &Measured) -> Result<Calibrated, LabError> {
+    pub fn restore(&self, method: Method, measured: &Measured) -> Result<(Calibrated, Vec<MeasuredChannel>), LabError> {
         let set_up = self.set_up(method)?;
         let useless: Vec<u16> = self.dead.iter().chain(&self.worn).copied().collect();
         let (placement, moves) = set_up.placement.around(&useless, self.spec.circuits());
@@ -180,20 +181,43 @@ impl Lab {
                 }
             }
         }
-        for (from, to) in moves {
+        for &(from, to) in &moves {
             targets.circuits[usize::from(to)] = targets.circuits[usize::from(from)];
         }
         let mut search = Search::new(&self.spec, &targets).beginning_with(set_up.codes);
         let environment = self.environment();
         while !search.is_done() {
-            let seed = self.seeds.calibration();
+            // Other noise than when the chip was fresh.
+            let seed = self.seeds.calibration() ^ 1;
             self.on_chip(|chip| {
                 search.advance(Rig::new(chip, &self.spec, seed).within(&environment), &mut |_| Ok(()))
             })?;
         }
         // It is done.
         let found = search.found().ok_or(CalibrationError::NoSamples)?;
-        Ok(Calibrated { placement, found })
+        let again = Calibrated {
+            placement,
+            found,
+            useless,
+        };
+        // What is read through another channel looks as it did through the one that it took the place of.
+        let usual = |circuit: u16| match &set_up.channels {
+            Some(channels) => channels[usize::from(circuit)],
+            None => MeasuredChannel::IDEAL,
+        };
+        let (old, new) = (read_through(&measured.channels), again.channels());
+        let mut channels: Vec<MeasuredChannel> = (0..self.spec.circuits() as u16).map(usual).collect();
+        for (from, to) in moves {
+            let [was, is] = [old[usize::from(from)], new[usize::from(to)]];
+            let read = usual(from);
+            // What the old channel would have said of the same potential, read as it was.
+            let gain = is.gain / was.gain;
+            channels[usize::from(to)] = MeasuredChannel {
+                gain: read.gain * gain,
+                offset_lsb: is.offset_lsb - was.offset_lsb * gain + read.offset_lsb * gain,
+            };
+        }
+        Ok((again, channels))
     }
 
     /// The chip as a method has it, measured now.
@@ -219,7 +243,7 @@ impl Lab {
     /// # Errors
     /// The substrate's.
     pub fn measured(&self) -> Result<&Measured, LabError> {
-        once(&self.found_out.measured, || self.measure(Method::CalibratedGradient))
+        once(&self.found_out.measured, || self.measure(Method::InTheLoop))
     }
 }
 

@@ -29,7 +29,10 @@ use crate::{
     placement::{Placement, PlacementError},
     run_dir::hex,
     seeds::{Occasion, Seeds},
-    substrate::{Board, BoardLink, EmulatedChip, EventBatch, RecordRequest, Substrate, SubstrateError, TrialSeed},
+    substrate::{
+        Board, BoardLink, ConfigurationSeed, EmulatedChip, EventBatch, NeuronParameters, RecordRequest, Substrate,
+        SubstrateError, TrialSeed,
+    },
     train::{
         engine::Engine,
         grid::MeasuredChannel,
@@ -155,8 +158,12 @@ pub struct SetUp<'a> {
     pub placement: &'a Placement,
     /// Under which codes.
     pub codes: &'a Codes,
+    /// Seed of what is redrawn when the codes are written.
+    pub configuration: ConfigurationSeed,
     /// Channels of the ADC where they were measured, `[circuit]`.
     pub channels: Option<Cow<'a, [MeasuredChannel]>>,
+    /// What was measured of the neurons and of what their weights are worth, where the gradient knows it.
+    pub measured: Option<(NeuronParameters, Vec<[f32; 2]>)>,
 }
 
 /// A chip by its built-in name, or from a file, and the text that it was read from.
@@ -322,13 +329,10 @@ impl Lab {
         let file = FromFile::read(experiment.chip.calibration.as_deref())?;
         let mut dead = instance.dead_circuits();
         if let Some(file) = &file {
-            dead.extend(
-                file.masked()
-                    .iter()
-                    .filter(|circuit| !dead.contains(circuit))
-                    .copied()
-                    .collect::<Vec<_>>(),
-            );
+            dead.extend(file.masked());
+            // In the order in which they were avoided while the chip was calibrated.
+            dead.sort_unstable();
+            dead.dedup();
         }
         let mut placement = Placement::new(&network, &spec, range, &dead)?;
         let codes = match &file {
@@ -434,6 +438,8 @@ impl Lab {
             rounded: self.experiment.chip.quantise,
             placement: &self.placement,
             codes: &self.codes,
+            configuration: self.seeds.configuration(),
+            measured: None,
             channels: self.channels.as_deref().map(Cow::Borrowed),
         }
     }
@@ -443,6 +449,12 @@ impl Lab {
     /// # Errors
     /// The chip refused a measurement.
     pub fn set_up(&self, method: Method) -> Result<SetUp<'_>, LabError> {
+        if method == Method::CalibratedGradient {
+            return Ok(SetUp {
+                measured: Some(self.measured()?.of_neurons(&self.placement)),
+                ..self.as_it_is()
+            });
+        }
         if !method.calibrates() {
             return Ok(self.as_it_is());
         }
@@ -467,26 +479,6 @@ impl Lab {
                 Box::new(self.around(board, &set_up)?)
             }
             None => Box::new(self.around(EmulatedChip::new(self.instance.clone()), &set_up)?),
-        })
-    }
-
-    /// The chip as it is, with a gradient that knows what was measured.
-    ///
-    /// # Errors
-    /// The port's, or the chip refused to be measured.
-    pub fn measured_chip(&self) -> Result<Box<dyn Engine>, LabError> {
-        let (parameters, worth) = self.measured()?.of_neurons(&self.placement);
-        let set_up = self.as_it_is();
-        Ok(match &self.board {
-            Some(board) => {
-                let board = Board::connect(board, &self.instance).map_err(SubstrateError::from)?;
-                let chip = self.around(board, &set_up)?;
-                Box::new(chip.with_measured(&parameters, worth))
-            }
-            None => {
-                let chip = self.around(EmulatedChip::new(self.instance.clone()), &set_up)?;
-                Box::new(chip.with_measured(&parameters, worth))
-            }
         })
     }
 
@@ -548,10 +540,12 @@ impl Lab {
             rounded,
             placement,
             codes,
+            configuration,
             channels,
+            measured,
         } = set_up;
         let environment = self.environment();
-        chip.configure(placement, codes, self.seeds.configuration())?;
+        chip.configure(placement, codes, *configuration)?;
         chip.set_environment(&environment)?;
         let training = &self.experiment.training;
         let settings = LoopSettings {
@@ -570,6 +564,9 @@ impl Lab {
             quantiser = quantiser.without_rounding();
         }
         let chip = InTheLoop::new(chip, spec, placement, quantiser, self.seeds, settings);
+        if let Some((parameters, worth)) = measured {
+            return Ok(chip.with_measured(parameters, worth.clone()));
+        }
         let Some(channels) = channels else {
             return Ok(chip);
         };

@@ -65,8 +65,8 @@ pub fn table(record: &Record) -> Table {
             target,
             number(before),
             number(now),
-            format!("{:.3}", now / before),
-            number(Statistics::of(&known).mean),
+            number(now / before),
+            number(known.iter().sum::<f64>() / known.len() as f64),
             failed.to_string(),
         ]);
     }

@@ -60,7 +60,10 @@ impl Engine for MismatchAware<'_> {
         match occasion {
             Occasion::Test => self.own.evaluate(shadow, data, occasion),
             // Which epoch is best is not for the chip to say.
-            _ => self.fresh.evaluate(shadow, data, occasion),
+            _ => {
+                self.fresh = self.lab.fresh_chip(self.lab.seeds.fresh_chip(occasion, 0))?;
+                self.fresh.evaluate(shadow, data, occasion)
+            }
         }
     }
 
