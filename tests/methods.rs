@@ -80,6 +80,22 @@ fn every_method_wins_something_back() {
         assert_eq!(row["loss"], before["loss"]);
     }
 
+    // What a chip gives when it is looked at again is what the comparison says, whatever a method knows of it.
+    for method in ["calibrated-gradient", "calibrated-in-the-loop"] {
+        let words = ["age", "run", "--json", "--hours", "1", "--method", method];
+        let aged: Value = serde_json::from_str(&succeed(program(scratch.path()).args(words))).unwrap();
+        assert_eq!(aged["fresh"].as_f64().unwrap(), of(method), "{method}");
+    }
+    let words = ["gap", "run", "--json", "--method", "calibrated-in-the-loop"];
+    let gap: Value = serde_json::from_str(&succeed(program(scratch.path()).args(words))).unwrap();
+    assert_eq!(gap["all"].as_f64().unwrap(), of("calibrated-in-the-loop"));
+    let refused = output(program(scratch.path()).args(["gap", "run", "--method", "calibrated-gradient"]));
+    assert!(
+        stderr(&refused).contains("choose another --method"),
+        "{}",
+        stderr(&refused)
+    );
+
     // The gap: each imperfection, neurons by name.
     let gap = succeed(program(scratch.path()).args(["gap", "run", "--json"]));
     let gap: Value = serde_json::from_str(&gap).unwrap();
@@ -150,20 +166,24 @@ fn fine_tuning_and_mismatch_aware_training_can_be_resumed() {
         "data.train_samples=400",
     ];
     let whole = succeed(train(scratch.path(), &["--out", "whole"]).args(settings));
-    for after_ms in [250, 500, 750, 1000] {
+    let mut interrupted = 0;
+    for after_ms in [150, 300, 450, 600, 750, 900, 1100, 1300] {
         let name = format!("run-{after_ms}");
         let mut command = train(scratch.path(), &["--out", &name]);
         command.args(settings).stdout(std::process::Stdio::null());
         let mut child = command.spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(after_ms));
+        let ended = child.try_wait().unwrap().is_some();
         let _ = child.kill();
         let _ = child.wait();
         if !scratch.path().join(&name).join("run.json").exists() {
             continue;
         }
+        interrupted += usize::from(!ended);
         let resumed = succeed(program(scratch.path()).args(["train", "--json", "--quiet", "--resume", &name]));
         assert_eq!(resumed, whole);
     }
+    assert!(interrupted > 0, "it was never interrupted while it trained");
 }
 
 /// A file that says what it found, is held to its chip, and is worth something to a network.
@@ -246,6 +266,16 @@ fn a_calibration_can_be_interrupted() {
     let _ = child.kill();
     let _ = child.wait();
     assert!(partial.exists(), "it ended before it could be stopped");
+    // With other noise it is another calibration.
+    fs::copy(&partial, dir.join("other.toml.partial")).unwrap();
+    let mut other = program(dir);
+    other.args(["calibrate", "--chip-seed", "5", "--seed", "9", "--out", "other.toml"]);
+    let other = output(&mut other);
+    assert!(
+        stderr(&other).contains("was another one; beginning anew"),
+        "{}",
+        stderr(&other)
+    );
     let output = output(&mut calibrate("cut.toml"));
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(
@@ -334,6 +364,7 @@ fn what_cannot_be_is_explained() {
         &["calibrate", "verify", "two.toml"],
         &["parameters.gain_exc_lsb_per_us.code", "512 circuits"],
     );
+    refused(&["calibrate", "--chip", "ideal"], &["needs no calibration"]);
     refused(&["gap", "none"], &["not a run directory"]);
     refused(&["age", "none", "--hours", "-3"], &["hours from 0"]);
     refused(&["age", "none", "--dying", "3"], &["0.05 for 5 %"]);
