@@ -8,7 +8,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`file`] | the study file, and all texts that it depends on |
+//! | [`mod@file`] | the study file, and all texts that it depends on |
 //! | [`grid`] | axes, and the cells that they span |
 //! | [`cell`] | one cell: its experiment, run |
 //! | [`folder`] | files of cells beside the store: what a cell is given, what it leaves |
