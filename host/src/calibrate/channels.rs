@@ -270,7 +270,7 @@ mod tests {
         for (circuit, channel) in found.iter().enumerate() {
             let (_, gain, offset) = instance.oracle_circuit(circuit as u16);
             match channel {
-                Err(fault) => assert!(dead.contains(&(circuit as u16)) || gain > 1.08, "{circuit}: {fault}"),
+                Err(fault) => assert!(dead.contains(&(circuit as u16)), "{circuit}: {fault}"),
                 Ok(channel) => {
                     good += 1.0;
                     for (inside, (found, truth)) in inside
@@ -279,7 +279,9 @@ mod tests {
                     {
                         let [low, high] = found.interval();
                         *inside += f64::from(u8::from((low..=high).contains(&truth)));
-                        assert!(found.standard_error < 0.3, "{circuit}: {found:?}");
+                        // Where the upper end is not seen, it is as exact as gains of DACs.
+                        let most = if gain > 1.08 { 1.0 } else { 0.3 };
+                        assert!(found.standard_error < most, "{circuit}: {found:?}");
                     }
                 }
             }

@@ -170,7 +170,11 @@ impl Search {
         let dac = ideal_dac(spec, parameter);
         let gain = spec.parameters.get(parameter).dac_gain.sigma;
         let codes = self.codes.circuits.iter().map(|codes| codes[parameter]);
-        let of_circuit = |(found, code): (Result<Estimate, Fault>, u16)| Some(Seen::of(&dac, code, found.ok()?));
+        let of_circuit = |(found, code): (Result<Estimate, Fault>, u16)| match found {
+            Ok(found) => Some(Seen::of(&dac, code, found)),
+            Err(Fault::Silent) if parameter == Parameter::Threshold => Some(Seen::above(spec, &dac, code)),
+            Err(_) => None,
+        };
         let mut all: Vec<Option<Seen>> = found.of(parameter).into_iter().zip(codes).map(of_circuit).collect();
         // Of two or three values the spread is hardly known: by chance it may be next to nothing, and then it would
         // outweigh everything else. Circuits are measured alike, so the middle one's is the least that is believed.
@@ -238,6 +242,11 @@ impl Found {
     }
 }
 
+/// Error of what is hardly known, as a part of all codes: a direction to go, and nothing beside a measurement.
+const VAGUE: f64 = 0.1;
+/// How far beyond an end of its range a value is taken to be that is seen there, as a part of all codes.
+const BEYOND: f64 = 0.03;
+
 /// A measured value as the code that would give it in an average circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Seen {
@@ -252,11 +261,27 @@ impl Seen {
         // No measurement is more exact than half a step.
         const LEAST_ERROR: f64 = 0.3;
         let at = |side: f64| dac.code(value.value + side * value.standard_error);
-        let error = 0.5 * (at(1.0) - at(-1.0)).abs();
+        let error = (0.5 * (at(1.0) - at(-1.0)).abs()).max(LEAST_ERROR);
+        let ideal = dac.code(value.value);
+        // At an end of the range it may be any code beyond.
+        let ends = [dac.min, dac.max].map(|end| dac.code(end));
+        let beyond = ends.into_iter().find(|end| (end - ideal).abs() < 3.0 * error);
+        let outwards = |end: f64| (end - 0.5 * (ends[0] + ends[1])).signum() * BEYOND * dac.full_scale;
         Self {
             code: f64::from(code),
-            ideal: dac.code(value.value),
-            error: error.max(LEAST_ERROR),
+            ideal: ideal + beyond.map_or(0.0, outwards),
+            error: beyond.map_or(error, |_| VAGUE * dac.full_scale),
+        }
+    }
+
+    /// Of a threshold so high that its circuit does not fire.
+    fn above(spec: &ChipSpec, dac: &IdealDac, code: u16) -> Self {
+        /// How far above E_leak's largest value, LSB: most are not far.
+        const ABOVE_LSB: f64 = 6.0;
+        Self {
+            code: f64::from(code),
+            ideal: dac.code(spec.parameters.get(Parameter::Leak).max + ABOVE_LSB),
+            error: VAGUE * dac.full_scale,
         }
     }
 }
@@ -284,12 +309,16 @@ mod tests {
         /// Without noise two rounds find the code nearest to the target, whatever the circuit's gain and offset.
         #[test]
         fn two_rounds_are_enough(
-            gain in 0.97_f64..1.03, offset in -80.0_f64..80.0, target in 5.0_f64..20.0, which in 0_usize..2,
+            gain in 0.97_f64..1.03, offset in -80.0_f64..80.0, part in 0.1_f64..0.9, logarithmic: bool,
         ) {
-            let map = [CodeMap::Logarithmic, CodeMap::Linear][which];
-            let dac = IdealDac {
-                map, min: 0.5, max: 60.0, code_zero: 200.0, code_full: 0.15, full_scale: 1023.0,
+            // A time constant, and a potential that average codes may bring beyond the end of its range.
+            let (map, [min, max, code_zero, code_full]) = if logarithmic {
+                (CodeMap::Logarithmic, [2.0, 30.0, 200.0, 0.15])
+            } else {
+                (CodeMap::Linear, [50.0, 160.0, 0.0, 230.0])
             };
+            let target = min + part * (max - min);
+            let dac = IdealDac { map, min, max, code_zero, code_full, full_scale: 1023.0 };
             let value = |code: u16| dac.value(gain * f64::from(code) + offset);
             let mut code = libm::round(dac.code(target)) as u16;
             let mut seen = Vec::new();
