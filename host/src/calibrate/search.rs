@@ -313,11 +313,11 @@ mod tests {
         ) {
             // A time constant, and a potential that average codes may bring beyond the end of its range.
             let (map, [min, max, code_zero, code_full]) = if logarithmic {
-                (CodeMap::Logarithmic, [2.0, 30.0, 200.0, 0.15])
+                (CodeMap::Logarithmic, [0.5, 60.0, 200.0, 0.15])
             } else {
                 (CodeMap::Linear, [50.0, 160.0, 0.0, 230.0])
             };
-            let target = min + part * (max - min);
+            let target = if logarithmic { 4.0 + part * 20.0 } else { min + part * (max - min) };
             let dac = IdealDac { map, min, max, code_zero, code_full, full_scale: 1023.0 };
             let value = |code: u16| dac.value(gain * f64::from(code) + offset);
             let mut code = libm::round(dac.code(target)) as u16;
