@@ -261,3 +261,30 @@ fn every_wrong_port_has_its_message() {
         &["no-such-file", "cargo xtask firmware"],
     );
 }
+
+/// All circuits of a chip are calibrated over a line as in the process: the same file, but for the line that names the
+/// board.
+#[test]
+fn a_chip_is_calibrated_over_a_line() {
+    let scratch = scratch();
+    let dir = scratch.path();
+    let board = Emulate::start(dir, &["--process"]);
+    let calibrate = |out: &str, more: &[&str]| {
+        let mut command = program(dir);
+        command
+            .args(["calibrate", "--quiet", "--chip-seed", "4", "--out", out])
+            .args(more);
+        succeed(&mut command);
+        let text = fs::read_to_string(dir.join(out)).unwrap();
+        let (named, rest): (Vec<_>, Vec<_>) = text
+            .lines()
+            .map(str::to_owned)
+            .partition(|line| line.starts_with("board = "));
+        (named, rest)
+    };
+    let (named, over_the_line) = calibrate("line.toml", &["--board", &board.port]);
+    assert_eq!(named, [format!("board = {:?}", board.port)]);
+    let (none, here) = calibrate("here.toml", &[]);
+    assert!(none.is_empty());
+    assert!(over_the_line == here, "other values over the line");
+}
