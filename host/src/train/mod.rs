@@ -11,6 +11,7 @@
 //! | [`engine`] | a batch in, its gradient out: by software or through a chip |
 //! | [`software`] | the ideal network, quantised or not |
 //! | [`in_the_loop`] | the chip runs forward, the host goes backward |
+//! | [`mismatch_aware`] | the same on another virtual chip in each batch |
 //! | [`recursion`] | the discrete training model, event-driven |
 //! | [`exact`], [`grid`], [`injected`] | the model, the grid and the backward pass for recordings |
 //! | [`mod@reference`] | the training model again, dense and in double precision, to be read |
