@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dac::{Codes, IdealDac, Parameter, PerParameter},
+    dac::{Codes, Parameter, PerParameter},
     drift::{self, Environment},
     random::{Purpose, Stream},
     spec::{ChipSpec, Distribution, Spread},
@@ -184,7 +184,7 @@ impl Instance {
         for (circuit, (codes, targets)) in circuits {
             let pattern = self.pattern(circuit as u16);
             for parameter in Parameter::ALL {
-                let dac = self.dac(parameter);
+                let dac = self.spec.ideal_dac(parameter);
                 let mut target = targets[parameter];
                 let (mut gain, mut offset) = (1.0, 0.0);
                 if self.condition == Condition::Calibrated {
@@ -229,7 +229,10 @@ impl Instance {
         let (swing, circuit) = (self.spec.swing_lsb(), u32::from(circuit));
         PerParameter(Parameter::ALL.map(|parameter| {
             let (gain, offset) = (pattern.dac_gain[parameter], pattern.dac_offset[parameter]);
-            let value = self.dac(parameter).value(gain * f64::from(codes[parameter]) + offset);
+            let value = self
+                .spec
+                .ideal_dac(parameter)
+                .value(gain * f64::from(codes[parameter]) + offset);
             let spread = &self.spec.parameters.get(parameter).per_configuration;
             let aged = drift::aged(&self.spec.drift, self.seed, circuit, parameter, environment);
             let thermal = drift::thermal(&self.spec.drift, parameter, environment);
@@ -247,18 +250,6 @@ impl Instance {
     pub fn oracle_circuit(&self, circuit: u16) -> (f64, f64, f64) {
         let pattern = self.pattern(circuit);
         (pattern.capacitance, pattern.adc_gain, pattern.adc_offset_lsb)
-    }
-
-    fn dac(&self, parameter: Parameter) -> IdealDac {
-        let range = self.spec.parameters.get(parameter);
-        IdealDac {
-            map: range.map,
-            min: range.min,
-            max: range.max,
-            code_zero: range.code_zero,
-            code_full: range.code_full,
-            full_scale: f64::from(self.spec.dac_max()),
-        }
     }
 
     /// The deviation that all synapses of a row share, as a factor.
@@ -600,7 +591,7 @@ mod tests {
                     deviations.extend(truth.iter().map(|circuit| (circuit[parameter] - target) / unit));
                 }
                 // The grid of codes adds a twelfth of its square.
-                let dac = chips[0].dac(parameter);
+                let dac = chips[0].spec().ideal_dac(parameter);
                 let grid = (dac.value(dac.code(target) + 0.5) - dac.value(dac.code(target) - 0.5)) / unit;
                 let [left, rewritten] = [range.calibrated.sigma, range.per_configuration.sigma];
                 let sigma = libm::sqrt(left * left + rewritten * rewritten + grid * grid / 12.0);

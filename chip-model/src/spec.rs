@@ -5,7 +5,7 @@ mod validate;
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::dac::{CodeMap, Parameter};
+use crate::dac::{CodeMap, IdealDac, Parameter};
 pub use validate::Problem;
 
 /// Newest layout of chip files that this version reads.
@@ -407,6 +407,19 @@ impl ChipSpec {
     /// Largest DAC code.
     pub fn dac_max(&self) -> u16 {
         ((1_u32 << self.array.dac_bits.value as u32) - 1) as u16
+    }
+
+    /// The map between codes and values of an average circuit.
+    pub fn ideal_dac(&self, parameter: Parameter) -> IdealDac {
+        let range = self.parameters.get(parameter);
+        IdealDac {
+            map: range.map,
+            min: range.min,
+            max: range.max,
+            code_zero: range.code_zero,
+            code_full: range.code_full,
+            full_scale: f64::from(self.dac_max()),
+        }
     }
 
     /// Default swing V_th − E_leak, LSB: the unit of relative spreads of potentials.

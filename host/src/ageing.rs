@@ -14,15 +14,13 @@ use spikeloop_chip::{
 };
 
 use crate::{
+    compare::test,
     data::samples::First,
     experiment::Method,
     lab::{Lab, LabError, SetUp},
     matrix::Matrix,
-    seeds::Occasion,
-    substrate::EmulatedChip,
     train::{
-        engine::{Engine, Evaluation},
-        in_the_loop::InTheLoop,
+        engine::Engine,
         run::{Learner, Training},
     },
 };
@@ -131,7 +129,7 @@ pub fn ageing(
     watch("measuring the fresh chip");
     // Codes of a method that calibrates are found now, while the chip is fresh.
     let measured = lab.measure(method)?;
-    let fresh = test(&mut chip(lab, &lab.set_up(method)?)?, weights, lab)?;
+    let fresh = test(&mut lab.emulated(&lab.set_up(method)?)?, weights, lab)?;
     let mut ages = Vec::new();
     let last = course.hours.last().copied().unwrap_or(0.0);
     // The chip may have been old already when the weights were learned.
@@ -142,7 +140,7 @@ pub fn ageing(
         lab.experiment.chip.temperature_c = Some(course.temperature_c);
         let part = if last > 0.0 { hours / last } else { 1.0 };
         lab.worn = worn(lab, course.dying * part);
-        let evaluation = test(&mut chip(lab, &lab.set_up(method)?)?, weights, lab)?;
+        let evaluation = test(&mut lab.emulated(&lab.set_up(method)?)?, weights, lab)?;
         ages.push(AtAge {
             hours,
             dead: lab.worn.len(),
@@ -172,7 +170,7 @@ pub fn ageing(
     for remedy in Remedy::ALL {
         watch(remedy.name());
         let set_up = if remedy == Remedy::Retrain { &usual } else { &restored };
-        let mut engine = chip(lab, set_up)?;
+        let mut engine = lab.emulated(set_up)?;
         let mut cost = match remedy {
             Remedy::Retrain => Cost::default(),
             Remedy::Recalibrate | Remedy::Both => calibrating,
@@ -203,15 +201,6 @@ pub fn ageing(
     })
 }
 
-/// The aged chip in the loop.
-fn chip(lab: &Lab, set_up: &SetUp) -> Result<InTheLoop<EmulatedChip>, LabError> {
-    Ok(lab.around(EmulatedChip::new(lab.instance.clone()), set_up)?)
-}
-
-fn test(engine: &mut dyn Engine, weights: &[Matrix], lab: &Lab) -> Result<Evaluation, LabError> {
-    Ok(engine.evaluate(weights, &lab.data.test, Occasion::Test)?)
-}
-
 /// Circuits of which so large a part has died: those of a smaller part are among those of a larger one.
 fn worn(lab: &Lab, part: f64) -> Vec<u16> {
     let stream = Stream::new(Purpose::Wear, &[lab.seeds.chip]);
@@ -223,19 +212,12 @@ fn worn(lab: &Lab, part: f64) -> Vec<u16> {
 fn retrained(lab: &Lab, engine: &mut dyn Engine, weights: &[Matrix]) -> Result<(Vec<Matrix>, usize), LabError> {
     let settings = lab.experiment.settings_of(Method::FineTuned);
     let all = lab.samples();
-    let count = match lab.experiment.training.fine_tune.samples {
-        0 => all.len(),
-        count => count.min(all.len()),
-    };
+    let count = lab.experiment.samples_of(Method::FineTuned, all.len());
     let few = First { all: &*all, count };
     let never = AtomicBool::new(false);
     let training = Training {
-        network: &lab.network,
-        data: &few,
         validation: None,
-        settings: &settings,
-        seeds: &lab.seeds,
-        stop: &never,
+        ..lab.training(&few, &settings, &never)
     };
     let mut learner = Learner::new(&lab.network, weights.to_vec(), settings.optimiser);
     learner.train(engine, &training, &mut ())?;

@@ -13,7 +13,7 @@ use crate::{
     train::{
         engine::{Engine, Evaluation},
         mismatch_aware::MismatchAware,
-        run::{Ending, EpochMetrics, Learner, Observer, Training},
+        run::{Ending, EpochMetrics, Learner, Observer},
         time_constants::{Summary, summaries},
     },
 };
@@ -178,21 +178,11 @@ pub fn compare(
         }
         let mut engine = engine_of(lab, method)?;
         let settings = lab.experiment.settings_of(method);
-        let few = First {
+        let own = First {
             all: &*samples,
-            count: match (method, lab.experiment.training.fine_tune.samples) {
-                (Method::FineTuned, count) if count > 0 => count.min(samples.len()),
-                _ => samples.len(),
-            },
+            count: lab.experiment.samples_of(method, samples.len()),
         };
-        let training = Training {
-            network: &lab.network,
-            data: &few,
-            validation: lab.data.validation.as_ref().filter(|_| lab.validates()),
-            settings: &settings,
-            seeds: &lab.seeds,
-            stop,
-        };
+        let training = lab.training(&own, &settings, stop);
         let learner = match learners.get(&source) {
             Some(learner) if method.is_transfer() => learner.clone(),
             software => {

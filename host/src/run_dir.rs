@@ -179,6 +179,19 @@ pub(crate) fn write_as(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Resul
     })
 }
 
+/// Makes a file and locks it for as long as it is open; none where somebody else holds it. Where files cannot be locked,
+/// nobody is kept out.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn hold(path: &Path) -> io::Result<Option<fs::File>> {
+    let file = fs::File::create(path)?;
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(_)) | Ok(()) => Ok(Some(file)),
+    }
+}
+
 fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::OpenOptions::new().append(true).open(path)?.write_all(bytes)
 }
@@ -386,12 +399,10 @@ impl RunDir {
     /// [`RunDirError::Busy`], [`RunDirError::Write`].
     pub fn to_train(mut self) -> Result<Self, RunDirError> {
         let path = self.path.join(LOCK);
-        let file = fs::File::create(&path).map_err(|source| RunDirError::Write { path, source })?;
-        match file.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => return Err(RunDirError::Busy { path: self.path }),
-            // Where files cannot be locked, nobody is kept out.
-            Err(fs::TryLockError::Error(_)) | Ok(()) => {}
-        }
+        let held = hold(&path).map_err(|source| RunDirError::Write { path, source })?;
+        let Some(file) = held else {
+            return Err(RunDirError::Busy { path: self.path });
+        };
         self.lock = Some(Arc::new(file));
         Ok(self)
     }

@@ -16,7 +16,6 @@ use spikeloop_chip::{
 use super::{
     CalibrationError, End, Fault, PerCircuit,
     estimate::Estimate,
-    ideal_dac,
     rig::{Rig, Role, mean_codes, means},
     with_ends,
 };
@@ -181,7 +180,7 @@ pub fn measure(rig: &mut Rig, codes: &Codes) -> Result<PerCircuit<Channel>, Cali
 /// Codes of an LSB of all channels, by E_leak under two codes that are so far apart for an average circuit.
 fn codes_per_lsb_by_leak(rig: &mut Rig, codes: &Codes) -> Result<Vec<Estimate>, CalibrationError> {
     let spec = rig.spec();
-    let dac = ideal_dac(spec, Parameter::Leak);
+    let dac = spec.ideal_dac(Parameter::Leak);
     // Where no circuit's range ends, and no channel's.
     let potentials = [0.25, 0.6].map(|part| dac.min + part * (dac.max - dac.min));
     let mut means = Vec::new();

@@ -12,7 +12,6 @@ use super::{
     CalibrationError, Fault, PerCircuit,
     channels::Channel,
     estimate::Estimate,
-    ideal_dac,
     rig::{Rig, Role},
     time_constants::Current,
 };
@@ -61,7 +60,7 @@ pub fn gain_lsb_per_us(
     configurations: usize,
 ) -> Result<PerCircuit<Estimate>, CalibrationError> {
     let spec = rig.spec();
-    let dac = ideal_dac(spec, Parameter::Leak);
+    let dac = spec.ideal_dac(Parameter::Leak);
     let rest = libm::round(dac.code(REST_LSB)) as u16;
     let mut codes = codes.clone();
     codes

@@ -28,7 +28,7 @@ pub mod time_constants;
 
 use serde::{Deserialize, Serialize};
 use spikeloop_chip::{
-    dac::{Codes, IdealDac, Parameter},
+    dac::{Codes, Parameter},
     instance::{Condition, Instance, Targets},
     spec::ChipSpec,
 };
@@ -71,12 +71,6 @@ pub enum Fault {
         /// At the upper end.
         high: f64,
     },
-    /// Its ADC clips where it is to be measured.
-    #[error("its ADC clips at code {code}")]
-    Clipped {
-        /// Where.
-        code: u16,
-    },
     /// What was seen is nothing that the circuit's model does.
     #[error("its membrane does not decay as expected")]
     NoDecay,
@@ -106,19 +100,6 @@ pub type PerCircuit<T> = Vec<Result<T, Fault>>;
 pub fn average_codes(spec: &ChipSpec, targets: &Targets) -> Codes {
     // Without its own pattern every instance answers alike.
     Instance::fabricate(spec, 0, Condition::Uncalibrated).trimmed(targets)
-}
-
-/// The map between codes and values of an average circuit.
-fn ideal_dac(spec: &ChipSpec, parameter: Parameter) -> IdealDac {
-    let range = spec.parameters.get(parameter);
-    IdealDac {
-        map: range.map,
-        min: range.min,
-        max: range.max,
-        code_zero: range.code_zero,
-        code_full: range.code_full,
-        full_scale: f64::from(spec.dac_max()),
-    }
 }
 
 /// An end of a parameter's range.

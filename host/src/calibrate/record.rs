@@ -420,6 +420,12 @@ impl Record {
         Ok(columns)
     }
 
+    /// Circuits that failed in a parameter.
+    pub fn failed(&self, parameter: Parameter) -> usize {
+        let of = |failure: &&Failure| failure.parameter == parameter.key();
+        self.failures.iter().filter(of).count()
+    }
+
     /// Standard deviation of a parameter over the circuits that can be used, before and now: of residuals, since targets
     /// may differ.
     pub fn spreads(&self, parameter: Parameter) -> [f64; 2] {

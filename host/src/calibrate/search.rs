@@ -19,7 +19,6 @@ use super::{
     channels::{self, Channel},
     characterise::{Characteristics, characterise},
     estimate::Estimate,
-    ideal_dac,
     rig::{Effort, Rig},
 };
 use crate::substrate::Substrate;
@@ -167,7 +166,7 @@ impl Search {
 
     /// Moves the codes of one parameter to where all measurements so far say that its targets are.
     fn move_codes(&mut self, spec: &ChipSpec, parameter: Parameter, found: &Characteristics) {
-        let dac = ideal_dac(spec, parameter);
+        let dac = spec.ideal_dac(parameter);
         let gain = spec.parameters.get(parameter).dac_gain.sigma;
         let codes = self.codes.circuits.iter().map(|codes| codes[parameter]);
         let of_circuit = |(found, code): (Result<Estimate, Fault>, u16)| match found {
@@ -192,6 +191,25 @@ impl Search {
         }
     }
 
+    /// Goes on to the end, each round on a new rig with the same seed.
+    ///
+    /// # Errors
+    /// The substrate's, or what `watch` says.
+    pub fn finish(
+        mut self,
+        substrate: &mut dyn Substrate,
+        spec: &ChipSpec,
+        environment: &Environment,
+        seed: u64,
+        watch: &mut Watch,
+    ) -> Result<Found, CalibrationError> {
+        while !self.is_done() {
+            self.advance(Rig::new(substrate, spec, seed).within(environment), watch)?;
+        }
+        // It is done.
+        self.found().ok_or(CalibrationError::NoSamples)
+    }
+
     /// What was found; none while it is not done.
     pub fn found(self) -> Option<Found> {
         Some(Found {
@@ -205,7 +223,7 @@ impl Search {
     }
 }
 
-/// Finds codes for the targets in one go, each round on a new rig with the same seed.
+/// Finds codes for the targets in one go.
 ///
 /// # Errors
 /// The substrate's, or what `watch` says.
@@ -217,12 +235,7 @@ pub fn search(
     targets: &Targets,
     watch: &mut Watch,
 ) -> Result<Found, CalibrationError> {
-    let mut search = Search::new(spec, targets);
-    while !search.is_done() {
-        search.advance(Rig::new(substrate, spec, seed).within(environment), watch)?;
-    }
-    // It is done.
-    search.found().ok_or(CalibrationError::NoSamples)
+    Search::new(spec, targets).finish(substrate, spec, environment, seed, watch)
 }
 
 impl Found {

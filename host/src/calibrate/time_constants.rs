@@ -2,7 +2,7 @@
 
 use spikeloop_chip::dac::{Codes, Parameter};
 
-use super::{CalibrationError, End, PerCircuit, decay::Decay, estimate::Estimate, ideal_dac, rig::Rig, with_ends};
+use super::{CalibrationError, End, PerCircuit, decay::Decay, estimate::Estimate, rig::Rig, with_ends};
 
 /// Rise of the membrane for τ_mem, LSB: within the linear range of the ADC from where membranes rest.
 const RISE_LSB: f64 = 60.0;
@@ -79,7 +79,7 @@ pub fn tau_syn_us(
     };
     // A network's own synapses may be too weak to be seen.
     let mut fast = with_ends(spec, codes, &[(Parameter::TauMem, End::Smallest)]);
-    let default = libm::round(ideal_dac(spec, gain).code(spec.parameters.get(gain).default)) as u16;
+    let default = libm::round(spec.ideal_dac(gain).code(spec.parameters.get(gain).default)) as u16;
     fast.circuits.iter_mut().for_each(|circuit| circuit[gain] = default);
     // V − E = τ_mem I
     let by_input = other_us * spec.parameters.get(gain).default * f64::from(spec.weight_max());

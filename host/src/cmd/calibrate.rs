@@ -23,11 +23,10 @@ use spikeloop::{
         rig::Rig,
         search::{Found, Search, Step, VERIFY},
     },
-    experiment::Experiment,
     lab::{Lab, load_chip, load_data, needs},
     report::{Table, calibration as report},
     run_dir::write_atomically,
-    substrate::{Board, EmulatedChip, Substrate},
+    substrate::chip_at,
 };
 use spikeloop_chip::{
     dac::Parameter,
@@ -285,13 +284,7 @@ impl Calibrate {
     }
 
     fn for_a_network(&self, progress: &Progress) -> anyhow::Result<Record> {
-        let mut experiment = Experiment::load(self.experiment.as_deref(), &self.changes.set)?;
-        if let Some(seed) = self.seed {
-            experiment.seed = seed;
-        }
-        if self.changes.chip_seed.is_some() {
-            experiment.chip_seed = self.changes.chip_seed;
-        }
+        let experiment = self.changes.experiment(self.experiment.as_deref(), &[], self.seed)?;
         let (spec, _) = load_chip(&experiment.chip.file)?;
         let data = load_data(&experiment, &self.machine.data_dir())?;
         let lab = Lab::with_data(experiment, spec, data)?.on_board(self.target.link());
@@ -321,7 +314,7 @@ impl Calibrate {
         let begun = Begun::new(&instance, environment, seed, self.target.board.clone());
         let earlier = self.earlier(&begun).filter(|search| *search.targets() == targets);
         let mut search = earlier.unwrap_or_else(|| Search::new(&spec, &targets));
-        let mut substrate = self.substrate(&instance)?;
+        let mut substrate = chip_at(self.target.link().as_ref(), &instance)?;
         while !search.is_done() {
             search.advance(Rig::new(&mut *substrate, &spec, seed), &mut |step| progress.step(step))?;
             self.keep(&begun, &search)?;
@@ -361,17 +354,6 @@ impl Calibrate {
         }
         Ok(targets)
     }
-
-    fn substrate(&self, instance: &Instance) -> anyhow::Result<Box<dyn Substrate>> {
-        substrate(&self.target, instance)
-    }
-}
-
-fn substrate(target: &MaybeTarget, instance: &Instance) -> anyhow::Result<Box<dyn Substrate>> {
-    Ok(match target.link() {
-        Some(link) => Box::new(Board::connect(&link, instance)?),
-        None => Box::new(EmulatedChip::new(instance.clone())),
-    })
 }
 
 fn is_interruption(error: &anyhow::Error) -> bool {
@@ -420,7 +402,7 @@ impl Verify {
         environment.age_hours += self.age_hours;
         environment.temperature_c = self.temperature_c.unwrap_or(environment.temperature_c);
         environment.check(&spec)?;
-        let mut substrate = substrate(&self.target, &instance)?;
+        let mut substrate = chip_at(self.target.link().as_ref(), &instance)?;
         // Other noise than that of the calibration.
         let mut rig = Rig::new(&mut *substrate, &spec, record.seed ^ 1).within(&environment);
         let channels = channels::measure(&mut rig, &codes)?;
@@ -464,11 +446,7 @@ impl Verify {
                 .filter(|moved| moved.is_finite())
                 .collect();
             let mean = moved.iter().sum::<f64>() / moved.len().max(1) as f64;
-            let off = now
-                .failures
-                .iter()
-                .filter(|failure| failure.parameter == parameter.key())
-                .count();
+            let off = now.failed(parameter);
             table.row([
                 parameter.key().to_owned(),
                 format!("{then:.4}"),

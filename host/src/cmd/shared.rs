@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use spikeloop::data::data_dir;
+use spikeloop::{data::data_dir, experiment::Experiment};
 
 use super::{INTERRUPTED, parse_threads, say};
 
@@ -67,6 +67,17 @@ pub struct Changes {
     /// Change a key of the experiment, such as training.epochs=20; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+impl Changes {
+    /// An experiment, or the built-in one, with these changes, then some more, and another master seed if there is one.
+    pub fn experiment(&self, path: Option<&Path>, more: &[String], seed: Option<u64>) -> anyhow::Result<Experiment> {
+        let assignments: Vec<String> = self.set.iter().chain(more).cloned().collect();
+        let mut experiment = Experiment::load(path, &assignments)?;
+        experiment.seed = seed.unwrap_or(experiment.seed);
+        experiment.chip_seed = self.chip_seed.or(experiment.chip_seed);
+        Ok(experiment)
+    }
 }
 
 /// A flag that the first Ctrl-C, or SIGTERM, sets; a second one ends the program at once. `word` is

@@ -115,23 +115,16 @@ impl Arguments {
 
     /// The experiment with everything that the command line changes.
     fn experiment(&self) -> anyhow::Result<Experiment> {
-        let mut changes = self.changes.set.clone();
+        let mut methods = Vec::new();
         if !self.methods.is_empty() {
             let names: Vec<_> = self
                 .methods
                 .iter()
                 .map(|method| format!("\"{}\"", method.name()))
                 .collect();
-            changes.push(format!("training.methods=[{}]", names.join(", ")));
+            methods.push(format!("training.methods=[{}]", names.join(", ")));
         }
-        let mut experiment = Experiment::load(self.experiment.as_deref(), &changes)?;
-        if let Some(seed) = self.seed {
-            experiment.seed = seed;
-        }
-        if self.changes.chip_seed.is_some() {
-            experiment.chip_seed = self.changes.chip_seed;
-        }
-        Ok(experiment)
+        self.changes.experiment(self.experiment.as_deref(), &methods, self.seed)
     }
 
     fn out_dir(&self, name: &str) -> anyhow::Result<RunDir> {

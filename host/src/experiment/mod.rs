@@ -366,6 +366,14 @@ impl Experiment {
         settings
     }
 
+    /// How many of the training samples a method uses, from the first on.
+    pub fn samples_of(&self, method: Method, available: usize) -> usize {
+        match (method, self.training.fine_tune.samples) {
+            (Method::FineTuned, count) if count > 0 => count.min(available),
+            _ => available,
+        }
+    }
+
     /// How most methods are trained.
     pub fn train_settings(&self) -> TrainSettings {
         let training = &self.training;

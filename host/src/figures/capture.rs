@@ -121,17 +121,12 @@ fn in_us(times_ns: &[u32], neurons: &[u16]) -> Vec<(f64, u16)> {
     times.zip(neurons.iter().copied()).collect()
 }
 
-fn duration_ns(lab: &Lab) -> u32 {
-    (lab.experiment.data.window_us() * 1000.0).round() as u32
-}
-
 /// The discrete recursion on its own grid, from U = 0 at the start to the end of the window.
 fn ideal(lab: &Lab, weights: &[Matrix], index: usize) -> Result<Side, FigureError> {
     let dt_us = lab.experiment.training.ideal_dt_us;
     let request = RecordRequest {
-        duration_ns: duration_ns(lab),
         adc_interval_ns: ((dt_us * 1000.0).round() as u32).max(1),
-        spikes: true,
+        ..lab.record_request()
     };
     let mut network = IdealNetwork::new(dt_us);
     network.configure(&lab.placement, &lab.codes, lab.seeds.configuration())?;
@@ -159,11 +154,7 @@ fn ideal(lab: &Lab, weights: &[Matrix], index: usize) -> Result<Side, FigureErro
 
 /// The chip as configured for the run, with the noise that this sample has in tests.
 fn emulated(lab: &Lab, method: Method, weights: &[Matrix], index: usize) -> Result<Side, FigureError> {
-    let request = RecordRequest {
-        duration_ns: duration_ns(lab),
-        adc_interval_ns: lab.spec.adc_interval_ns(),
-        spikes: true,
-    };
+    let request = lab.record_request();
     let mut engine = lab.chip_of(method)?;
     let recording = record(lab, engine.substrate_mut(), weights, index, &request)?;
     let events = EventBatch::gather(&lab.data.test, &[index]);

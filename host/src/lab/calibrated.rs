@@ -19,7 +19,7 @@ use crate::{
     },
     experiment::Method,
     placement::Placement,
-    substrate::{Board, EmulatedChip, NeuronParameters, Substrate},
+    substrate::{NeuronParameters, Substrate, chip_at},
     train::grid::MeasuredChannel,
 };
 
@@ -95,13 +95,7 @@ pub fn needs(placement: &Placement, circuit: usize, parameter: Parameter) -> boo
 impl Lab {
     /// The chip, wherever it is.
     fn on_chip<T>(&self, work: impl FnOnce(&mut dyn Substrate) -> Result<T, CalibrationError>) -> Result<T, LabError> {
-        Ok(match &self.board {
-            Some(board) => {
-                let board = Board::connect(board, &self.instance).map_err(crate::substrate::SubstrateError::from);
-                work(&mut board?)?
-            }
-            None => work(&mut EmulatedChip::new(self.instance.clone()))?,
-        })
+        Ok(work(&mut *chip_at(self.board.as_ref(), &self.instance)?)?)
     }
 
     /// The chip calibrated for the network: its codes are searched for once.
@@ -184,17 +178,11 @@ impl Lab {
         for &(from, to) in &moves {
             targets.circuits[usize::from(to)] = targets.circuits[usize::from(from)];
         }
-        let mut search = Search::new(&self.spec, &targets).beginning_with(set_up.codes);
+        let search = Search::new(&self.spec, &targets).beginning_with(set_up.codes);
         let environment = self.environment();
-        while !search.is_done() {
-            // Other noise than when the chip was fresh.
-            let seed = self.seeds.calibration() ^ 1;
-            self.on_chip(|chip| {
-                search.advance(Rig::new(chip, &self.spec, seed).within(&environment), &mut |_| Ok(()))
-            })?;
-        }
-        // It is done.
-        let found = search.found().ok_or(CalibrationError::NoSamples)?;
+        // Other noise than when the chip was fresh.
+        let seed = self.seeds.calibration() ^ 1;
+        let found = self.on_chip(|chip| search.finish(chip, &self.spec, &environment, seed, &mut |_| Ok(())))?;
         let again = Calibrated {
             placement,
             found,

@@ -1,10 +1,11 @@
 //! An experiment made ready: data, network, chip, placement, initial weights.
 
 mod calibrated;
+mod chips;
 
 use std::{
-    borrow::Cow,
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
 };
 
 use spikeloop_chip::{
@@ -23,29 +24,25 @@ use crate::{
         samples::{Augmented, EncodedImages, Samples},
         yin_yang,
     },
-    experiment::{DataName, Decalibrated, Experiment, Method},
+    experiment::{DataName, Decalibrated, Experiment},
     matrix::Matrix,
     network::Network,
     placement::{Placement, PlacementError},
     run_dir::hex,
     seeds::{Occasion, Seeds},
-    substrate::{
-        Board, BoardLink, ConfigurationSeed, EmulatedChip, EventBatch, NeuronParameters, RecordRequest, Substrate,
-        SubstrateError, TrialSeed,
-    },
+    substrate::{BoardLink, EventBatch, RecordRequest, SubstrateError, TrialSeed},
     train::{
-        engine::Engine,
         grid::MeasuredChannel,
-        in_the_loop::{InTheLoop, LoopSettings},
         initialise::{InitialiseError, initialise, weight_range},
         quantise::Quantiser,
-        run::Learner,
-        software::{Software, of_layer, recursion_of},
+        run::{Learner, TrainSettings, Training},
+        software::{Software, recursion_of},
     },
 };
 
 pub use calibrated::{Calibrated, Measured, needs};
 use calibrated::{FoundOut, FromFile};
+pub use chips::SetUp;
 
 /// Why an experiment cannot be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -145,25 +142,6 @@ pub struct Lab {
     /// Circuits that have died since the network was placed.
     pub worn: Vec<u16>,
     found_out: FoundOut,
-}
-
-/// How a chip is set up.
-#[derive(Clone, Debug)]
-pub struct SetUp<'a> {
-    /// What the chip is made after.
-    pub spec: &'a ChipSpec,
-    /// Whether weights are rounded to codes.
-    pub rounded: bool,
-    /// Where the network lies.
-    pub placement: &'a Placement,
-    /// Under which codes.
-    pub codes: &'a Codes,
-    /// Seed of what is redrawn when the codes are written.
-    pub configuration: ConfigurationSeed,
-    /// Channels of the ADC where they were measured, `[circuit]`.
-    pub channels: Option<Cow<'a, [MeasuredChannel]>>,
-    /// What was measured of the neurons and of what their weights are worth, where the gradient knows it.
-    pub measured: Option<(NeuronParameters, Vec<[f32; 2]>)>,
 }
 
 /// A chip by its built-in name, or from a file, and the text that it was read from.
@@ -398,6 +376,23 @@ impl Lab {
         })
     }
 
+    /// Training on these samples.
+    pub fn training<'a>(
+        &'a self,
+        data: &'a dyn Samples,
+        settings: &'a TrainSettings,
+        stop: &'a AtomicBool,
+    ) -> Training<'a> {
+        Training {
+            network: &self.network,
+            data,
+            validation: self.data.validation.as_ref().filter(|_| self.validates()),
+            settings,
+            seeds: &self.seeds,
+            stop,
+        }
+    }
+
     /// The ideal network, with float or with quantised weights.
     pub fn software(&self, quantise: bool) -> Software {
         let (dt_us, steps) = ideal_grid(&self.experiment);
@@ -412,93 +407,6 @@ impl Lab {
         let loss = self.experiment.loss(self.network.outputs());
         Software::new(&self.network, recursion, dt_us, loss, self.quantiser(), quantise)
             .with_time_constants(training.time_constants)
-    }
-
-    /// The configured chip in the loop, emulated in this process.
-    ///
-    /// # Errors
-    /// The chip refused the configuration.
-    pub fn chip(&self) -> Result<InTheLoop<EmulatedChip>, SubstrateError> {
-        self.around(EmulatedChip::new(self.instance.clone()), &self.as_it_is())
-    }
-
-    /// The same as a method has it: calibrated, if that is part of the method.
-    ///
-    /// # Errors
-    /// The chip refused the configuration, or a measurement.
-    pub fn chip_of(&self, method: Method) -> Result<InTheLoop<EmulatedChip>, LabError> {
-        let set_up = self.set_up(method)?;
-        Ok(self.around(EmulatedChip::new(self.instance.clone()), &set_up)?)
-    }
-
-    /// As it came, or as a calibration file says.
-    fn as_it_is(&self) -> SetUp<'_> {
-        SetUp {
-            spec: &self.spec,
-            rounded: self.experiment.chip.quantise,
-            placement: &self.placement,
-            codes: &self.codes,
-            configuration: self.seeds.configuration(),
-            measured: None,
-            channels: self.channels.as_deref().map(Cow::Borrowed),
-        }
-    }
-
-    /// How the chip is set up under a method.
-    ///
-    /// # Errors
-    /// The chip refused a measurement.
-    pub fn set_up(&self, method: Method) -> Result<SetUp<'_>, LabError> {
-        if method == Method::CalibratedGradient {
-            return Ok(SetUp {
-                measured: Some(self.measured()?.of_neurons(&self.placement)),
-                ..self.as_it_is()
-            });
-        }
-        if !method.calibrates() {
-            return Ok(self.as_it_is());
-        }
-        let calibrated = self.calibrated()?;
-        Ok(SetUp {
-            placement: &calibrated.placement,
-            codes: &calibrated.found.codes,
-            channels: Some(Cow::Owned(calibrated.channels())),
-            ..self.as_it_is()
-        })
-    }
-
-    /// The chip in the loop wherever it is: here, or on a board, which is made the same instance.
-    ///
-    /// # Errors
-    /// The port's, or the chip refused the configuration.
-    pub fn chip_anywhere(&self, method: Method) -> Result<Box<dyn Engine>, LabError> {
-        let set_up = self.set_up(method)?;
-        Ok(match &self.board {
-            Some(board) => {
-                let board = Board::connect(board, &self.instance).map_err(SubstrateError::from)?;
-                Box::new(self.around(board, &set_up)?)
-            }
-            None => Box::new(self.around(EmulatedChip::new(self.instance.clone()), &set_up)?),
-        })
-    }
-
-    /// A chip that nobody has: of the same kind, in the same condition, decalibrated in the same way.
-    ///
-    /// # Errors
-    /// The chip refused the configuration.
-    pub fn fresh_chip(&self, seed: u64) -> Result<InTheLoop<EmulatedChip>, SubstrateError> {
-        let instance = Instance::fabricate(&self.spec, seed, self.instance.condition());
-        let seeds = Seeds {
-            chip: seed,
-            ..self.seeds
-        };
-        let targets = decalibrated_targets(&self.experiment, &self.placement, &self.spec, &seeds);
-        let set_up = SetUp {
-            codes: &instance.trimmed(&targets),
-            channels: None,
-            ..self.as_it_is()
-        };
-        self.around(EmulatedChip::new(instance), &set_up)
     }
 
     /// What is recorded of a sample: spikes, and membranes as often as the chip's ADC takes them.
@@ -528,54 +436,6 @@ impl Lab {
             environment.temperature_c = degrees;
         }
         environment
-    }
-
-    /// The loop around a chip, wherever it is.
-    ///
-    /// # Errors
-    /// The chip refused the configuration.
-    pub fn around<S: Substrate>(&self, mut chip: S, set_up: &SetUp) -> Result<InTheLoop<S>, SubstrateError> {
-        let SetUp {
-            spec,
-            rounded,
-            placement,
-            codes,
-            configuration,
-            channels,
-            measured,
-        } = set_up;
-        let environment = self.environment();
-        chip.configure(placement, codes, *configuration)?;
-        chip.set_environment(&environment)?;
-        let training = &self.experiment.training;
-        let settings = LoopSettings {
-            duration_ns: self.record_request().duration_ns,
-            refine: training.refine,
-            inject: training.inject,
-            surrogates: (0..self.network.layers.len())
-                .map(|layer| of_layer(&self.experiment.surrogates(), layer))
-                .collect(),
-            reset_in_gradient: training.reset_in_gradient,
-            loss: self.experiment.loss(self.network.outputs()),
-            environment,
-        };
-        let mut quantiser = self.quantiser();
-        if !rounded {
-            quantiser = quantiser.without_rounding();
-        }
-        let chip = InTheLoop::new(chip, spec, placement, quantiser, self.seeds, settings);
-        if let Some((parameters, worth)) = measured {
-            return Ok(chip.with_measured(parameters, worth.clone()));
-        }
-        let Some(channels) = channels else {
-            return Ok(chip);
-        };
-        // The first one of joined circuits is sampled.
-        let sampled = placement.wiring.populations.iter().flat_map(|population| {
-            (0..population.neurons).map(|neuron| channels[usize::from(population.members(neuron)[0])])
-        });
-        let sampled: Vec<_> = sampled.collect();
-        Ok(chip.with_channels(&sampled))
     }
 
     /// From shadow weights to the codes of the chip.

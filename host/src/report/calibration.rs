@@ -55,11 +55,7 @@ pub fn table(record: &Record) -> Table {
             .copied()
             .filter(|width| width.is_finite())
             .collect();
-        let failed = record
-            .failures
-            .iter()
-            .filter(|failure| failure.parameter == parameter.key())
-            .count();
+        let failed = record.failed(parameter);
         table.row([
             parameter.key().to_owned(),
             target,

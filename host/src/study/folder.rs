@@ -28,8 +28,8 @@ use crate::{
     compare::engine_of,
     experiment::Method,
     lab::{Lab, LabError, chip_digest},
-    run_dir::{hex, write_as, write_atomically},
-    train::run::{Learner, Training},
+    run_dir::{hex, hold, write_as, write_atomically},
+    train::run::Learner,
 };
 
 const STUDY: &str = "study.json";
@@ -72,14 +72,10 @@ impl Folder {
     pub fn hold(&self) -> Result<Held, StudyError> {
         fs::create_dir_all(&self.path).map_err(StudyError::write(&self.path))?;
         let lock = self.file(LOCK);
-        let file = fs::File::create(&lock).map_err(StudyError::write(&lock))?;
-        match file.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => Err(StudyError::Busy {
-                path: self.path.clone(),
-            }),
-            // Where files cannot be locked, nobody is kept out.
-            Err(fs::TryLockError::Error(_)) | Ok(()) => Ok(Held(file)),
-        }
+        let held = hold(&lock).map_err(StudyError::write(&lock))?;
+        held.map(Held).ok_or_else(|| StudyError::Busy {
+            path: self.path.clone(),
+        })
     }
 
     /// Writes what cells are made of.
@@ -234,14 +230,7 @@ impl Folder {
         }
         let settings = lab.experiment.train_settings();
         let samples = lab.samples();
-        let training = Training {
-            network: &lab.network,
-            data: &*samples,
-            validation: lab.data.validation.as_ref().filter(|_| lab.validates()),
-            settings: &settings,
-            seeds: &lab.seeds,
-            stop,
-        };
+        let training = lab.training(&*samples, &settings, stop);
         let mut learner = Learner::new(&lab.network, lab.initial.clone(), settings.optimiser);
         learner.train(&mut *engine_of(lab, method)?, &training, &mut ())?;
         // Without it the next cell trains it again.

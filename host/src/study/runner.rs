@@ -38,8 +38,6 @@ pub struct Summary {
     pub counts: Counts,
     /// Cells that ended in this run.
     pub ran: usize,
-    /// Their own time together, s.
-    pub cells_s: f64,
     /// From the first cell's begin to the last one's end, s.
     pub wall_s: f64,
     /// Whether it was asked to stop.
@@ -61,18 +59,22 @@ impl Runner {
     /// # Errors
     /// [`StudyError`]: the study's, the store's, or that another runner works on it.
     pub fn plan(study: Study, path: &Path, watcher: &mut dyn Watcher) -> Result<Self, StudyError> {
-        let folder = Folder::of(path);
-        if path.exists() {
-            // Before anything is made beside a file that is no store.
-            drop(Store::create(path)?);
-        } else {
-            // Every mistake in the grid is found before anything is written.
-            (0..study.cells()).try_for_each(|index| study.cell(index).map(|_| ()))?;
+        // Every mistake in the grid is found before anything is written, and a file that is no store before anything is
+        // made beside it.
+        let of = study.cells();
+        let mut cells = Vec::with_capacity(of);
+        for index in 0..of {
+            let cell = study.cell(index)?;
+            cells.push((cell.key, cell.labels));
+            watcher.planned(index, of);
         }
+        if path.exists() {
+            drop(Store::create(path)?);
+        }
+        let folder = Folder::of(path);
         let held = folder.hold()?;
         let mut store = Store::create(path)?;
-        let cells = study.cells();
-        store.plan(&study, |index| watcher.planned(index, cells))?;
+        store.plan(&study, &cells)?;
         folder.write_study(study.text())?;
         Self {
             store,
@@ -181,19 +183,18 @@ impl Runner {
                 let Event::Ended { key, death } = event else {
                     return Ok(());
                 };
+                let failed = |why: String| {
+                    let index = numbers.get(key.as_str()).copied().unwrap_or_default();
+                    Ok::<_, StudyError>(self.study.cell(index)?.failed(why))
+                };
                 let outcome = match folder.outcome(&key) {
                     Ok(Some(outcome)) => outcome,
+                    Ok(None) => failed(death.unwrap_or_else(|| "it ended without a result".into()))?,
                     Err(error @ StudyError::Damaged { .. }) => {
                         folder.put_aside(&key);
-                        let index = numbers.get(key.as_str()).copied().unwrap_or_default();
-                        self.study.cell(index)?.failed(error.to_string())
+                        failed(error.to_string())?
                     }
                     Err(error) => return Err(error),
-                    Ok(None) => {
-                        let index = numbers.get(key.as_str()).copied().unwrap_or_default();
-                        let why = death.unwrap_or_else(|| "it ended without a result".into());
-                        self.study.cell(index)?.failed(why)
-                    }
                 };
                 self.store.record(std::slice::from_ref(&outcome))?;
                 folder.forget(&key);
@@ -203,7 +204,6 @@ impl Runner {
                     None => counts.failed += 1,
                 }
                 summary.ran += 1;
-                summary.cells_s += outcome.timing.seconds;
                 watcher.collected(&outcome, counts);
                 Ok(())
             })?;

@@ -69,6 +69,9 @@ impl State {
     }
 }
 
+/// A cell to be taken up: its key, and what its columns hold.
+pub type Planned = (String, Map<String, Value>);
+
 /// A cell as the store has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -208,12 +211,12 @@ impl Store {
         })
     }
 
-    /// Takes up a study: its cells, those of an earlier version of it that are still the same with their results. `each`
-    /// is called for each cell.
+    /// Takes up a study and its cells in their order, those of an earlier version of it that are still the same with their
+    /// results.
     ///
     /// # Errors
-    /// [`StudyError::OtherStudy`], a cell's, or the store's.
-    pub fn plan(&mut self, study: &Study, mut each: impl FnMut(usize)) -> Result<(), StudyError> {
+    /// [`StudyError::OtherStudy`], or the store's.
+    pub fn plan(&mut self, study: &Study, cells: &[Planned]) -> Result<(), StudyError> {
         let failed = self.failed();
         let ours = &study.file().name;
         let theirs: Option<String> = self
@@ -246,12 +249,10 @@ impl Store {
                      ON CONFLICT (key) DO UPDATE SET position = COALESCE(position, excluded.position)",
                 )
                 .map_err(&failed)?;
-            for index in 0..study.cells() {
-                let cell = study.cell(index)?;
+            for (index, (key, labels)) in cells.iter().enumerate() {
                 insert
-                    .execute(params![cell.key, index as i64, json(&cell.labels)])
+                    .execute(params![key, index as i64, json(labels)])
                     .map_err(&failed)?;
-                each(index);
             }
         }
         transaction.commit().map_err(&failed)

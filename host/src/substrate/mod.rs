@@ -11,7 +11,9 @@ mod board;
 mod emulated;
 mod ideal;
 
-use spikeloop_chip::{counters::Counters, dac::Codes, drift::Environment, event::InputEvent, weights::Weights};
+use spikeloop_chip::{
+    counters::Counters, dac::Codes, drift::Environment, event::InputEvent, instance::Instance, weights::Weights,
+};
 
 use crate::{data::SpikeDataset, placement::Placement};
 pub use board::{Board, BoardLink};
@@ -177,6 +179,17 @@ pub trait Substrate: Send {
         trials: &[TrialSeed],
         recording: &mut Recording,
     ) -> Result<(), SubstrateError>;
+}
+
+/// A chip wherever it is: behind a board, which is made this instance, or in this process.
+///
+/// # Errors
+/// The port's.
+pub fn chip_at(board: Option<&BoardLink>, instance: &Instance) -> Result<Box<dyn Substrate>, SubstrateError> {
+    Ok(match board {
+        Some(board) => Box::new(Board::connect(board, instance)?),
+        None => Box::new(EmulatedChip::new(instance.clone())),
+    })
 }
 
 /// Checks that every substrate makes on a batch.
