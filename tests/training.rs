@@ -27,6 +27,19 @@ use spikeloop::{
 
 use experiments::{lab, run};
 
+/// On chip 8 as fabricated a readout rests so far off that one class is the answer to everything, however long it is
+/// trained: where it rests has to be measured.
+#[test]
+fn readouts_count_from_where_they_rest() {
+    let reached = |measured: &str| {
+        let quick = ["seed=8", "training.epochs=3", "training.methods=[\"in-the-loop\"]"];
+        let chip = ["chip.uncalibrated=true", "chip.sigma_d=0.0"];
+        100.0 * run(&[&quick[..], &chip, &[&format!("chip.measure_rest={measured}")]].concat())[0].accuracy
+    };
+    assert!(reached("false") < 40.0);
+    assert!(reached("true") > 80.0);
+}
+
 /// Every switch of training, for a few epochs, where chance is 36 %: the least that the ideal network
 /// and the loop must reach, %.
 #[test]

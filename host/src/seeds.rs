@@ -26,6 +26,8 @@ pub enum Occasion {
     Validation(u32),
     /// The final test, and evaluations.
     Test,
+    /// Runs without inputs, before anything else.
+    Silent,
 }
 
 impl Seeds {
@@ -70,6 +72,7 @@ impl Seeds {
             Occasion::Train(epoch) => (2, epoch),
             Occasion::Test => (3, 0),
             Occasion::Validation(epochs) => (4, epochs),
+            Occasion::Silent => (5, 0),
         };
         Stream::new(purpose, &[self.master]).seed(index as u32, epoch, draw)
     }

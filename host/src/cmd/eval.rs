@@ -183,7 +183,7 @@ fn report(lab: &Lab, record: &RunRecord, same_chip: bool, rows: &[Row]) -> Strin
             record.chip, record.seeds.chip, record.seeds.configuration
         ));
     }
-    text.push_str(&notes(rows));
+    text.push_str(&notes(lab, rows));
     text
 }
 

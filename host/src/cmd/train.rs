@@ -170,10 +170,11 @@ pub fn table(rows: &[Row]) -> String {
     format!("\n{}\n", comparison::table(rows).to_terminal())
 }
 
-/// What else is worth knowing: limits that were met, time constants that were learned.
-pub fn notes(rows: &[Row]) -> String {
+/// What else is worth knowing: limits that were met, what was not measured, time constants that were learned.
+pub fn notes(lab: &Lab, rows: &[Row]) -> String {
     let lines = comparison::limits(rows)
         .into_iter()
+        .chain(comparison::unknown_rest(&lab.experiment, rows))
         .chain(comparison::time_constants(rows));
     lines.map(|line| format!("{line}\n")).collect()
 }
@@ -184,6 +185,6 @@ pub fn result(lab: &Lab, rows: &[Row]) -> String {
     for line in comparison::verdict(rows, transferred_from(lab)) {
         text.push_str(&format!("{line}\n"));
     }
-    text.push_str(&notes(rows));
+    text.push_str(&notes(lab, rows));
     text
 }

@@ -161,6 +161,10 @@ pub struct ChipSection {
     pub decalibrate: Vec<Decalibrated>,
     /// Round weights to the chip's codes; without, the chip runs floats as no silicon does.
     pub quantise: bool,
+    /// Measure where the readouts rest before anything is run, and count their membranes from there; without, they are
+    /// taken to rest at their nominal leak.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub measure_rest: bool,
     /// Time since the calibration, hours.
     pub age_hours: f64,
     /// Temperature in °C; without, that of the calibration.
@@ -177,6 +181,7 @@ impl Default for ChipSection {
             sigma_d: 0.2,
             decalibrate: vec![Decalibrated::TauMem, Decalibrated::TauSyn, Decalibrated::Threshold],
             quantise: true,
+            measure_rest: false,
             age_hours: 0.0,
             temperature_c: None,
         }

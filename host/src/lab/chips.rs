@@ -166,18 +166,20 @@ impl Lab {
         if !rounded {
             quantiser = quantiser.without_rounding();
         }
-        let chip = InTheLoop::new(chip, spec, placement, quantiser, self.seeds, settings);
+        let mut chip = InTheLoop::new(chip, spec, placement, quantiser, self.seeds, settings);
         if let Some((parameters, worth)) = measured {
-            return Ok(chip.with_measured(parameters, worth.clone()));
+            chip = chip.with_measured(parameters, worth.clone());
+        } else if let Some(channels) = channels {
+            // The first one of joined circuits is sampled.
+            let sampled = placement.wiring.populations.iter().flat_map(|population| {
+                (0..population.neurons).map(|neuron| channels[usize::from(population.members(neuron)[0])])
+            });
+            let sampled: Vec<_> = sampled.collect();
+            chip = chip.with_channels(&sampled);
         }
-        let Some(channels) = channels else {
-            return Ok(chip);
-        };
-        // The first one of joined circuits is sampled.
-        let sampled = placement.wiring.populations.iter().flat_map(|population| {
-            (0..population.neurons).map(|neuron| channels[usize::from(population.members(neuron)[0])])
-        });
-        let sampled: Vec<_> = sampled.collect();
-        Ok(chip.with_channels(&sampled))
+        if self.experiment.chip.measure_rest {
+            chip = chip.with_measured_rest()?;
+        }
+        Ok(chip)
     }
 }

@@ -3,7 +3,7 @@
 use super::Table;
 use crate::{
     compare::{Row, transferred_from},
-    experiment::{DataName, Decalibrated, Method},
+    experiment::{DataName, Decalibrated, Experiment, Method},
     isa::Isa,
     lab::Lab,
     run_dir::RunRecord,
@@ -101,6 +101,24 @@ pub fn limits(rows: &[Row]) -> Vec<String> {
         Some(lines)
     };
     rows.iter().filter_map(of_row).flatten().collect()
+}
+
+/// A word where readouts are taken for what they are not: those of a chip as fabricated rest anywhere.
+pub fn unknown_rest(experiment: &Experiment, rows: &[Row]) -> Option<String> {
+    let chip = &experiment.chip;
+    let unknown = chip.uncalibrated && chip.calibration.is_none() && !chip.measure_rest;
+    let nominal = [
+        Method::Transfer,
+        Method::MismatchAware,
+        Method::FineTuned,
+        Method::InTheLoop,
+    ];
+    let concerned = rows.iter().any(|row| nominal.contains(&row.method));
+    (unknown && concerned && !experiment.training.loss.on_spikes()).then(|| {
+        "note: the readouts of an uncalibrated chip rest far from their nominal leak; measure where with \
+         --set chip.measure_rest=true."
+            .into()
+    })
 }
 
 /// What became of learned time constants, a line a layer.

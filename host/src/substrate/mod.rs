@@ -85,6 +85,14 @@ impl EventBatch {
         batch
     }
 
+    /// So many samples without a spike.
+    pub fn silent(samples: usize) -> Self {
+        Self {
+            offsets: vec![0; samples + 1],
+            events: Vec::new(),
+        }
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.offsets.len().saturating_sub(1)

@@ -219,6 +219,15 @@ impl Decoder {
         })
     }
 
+    /// Takes these membranes of a layer, `[block]`, for 0 from now on.
+    pub fn rest_at(&mut self, layer: usize, rest: &[Block]) {
+        for (shift, rest) in self.shift[layer].iter_mut().zip(rest) {
+            for lane in 0..LANES {
+                shift[lane] -= rest[lane];
+            }
+        }
+    }
+
     fn build(network: &Network, of: impl Fn(usize, usize) -> (f64, f64)) -> Self {
         let (mut scales, mut shifts) = (Vec::new(), Vec::new());
         for (layer, shape) in network.layers.iter().enumerate() {

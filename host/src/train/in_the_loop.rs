@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use spikeloop_chip::{counters::Counters, drift::Environment, energy::Ledger, spec::ChipSpec};
 
 use crate::{
-    blocks::blocks,
+    blocks::{Blocks, LANES, blocks},
     data::SpikeDataset,
     isa::Isa,
     matrix::Matrix,
@@ -89,6 +89,9 @@ enum SeenWeights<S> {
     /// The programmed ones, positive and negative ones of each neuron times what was measured: `[neuron]`.
     Measured(Vec<[f32; 2]>),
 }
+
+/// Runs that tell where readouts rest: with some twenty samples each, noise of a few LSB is averaged to a tenth of one.
+const SILENT_RUNS: usize = 32;
 
 /// Samples that an evaluation sends to the chip at a time.
 const EVALUATION_BATCH: usize = 1000;
@@ -176,6 +179,42 @@ impl<S: Substrate> InTheLoop<S> {
     pub fn with_channels(mut self, channels: &[MeasuredChannel]) -> Self {
         self.decoder = Decoder::through_channels(self.network(), &self.spec, channels);
         self
+    }
+
+    /// Measures where the readouts rest, in runs without inputs and with all weights 0, and counts their membranes from
+    /// there. Without, one that rests far above its nominal leak has its largest membrane before any input, where no
+    /// weight reaches it.
+    ///
+    /// # Errors
+    /// The chip refused.
+    pub fn with_measured_rest(mut self) -> Result<Self, SubstrateError> {
+        let network = self.network();
+        let (layer, connections) = (network.layers.len() - 1, network.connections());
+        if network.layers[layer].spiking {
+            return Ok(self);
+        }
+        let silent: Vec<_> = connections.iter().map(|c| Matrix::zeros(c.shape)).collect();
+        self.mask(&[])?;
+        self.substrate.program(&self.quantiser.codes(&silent))?;
+        let trials: Vec<_> = (0..SILENT_RUNS)
+            .map(|run| self.seeds.trial(Occasion::Silent, run))
+            .collect();
+        self.run(&EventBatch::silent(SILENT_RUNS), &trials)?;
+        let wide = blocks(self.network().layers[layer].size);
+        let mut rest = Blocks::zeros(wide);
+        let mut decoded = Blocks::default();
+        let weight = 1.0 / (SILENT_RUNS * self.request.samples()) as f32;
+        for sample in 0..SILENT_RUNS {
+            self.decoder
+                .decode(self.network(), layer, &self.recording, sample, &mut decoded);
+            for (block, row) in decoded.iter().enumerate() {
+                for lane in 0..LANES {
+                    rest[block % wide][lane] += weight * row[lane];
+                }
+            }
+        }
+        self.decoder.rest_at(layer, &rest);
+        Ok(self)
     }
 
     /// How samples become U.
