@@ -1,9 +1,13 @@
 //! Circuits measured from outside against what they really are.
 
+#[path = "common/lab.rs"]
+mod experiments;
+
 use spikeloop::{
     calibrate::{
         PerCircuit, average_codes, channels, characterise::characterise, estimate::Estimate, rig::Rig, search::search,
     },
+    lab::Calibrating,
     network::{Layer, Network, Nominal},
     placement::Placement,
     substrate::{ConfigurationSeed, EmulatedChip, Substrate},
@@ -285,4 +289,38 @@ fn other_targets_are_reached() {
             assert!(off < 0.05 * scale, "{case:?} {parameter:?}: σ {off}");
         }
     }
+}
+
+/// Membranes as fast as hardly any circuit is: many fail, a readout among them, and the network is placed anew without them.
+/// Stopped in the second placement and gone on with, it comes to the same, and says why each circuit was given up.
+#[test]
+fn a_second_placement_can_be_interrupted() {
+    let lab = experiments::lab(&[
+        "chip_seed=3",
+        "chip.uncalibrated=true",
+        "chip.sigma_d=0.0",
+        "network.tau_mem_us=1.0",
+        "network.weight_range=[3.0, 8.0]",
+    ]);
+    let mut kept = Vec::new();
+    let whole = lab
+        .calibrate(None, &mut |_| Ok(()), &mut |at| kept.push(at.clone()))
+        .unwrap();
+    assert!(!whole.given_up.is_empty());
+    assert!(
+        whole
+            .given_up
+            .iter()
+            .all(|failed| whole.useless.contains(&failed.circuit))
+    );
+    let second = kept
+        .iter()
+        .position(|at| at.search.targets() != kept[0].search.targets());
+    let second = second.expect("a second placement");
+    let costs = |found: &Calibrating| found.search.clone().found().unwrap().effort.runs;
+    assert!(whole.found.effort.runs > costs(&kept[second - 1]));
+    let resumed = lab
+        .calibrate(Some(kept[second].clone()), &mut |_| Ok(()), &mut |_| {})
+        .unwrap();
+    assert_eq!(resumed, whole);
 }

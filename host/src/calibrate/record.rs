@@ -11,7 +11,11 @@ use spikeloop_chip::{
     spec::ChipSpec,
 };
 
-use super::{estimate::Estimate, rig::Effort, search::Found};
+use super::{
+    estimate::Estimate,
+    rig::Effort,
+    search::{Failed, Found},
+};
 use crate::{lab::chip_digest, run_dir::write_atomically};
 
 /// Newest layout of calibration files that this version reads.
@@ -162,6 +166,16 @@ pub struct Failure {
     pub reason: String,
 }
 
+impl From<Failed> for Failure {
+    fn from(failed: Failed) -> Self {
+        Self {
+            circuit: failed.circuit,
+            parameter: failed.parameter.key().into(),
+            reason: failed.fault.to_string(),
+        }
+    }
+}
+
 /// A calibration file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -217,14 +231,14 @@ fn half_width<E>(estimate: &Result<Estimate, E>) -> f64 {
 }
 
 impl Record {
-    /// Of what was found on an instance. `useless` circuits are avoided whatever was found, `needed` says which parameters
-    /// of a circuit matter.
+    /// Of what was found on an instance. `useless` circuits are avoided whatever was found, some of them because they were
+    /// `given_up` earlier; `needed` says which parameters of a circuit matter.
     pub fn of(
         instance: &Instance,
         environment: &Environment,
         seed: u64,
         found: &Found,
-        useless: &[u16],
+        (useless, given_up): (&[u16], &[Failed]),
         needed: impl Fn(usize, Parameter) -> bool,
     ) -> Self {
         let spec = instance.spec();
@@ -249,19 +263,16 @@ impl Record {
                 target: target.into_iter().map(rounded).collect(),
             }
         };
-        let mut failures = Vec::new();
-        for circuit in circuits.clone() {
-            for parameter in Parameter::ALL {
-                let fault = found.fault(spec, circuit, parameter);
-                if let Some(fault) = fault.filter(|_| needed(circuit, parameter)) {
-                    failures.push(Failure {
-                        circuit: circuit as u16,
-                        parameter: parameter.key().into(),
-                        reason: fault.to_string(),
-                    });
-                }
-            }
-        }
+        let mut failed = found.failures(spec, needed);
+        let now = |before: &Failed, failed: &[Failed]| failed.iter().any(|failed| failed.circuit == before.circuit);
+        let earlier: Vec<Failed> = given_up
+            .iter()
+            .filter(|before| !now(before, &failed))
+            .copied()
+            .collect();
+        failed.extend(earlier);
+        failed.sort_by_key(|failed| (failed.circuit, failed.parameter));
+        let failures: Vec<Failure> = failed.into_iter().map(Failure::from).collect();
         let mut masked: Vec<u16> = failures.iter().map(|failure| failure.circuit).collect();
         masked.extend(useless);
         masked.sort_unstable();

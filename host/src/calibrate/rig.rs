@@ -39,6 +39,14 @@ pub struct Effort {
     pub chip_time_ns: u64,
 }
 
+impl std::ops::AddAssign for Effort {
+    fn add_assign(&mut self, more: Self) {
+        self.configurations += more.configurations;
+        self.runs += more.runs;
+        self.chip_time_ns += more.chip_time_ns;
+    }
+}
+
 /// A chip on the test bench.
 pub struct Rig<'a> {
     substrate: &'a mut dyn Substrate,

@@ -238,7 +238,34 @@ pub fn search(
     Search::new(spec, targets).finish(substrate, spec, environment, seed, watch)
 }
 
+/// A circuit's parameter that could not be measured, or is off its target.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Which circuit.
+    pub circuit: u16,
+    /// What of it.
+    pub parameter: Parameter,
+    /// Why.
+    pub fault: Fault,
+}
+
 impl Found {
+    /// All that failed of what is needed.
+    pub fn failures(&self, spec: &ChipSpec, needed: impl Fn(usize, Parameter) -> bool) -> Vec<Failed> {
+        let all = (0..spec.circuits()).flat_map(|circuit| Parameter::ALL.map(|parameter| (circuit, parameter)));
+        let of = |(circuit, parameter)| {
+            let fault = self.fault(spec, circuit, parameter)?;
+            Some(Failed {
+                circuit: circuit as u16,
+                parameter,
+                fault,
+            })
+        };
+        all.filter(|&(circuit, parameter)| needed(circuit, parameter))
+            .filter_map(of)
+            .collect()
+    }
+
     /// What is wrong with a parameter of a circuit, if anything is.
     pub fn fault(&self, spec: &ChipSpec, circuit: usize, parameter: Parameter) -> Option<Fault> {
         match self.achieved.circuits[circuit][parameter] {

@@ -21,9 +21,9 @@ use spikeloop::{
         characterise::characterise,
         record::{Identity, Record, all_needed},
         rig::Rig,
-        search::{Found, Search, Step, VERIFY},
+        search::{Failed, Found, Step, VERIFY},
     },
-    lab::{Lab, load_chip, load_data, needs},
+    lab::{Calibrating, Lab, load_chip, load_data, needs},
     report::{Table, calibration as report},
     run_dir::write_atomically,
     substrate::chip_at,
@@ -120,7 +120,7 @@ impl Arguments {
 struct Partial {
     /// What has to be the same for it to be gone on with.
     begun: Begun,
-    search: Search,
+    at: Calibrating,
 }
 
 /// What a calibration depends on but its targets.
@@ -249,7 +249,7 @@ impl Calibrate {
     }
 
     /// A search that was interrupted, if it was the same.
-    fn earlier(&self, begun: &Begun) -> Option<Search> {
+    fn earlier(&self, begun: &Begun) -> Option<Calibrating> {
         let path = partial_path(&self.out);
         let text = fs::read(&path).ok()?;
         let partial: Partial = match serde_json::from_slice(&text) {
@@ -270,13 +270,13 @@ impl Calibrate {
                 "note: the calibration that was interrupted was another one; beginning anew"
             });
         }
-        same.then_some(partial.search)
+        same.then_some(partial.at)
     }
 
-    fn keep(&self, begun: &Begun, search: &Search) -> anyhow::Result<()> {
+    fn keep(&self, begun: &Begun, at: &Calibrating) -> anyhow::Result<()> {
         let partial = Partial {
             begun: begun.clone(),
-            search: search.clone(),
+            at: at.clone(),
         };
         let path = partial_path(&self.out);
         let text = serde_json::to_vec(&partial)?;
@@ -291,14 +291,20 @@ impl Calibrate {
         let seed = lab.seeds.calibration();
         let begun = Begun::new(&lab.instance, lab.environment(), seed, self.target.board.clone());
         let mut kept = Ok(());
-        let calibrated = lab.calibrate(self.earlier(&begun), &mut |step| progress.step(step), &mut |search| {
-            kept = self.keep(&begun, search)
+        let calibrated = lab.calibrate(self.earlier(&begun), &mut |step| progress.step(step), &mut |at| {
+            kept = self.keep(&begun, at)
         })?;
         kept?;
         let placement = &calibrated.placement;
         let needed = |circuit, parameter| needs(placement, circuit, parameter);
         let found = &calibrated.found;
-        Ok(self.record(&lab.instance, &begun, found, &calibrated.useless, &needed))
+        Ok(self.record(
+            &lab.instance,
+            &begun,
+            found,
+            (&calibrated.useless, &calibrated.given_up),
+            &needed,
+        ))
     }
 
     fn alone(&self, progress: &Progress) -> anyhow::Result<Record> {
@@ -312,15 +318,16 @@ impl Calibrate {
         let instance = Instance::fabricate(&spec, seeds.chip, Condition::Uncalibrated);
         let (environment, seed) = (Environment::fresh(&spec), seeds.calibration());
         let begun = Begun::new(&instance, environment, seed, self.target.board.clone());
-        let earlier = self.earlier(&begun).filter(|search| *search.targets() == targets);
-        let mut search = earlier.unwrap_or_else(|| Search::new(&spec, &targets));
+        let earlier = self.earlier(&begun).filter(|at| *at.search.targets() == targets);
+        let mut at = earlier.unwrap_or_else(|| Calibrating::new(&spec, &targets));
         let mut substrate = chip_at(self.target.link().as_ref(), &instance)?;
-        while !search.is_done() {
-            search.advance(Rig::new(&mut *substrate, &spec, seed), &mut |step| progress.step(step))?;
-            self.keep(&begun, &search)?;
+        while !at.search.is_done() {
+            at.search
+                .advance(Rig::new(&mut *substrate, &spec, seed), &mut |step| progress.step(step))?;
+            self.keep(&begun, &at)?;
         }
-        let found = search.found().context("the calibration found nothing")?;
-        Ok(self.record(&instance, &begun, &found, &[], &all_needed))
+        let found = at.search.found().context("the calibration found nothing")?;
+        Ok(self.record(&instance, &begun, &found, (&[], &[]), &all_needed))
     }
 
     fn record(
@@ -328,10 +335,10 @@ impl Calibrate {
         instance: &Instance,
         begun: &Begun,
         found: &Found,
-        useless: &[u16],
+        avoided: (&[u16], &[Failed]),
         needed: &dyn Fn(usize, Parameter) -> bool,
     ) -> Record {
-        let mut record = Record::of(instance, &begun.environment, begun.seed, found, useless, needed);
+        let mut record = Record::of(instance, &begun.environment, begun.seed, found, avoided, needed);
         record.chip.board.clone_from(&self.target.board);
         record
     }
@@ -427,7 +434,7 @@ impl Verify {
                 && !before.contains(&(circuit, parameter.key()))
                 && record.parameters[parameter.key()].achieved[usize::from(circuit)].is_finite()
         };
-        let now = Record::of(&instance, &environment, record.seed, &found, &[], needed);
+        let now = Record::of(&instance, &environment, record.seed, &found, (&[], &[]), needed);
         let mut table = Table::new(&[
             "parameter",
             ">σ calibrated",

@@ -2,9 +2,11 @@
 
 use std::{path::Path, sync::OnceLock};
 
+use serde::{Deserialize, Serialize};
 use spikeloop_chip::{
     dac::{Codes, Parameter},
-    instance::Instance,
+    instance::{Instance, Targets},
+    spec::ChipSpec,
 };
 
 use super::{Lab, LabError};
@@ -14,8 +16,8 @@ use crate::{
         channels::{self, Channel},
         characterise::{Characteristics, characterise},
         record::{Record, RecordError},
-        rig::Rig,
-        search::{Found, Search, VERIFY, Watch},
+        rig::{Effort, Rig},
+        search::{Failed, Found, Search, VERIFY, Watch},
     },
     experiment::Method,
     placement::Placement,
@@ -23,7 +25,7 @@ use crate::{
     train::grid::MeasuredChannel,
 };
 
-/// Times that a network is placed anew because circuits turned out to be of no use.
+/// Placements that are tried where circuits turn out to be of no use.
 const PLACEMENTS: usize = 3;
 
 /// A chip calibrated for a network.
@@ -35,6 +37,44 @@ pub struct Calibrated {
     pub found: Found,
     /// Circuits that are of no use, in ascending order: dead ones, and all that could not be calibrated.
     pub useless: Vec<u16>,
+    /// Those that could not be, and why.
+    pub given_up: Vec<Failed>,
+}
+
+/// A calibration for a network under way: where circuits turn out to be of no use, the network is placed anew, and
+/// calibrated again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibrating {
+    /// The present placement's.
+    pub search: Search,
+    /// Placements, with the present one.
+    placements: usize,
+    /// What failed in the placements so far.
+    given_up: Vec<Failed>,
+    /// What the placements before have cost.
+    spent: Effort,
+}
+
+impl Calibrating {
+    /// Before anything was measured.
+    pub fn new(spec: &ChipSpec, targets: &Targets) -> Self {
+        Self {
+            search: Search::new(spec, targets),
+            placements: 1,
+            given_up: Vec::new(),
+            spent: Effort::default(),
+        }
+    }
+
+    /// Remembers what has failed, each circuit's parameter once.
+    fn give_up(&mut self, failed: Vec<Failed>) {
+        for failed in failed {
+            let same = |before: &Failed| (before.circuit, before.parameter) == (failed.circuit, failed.parameter);
+            if !self.given_up.iter().any(same) {
+                self.given_up.push(failed);
+            }
+        }
+    }
 }
 
 impl Calibrated {
@@ -108,53 +148,77 @@ impl Lab {
         })
     }
 
-    /// Searches for codes, from where an earlier search was interrupted if it was one for the same targets; `keep` is
-    /// given the search after each round.
+    /// Searches for codes, from where it was interrupted if the targets are the same; `keep` is given it after each round.
     ///
     /// # Errors
     /// The substrate's, or what `watch` says.
     pub fn calibrate(
         &self,
-        mut earlier: Option<Search>,
+        earlier: Option<Calibrating>,
         watch: &mut Watch,
-        keep: &mut dyn FnMut(&Search),
+        keep: &mut dyn FnMut(&Calibrating),
     ) -> Result<Calibrated, LabError> {
         let (spec, environment, seed) = (&self.spec, self.environment(), self.seeds.calibration());
-        let mut placement = self.placement.clone();
-        let mut useless = self.dead.clone();
-        for last in (0..PLACEMENTS).rev() {
-            let targets = placement.targets(spec);
-            let begun = earlier.take().filter(|search| *search.targets() == targets);
-            let mut search = begun.unwrap_or_else(|| Search::new(spec, &targets));
-            while !search.is_done() {
+        let mut begun = earlier.unwrap_or_else(|| Calibrating::new(spec, &self.placement.targets(spec)));
+        let mut placement = self.placed_without(&begun.given_up)?;
+        if *begun.search.targets() != placement.targets(spec) {
+            begun = Calibrating::new(spec, &self.placement.targets(spec));
+            placement = self.placement.clone();
+        }
+        loop {
+            while !begun.search.is_done() {
+                let search = &mut begun.search;
                 self.on_chip(|chip| search.advance(Rig::new(chip, spec, seed).within(&environment), watch))?;
-                keep(&search);
+                keep(&begun);
             }
             // It is done.
-            let found = search.found().ok_or(CalibrationError::NoSamples)?;
-            let fails = |&circuit: &usize| {
-                let needed = |&parameter: &Parameter| needs(&placement, circuit, parameter);
-                let mut parameters = Parameter::ALL.into_iter().filter(|parameter| needed(parameter));
-                parameters.any(|parameter| found.fault(spec, circuit, parameter).is_some())
-            };
-            let failed = (0..spec.circuits()).filter(fails).map(|circuit| circuit as u16);
-            let before = useless.len();
-            useless.extend(failed);
-            useless.sort_unstable();
-            useless.dedup();
-            let moved = Placement::new(&self.network, spec, &placement.weight_range, &useless)?;
+            let mut found = begun.search.clone().found().ok_or(CalibrationError::NoSamples)?;
+            let before = begun.given_up.len();
+            begun.give_up(found.failures(spec, |circuit, parameter| needs(&placement, circuit, parameter)));
+            let moved = self.placed_without(&begun.given_up)?;
             // Where all circuits are needed, there are no others.
-            if last == 0 || useless.len() == before || moved.wiring == placement.wiring {
+            let settled = begun.given_up.len() == before || moved.wiring == placement.wiring;
+            if settled || begun.placements == PLACEMENTS {
+                found.effort += begun.spent;
                 return Ok(Calibrated {
                     placement: moved_if_same(moved, placement),
+                    useless: self.useless(&begun.given_up),
+                    given_up: begun.given_up,
                     found,
-                    useless,
                 });
             }
+            begun.placements += 1;
             placement = moved;
+            let targets = placement.targets(spec);
+            // Else its circuits have what they need already.
+            if targets != *begun.search.targets() {
+                begun.spent += found.effort;
+                begun.search = Search::new(spec, &targets);
+            }
         }
-        // The last placement returns.
-        Err(CalibrationError::NoSamples.into())
+    }
+
+    /// Circuits that are of no use, in ascending order: dead ones, and all that could not be calibrated.
+    fn useless(&self, given_up: &[Failed]) -> Vec<u16> {
+        let failed = given_up.iter().map(|failed| failed.circuit);
+        let mut useless: Vec<u16> = self.dead.iter().copied().chain(failed).collect();
+        useless.sort_unstable();
+        useless.dedup();
+        useless
+    }
+
+    /// Where the network lies without circuits that were given up.
+    fn placed_without(&self, given_up: &[Failed]) -> Result<Placement, LabError> {
+        if given_up.is_empty() {
+            return Ok(self.placement.clone());
+        }
+        let range = &self.placement.weight_range;
+        Ok(Placement::new(
+            &self.network,
+            &self.spec,
+            range,
+            &self.useless(given_up),
+        )?)
     }
 
     /// Brings neurons back to what they did when the chip was [measured](Self::measured), from the codes that circuits have
@@ -187,6 +251,7 @@ impl Lab {
             placement,
             found,
             useless,
+            given_up: Vec::new(),
         };
         // What is read through another channel looks as it did through the one that it took the place of.
         let usual = |circuit: u16| match &set_up.channels {

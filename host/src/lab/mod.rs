@@ -40,7 +40,7 @@ use crate::{
     },
 };
 
-pub use calibrated::{Calibrated, Measured, needs};
+pub use calibrated::{Calibrated, Calibrating, Measured, needs};
 use calibrated::{FoundOut, FromFile};
 pub use chips::SetUp;
 
