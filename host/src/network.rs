@@ -42,7 +42,7 @@ impl Default for Nominal {
             leak_lsb: 80.0,
             reset_lsb: 80.0,
             threshold_lsb: 125.0,
-            readout_leak_lsb: 120.0,
+            readout_leak_lsb: 70.0,
         }
     }
 }

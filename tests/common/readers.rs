@@ -4,16 +4,20 @@
 #[path = "wire.rs"]
 pub mod wire;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path, sync::OnceLock};
 
 use spikeloop::{
+    calibrate::record::Record,
     checkpoint::Checkpoint,
     data::idx,
-    experiment::Experiment,
+    experiment::{Experiment, TEMPLATES},
     network::{Layer, Network, Nominal},
+    report::calibration as report,
+    study::{file::StudyText, grid::Study},
     train::{optimiser::OptimiserSettings, time_constants::TimeConstants},
 };
 use spikeloop_chip::{
+    builtin, builtin_text,
     instance::{Condition, Instance},
     spec::ChipSpec,
 };
@@ -23,11 +27,13 @@ pub type Reader = fn(&[u8]);
 
 /// All, by the names of their corpora.
 #[allow(dead_code, reason = "a fuzz target takes one of them")]
-pub const ALL: [(&str, Reader); 7] = [
+pub const ALL: [(&str, Reader); 9] = [
     ("idx", idx_file),
     ("checkpoint", checkpoint),
     ("experiment", experiment),
     ("chip", chip),
+    ("calibration", calibration),
+    ("study", study),
     ("frame", wire::frame),
     ("board", wire::board),
     ("client", wire::client),
@@ -92,6 +98,61 @@ pub fn chip(bytes: &[u8]) {
     if spec.circuits() <= 64 {
         for condition in [Condition::Uncalibrated, Condition::Calibrated] {
             let _ = Instance::fabricate(&spec, 1, condition);
+        }
+    }
+}
+
+/// A chip of eight circuits as fabricated: whose calibration is read.
+pub fn small_instance() -> &'static Instance {
+    static INSTANCE: OnceLock<Instance> = OnceLock::new();
+    INSTANCE.get_or_init(|| {
+        let mut spec = builtin("hicann-x").expect("it is built in");
+        spec.array.circuits.value = 8.0;
+        Instance::fabricate(&spec, 1, Condition::Uncalibrated)
+    })
+}
+
+/// A calibration file: shown, used, written and read again.
+pub fn calibration(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(record) = Record::from_toml("file", text) else {
+        return;
+    };
+    let shown = [
+        report::header(&record),
+        report::table(&record).to_terminal(),
+        report::histograms(&record).to_terminal(),
+        report::failures(&record),
+    ];
+    assert!(shown.iter().all(|part| !part.is_empty()));
+    let instance = small_instance();
+    if let Ok((codes, targets)) = record.codes("file", instance) {
+        assert_eq!([codes.circuits.len(), targets.circuits.len()], [8; 2]);
+    }
+    let written = record.to_toml();
+    let again = Record::from_toml("again", &written).expect("what was written can be read");
+    assert_eq!(again.to_toml(), written);
+}
+
+/// A study file over the built-in experiments and chips: its first and its last cell.
+pub fn study(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let experiments = TEMPLATES.iter().map(|&(name, text)| (name.into(), text.into()));
+    let chips = ["hicann-x", "ideal"].map(|name| (name.into(), builtin_text(name).expect("built in").into()));
+    let files: BTreeMap<String, String> = experiments.chain(chips).collect();
+    let text = StudyText {
+        path: "file".into(),
+        text: text.into(),
+        files,
+    };
+    let Ok(study) = Study::new(text) else { return };
+    assert!(study.cells() == 0 || !study.axes().is_empty());
+    for index in [0, study.cells().saturating_sub(1)] {
+        if let Ok(cell) = study.cell(index) {
+            assert_eq!(
+                study.cell_with_key(index, &cell.key).expect("it is there").key,
+                cell.key
+            );
         }
     }
 }

@@ -116,7 +116,7 @@ impl Identity {
         format!(
             "{} ({}…), instance {}{state}",
             self.name,
-            &self.digest[..8.min(self.digest.len())],
+            self.digest.get(..8).unwrap_or(&self.digest),
             self.seed
         )
     }

@@ -343,6 +343,7 @@ impl Experiment {
         Loss {
             logit_scale: training.logit_scale as f32,
             amplitude: self.regularise.readout_amplitude as f32,
+            recruit: training.recruit,
             membrane_target: training.membrane_target as f32,
             spikes: SpikeTargets {
                 kernel_us: training.van_rossum_tau_us,

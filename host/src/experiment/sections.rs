@@ -125,7 +125,7 @@ impl Default for NetworkSection {
             leak_lsb: 80.0,
             reset_lsb: 80.0,
             threshold_lsb: 125.0,
-            readout_leak_lsb: 120.0,
+            readout_leak_lsb: 70.0,
             weight_range: vec![6.0, 16.0],
             initial: InitialActivity::default(),
         }
@@ -229,6 +229,8 @@ pub struct TrainingSection {
     pub loss: LossKind,
     /// Factor from readout membranes (threshold = 1) to logits.
     pub logit_scale: f64,
+    /// Loss `max`: raise a readout that should have risen but has its maximum before any spike reaches it.
+    pub recruit: bool,
     /// Mean-square loss: membrane (threshold = 1) that the readout of the class should have.
     pub membrane_target: f64,
     /// First-spike loss: τ of the logits −t / τ, µs.
@@ -301,7 +303,8 @@ impl Default for TrainingSection {
             clip_norm: 0.0,
             early_stopping: 0,
             loss: LossKind::Max,
-            logit_scale: 8.0,
+            logit_scale: 5.0,
+            recruit: true,
             membrane_target: 1.0,
             first_spike_tau_us: 2.0,
             van_rossum_tau_us: 6.0,

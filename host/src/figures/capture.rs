@@ -221,6 +221,7 @@ fn prediction(lab: &Lab, membranes: &Blocks, spikes: &[(u32, u16)], index: usize
         membranes,
         spikes,
         steps: membranes.len() / blocks(lab.network.outputs()),
+        reached: 0,
     };
     let loss = lab.experiment.loss(lab.network.outputs());
     loss.evaluate(output, lab.data.test.label(index).into(), None)

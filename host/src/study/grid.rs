@@ -50,7 +50,7 @@ use crate::{
 };
 
 /// Most cells of a study: more is a slip of the finger.
-const MOST_CELLS: usize = 10_000_000;
+const MOST_CELLS: usize = 1_000_000;
 /// Digits of a cell's key.
 const KEY_DIGITS: usize = 32;
 

@@ -79,6 +79,11 @@ impl BinnedSpikes {
         &self.spikes[self.offsets[bin] as usize..self.offsets[bin + 1] as usize]
     }
 
+    /// The first bin that holds a spike.
+    pub fn first_bin(&self) -> Option<usize> {
+        self.offsets.iter().position(|&before| before > 0)?.checked_sub(1)
+    }
+
     /// (bin, unit) of all spikes.
     pub fn pairs(&self) -> impl Iterator<Item = (u32, u16)> + '_ {
         (0..self.offsets.len().saturating_sub(1))

@@ -182,8 +182,7 @@ impl<S: Substrate> InTheLoop<S> {
     }
 
     /// Measures where the readouts rest, in runs without inputs and with all weights 0, and counts their membranes from
-    /// there. Without, one that rests far above its nominal leak has its largest membrane before any input, where no
-    /// weight reaches it.
+    /// there.
     ///
     /// # Errors
     /// The chip refused.
@@ -302,11 +301,16 @@ impl<S: Substrate> InTheLoop<S> {
             Vec::new()
         };
         let steps = self.grid.bins();
+        let below = match self.network().layers.len() {
+            1 => &sample.inputs,
+            layers => &sample.layers[layers - 2].spikes,
+        };
         output_adjoint.resize(steps * blocks(loss.outputs));
         let output = Output {
             membranes: &output.membranes,
             spikes: &spikes,
             steps,
+            reached: below.first_bin().unwrap_or(steps),
         };
         loss.evaluate(output, label.into(), adjoint.then_some(output_adjoint))
     }

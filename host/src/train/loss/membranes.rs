@@ -1,6 +1,6 @@
 //! Losses on the membranes of readouts.
 
-use super::{Loss, LossKind, Outcome, largest, softmax};
+use super::{Loss, LossKind, Outcome, Output, largest, softmax};
 use crate::{
     blocks::{Block, LANES, blocks},
     isa::{Isa, Kernel, Unit},
@@ -14,7 +14,8 @@ struct Summary {
     sum: Vec<f32>,
 }
 
-pub(super) fn evaluate(loss: &Loss, membranes: &[Block], label: usize, adjoint: Option<&mut [Block]>) -> Outcome {
+pub(super) fn evaluate(loss: &Loss, output: &Output, label: usize, adjoint: Option<&mut [Block]>) -> Outcome {
+    let membranes = output.membranes;
     let wide = blocks(loss.outputs);
     let points = membranes.len() / wide;
     let summary = summarise(membranes, wide, loss.outputs);
@@ -45,6 +46,12 @@ pub(super) fn evaluate(loss: &Loss, membranes: &[Block], label: usize, adjoint: 
                 LossKind::Mean => (0..points).for_each(|point| add(point, by_value / points as f32)),
                 LossKind::Sum => (0..points).for_each(|point| add(point, by_value * dt_us)),
                 LossKind::Last => add(points - 1, by_value),
+                // A readout that should fall is well where it is.
+                _ if loss.recruit && class == label && summary.peak[class].1 < output.reached => {
+                    let after = output.reached.min(points)..points;
+                    let share = by_value / after.len() as f32;
+                    after.for_each(|point| add(point, share));
+                }
                 _ => add(summary.peak[class].1, by_value),
             }
         }
@@ -140,7 +147,6 @@ fn against_clipping(loss: &Loss, summary: &Summary, wide: usize, adjoint: &mut [
 
 #[cfg(test)]
 mod tests {
-    use super::super::Output;
     use super::*;
 
     #[test]
@@ -165,6 +171,7 @@ mod tests {
                     membranes,
                     spikes: &[],
                     steps: 5,
+                    reached: 0,
                 };
                 loss.evaluate(output, 1, adjoint)
             };
@@ -192,5 +199,51 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A readout that falls below its rest can be raised again, one that should fall is left alone.
+    #[test]
+    fn what_only_falls_is_recruited() {
+        let mut membranes = vec![[0.0; LANES]; 6];
+        for row in &mut membranes[3..] {
+            row[..3].copy_from_slice(&[-1.0, -2.0, 0.5]);
+        }
+        let output = Output {
+            membranes: &membranes,
+            spikes: &[],
+            steps: 6,
+            reached: 2,
+        };
+        let adjoint = |recruit: bool, label: usize| {
+            let loss = Loss {
+                recruit,
+                ..Loss::new(LossKind::Max, 3)
+            };
+            let mut adjoint = vec![[0.0; LANES]; 6];
+            let outcome = loss.evaluate(output, label, Some(&mut adjoint));
+            (outcome, adjoint)
+        };
+        let (outcome, without) = adjoint(false, 1);
+        let (recruited, with) = adjoint(true, 1);
+        assert_eq!(outcome, recruited);
+        let column = |adjoint: &[Block], class: usize| adjoint.iter().map(|row| row[class]).collect::<Vec<_>>();
+        let slope = without[0][1];
+        assert!(slope < 0.0);
+        assert_eq!(column(&without, 1), [slope, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let share = slope / 4.0;
+        assert_eq!(column(&with, 1), [0.0, 0.0, share, share, share, share]);
+        for class in [0, 2] {
+            assert_eq!(column(&without, class), column(&with, class));
+        }
+        // The one of the class is above its rest: nothing to recruit. Nor is there without any spike.
+        assert_eq!(adjoint(false, 2).1, adjoint(true, 2).1);
+        let silent = Output { reached: 6, ..output };
+        let loss = Loss {
+            recruit: true,
+            ..Loss::new(LossKind::Max, 3)
+        };
+        let mut adjoint = vec![[0.0; LANES]; 6];
+        loss.evaluate(silent, 1, Some(&mut adjoint));
+        assert!(column(&adjoint, 1).iter().all(|&slope| slope == 0.0));
     }
 }

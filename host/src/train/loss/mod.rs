@@ -10,6 +10,9 @@
 //!
 //! None depends on the grid: the ideal network's is finer than the chip's, and methods are compared.
 //!
+//! A maximum is one of the whole run, the rest before the first spike with it: a readout that only ever falls has it there,
+//! where its slope by every weight is 0. See [`Loss::recruit`].
+//!
 //! Losses on membranes carry the regulariser `ρ_a · mean (max_t U)²` against clipping by the ADC.
 
 mod membranes;
@@ -68,6 +71,9 @@ pub struct Loss {
     pub logit_scale: f32,
     /// ρ_a of ρ_a · mean (max_t U)².
     pub amplitude: f32,
+    /// `max`: where the readout of the class has its maximum before any spike reaches it, no weight can raise that, and the
+    /// class would never be learned again: its mean from then on is raised instead.
+    pub recruit: bool,
     /// U* of the mean-square loss, in units of the threshold.
     pub membrane_target: f32,
     /// What spikes are compared with.
@@ -112,6 +118,8 @@ pub struct Output<'a> {
     pub spikes: &'a [(u32, u16)],
     /// Time steps.
     pub steps: usize,
+    /// The first step at which a spike may have moved a membrane.
+    pub reached: usize,
 }
 
 /// Result of one sample.
@@ -130,6 +138,7 @@ impl Loss {
             kind,
             logit_scale: 1.0,
             amplitude: 0.0,
+            recruit: false,
             membrane_target: 1.0,
             spikes: SpikeTargets::default(),
             dt_us: 1.0,
@@ -157,7 +166,7 @@ impl Loss {
         match self.kind {
             LossKind::VanRossum => spikes::regular_firing(self, output, label, adjoint),
             LossKind::FirstSpike => spikes::first_spike(self, output, label, adjoint),
-            _ => membranes::evaluate(self, output.membranes, label, adjoint),
+            _ => membranes::evaluate(self, &output, label, adjoint),
         }
     }
 }

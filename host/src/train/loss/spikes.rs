@@ -159,6 +159,7 @@ mod tests {
             membranes: &[],
             spikes: &spikes,
             steps: STEPS,
+            reached: 0,
         };
         let mut adjoint = [[0.0; LANES]; STEPS];
         let outcome = loss().evaluate(output, 1, Some(&mut adjoint));
@@ -199,6 +200,7 @@ mod tests {
             membranes: &[],
             spikes: &[(1, 2), (4, 0)],
             steps: 6,
+            reached: 0,
         };
         assert_eq!(loss().evaluate(output, 0, None).prediction, 2);
     }

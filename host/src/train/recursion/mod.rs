@@ -293,7 +293,7 @@ impl Recursion {
         let of_samples = adjoint.chunks_exact_mut(self.steps * wide);
         let outcomes = targets.iter().zip(of_samples).enumerate();
         let outcomes = outcomes.map(|(sample, (target, adjoint))| {
-            with_output(network, self.steps, sample, &workspace.layers, |output| {
+            with_output(network, self.steps, sample, workspace, |output| {
                 target.evaluate(output, wide, adjoint)
             })
         });
@@ -312,7 +312,7 @@ impl Recursion {
         label: usize,
         workspace: &Workspace,
     ) -> Outcome {
-        with_output(network, self.steps, sample, &workspace.layers, |output| {
+        with_output(network, self.steps, sample, workspace, |output| {
             loss.evaluate(output, label, None)
         })
     }
@@ -344,11 +344,15 @@ fn with_output(
     network: &Network,
     steps: usize,
     sample: usize,
-    layers: &[LayerTrace],
+    workspace: &Workspace,
     look: impl FnOnce(Output) -> Outcome,
 ) -> Outcome {
     let (last, rows) = (network.layers.len() - 1, sample * steps..(sample + 1) * steps);
-    let (layer, wide) = (&layers[last], blocks(network.outputs()));
+    let (layer, wide) = (&workspace.layers[last], blocks(network.outputs()));
+    let below = match last {
+        0 => &workspace.inputs,
+        _ => &workspace.layers[last - 1].spikes,
+    };
     let spikes: Vec<(u32, u16)> = if network.layers[last].spiking {
         layer.spikes.pairs(rows.clone()).collect()
     } else {
@@ -358,6 +362,7 @@ fn with_output(
         membranes: &layer.membranes[rows.start * wide..rows.end * wide],
         spikes: &spikes,
         steps,
+        reached: rows.clone().position(|row| !below.at(row).is_empty()).unwrap_or(steps),
     })
 }
 
