@@ -9,8 +9,9 @@ use std::{fs, path::Path, process::Command};
 use program::{output, program, scratch, stderr, stdout, succeed};
 use serde_json::Value;
 
-/// A second or two.
-const SETTINGS: [&str; 6] = [
+/// A second or two, on a chip that a transfer loses half of its accuracy on.
+const SETTINGS: [&str; 7] = [
+    "seed=2",
     "training.epochs=8",
     "network.hidden=[60]",
     "training.ideal_dt_us=0.4",
@@ -55,8 +56,11 @@ fn every_method_wins_something_back() {
     ] {
         assert!(of(method) > transfer + 0.05, "{method} {} {transfer}", of(method));
     }
-    // In so short a time that is little.
-    assert!(of("mismatch-aware") > transfer, "{} {transfer}", of("mismatch-aware"));
+    assert!(
+        of("mismatch-aware") > transfer + 0.1,
+        "{} {transfer}",
+        of("mismatch-aware")
+    );
     for method in ["in-the-loop", "calibrated-gradient", "calibrated-in-the-loop"] {
         assert!(of(method) > 0.85, "{method} {}", of(method));
     }

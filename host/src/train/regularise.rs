@@ -34,8 +34,8 @@ impl Default for Regularisers {
             spikes: 0.001,
             low_rate: 1.0,
             rate_min: 0.05,
-            high_rate: 0.0,
-            rate_max: 2.0,
+            high_rate: 1.0,
+            rate_max: 1.0,
             population: 0.0,
             population_rate: 0.2,
         }

@@ -69,6 +69,16 @@ pub struct CellCommand {
 /// Exit code of `study cell` where the outcome could not be written.
 pub const UNWRITTEN: u8 = 74;
 
+/// That a cell could not leave its result, and why: what it said last, if there was room for that.
+fn unwritten(words: &str) -> StudyError {
+    let why = if words.is_empty() {
+        "the disk is full, or its folder is not writable"
+    } else {
+        words
+    };
+    StudyError::Engine(format!("a cell could not leave its result: {why}"))
+}
+
 impl CellCommand {
     /// All arguments but the cell's own, `--index N --key KEY`.
     pub fn arguments(&self, store: &Path, threads: usize) -> Vec<OsString> {

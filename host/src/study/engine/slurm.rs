@@ -15,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{CellCommand, Engine, Event, UNWRITTEN, Work, apart, last_words};
+use super::{CellCommand, Engine, Event, UNWRITTEN, Work, apart, last_words, unwritten};
 use crate::{
     run_dir::write_atomically,
     study::{StudyError, folder::Folder},
@@ -175,10 +175,7 @@ impl Slurm {
                 pending.remove(&key);
                 let tried = tries.entry(key.clone()).or_default();
                 if end.unwritten {
-                    return Err(StudyError::Engine(format!(
-                        "a cell could not leave its result: {}",
-                        end.why
-                    )));
+                    return Err(unwritten(&end.why));
                 } else if end.by_slurm && *tried < self.retries {
                     *tried += 1;
                     let text = format!("cell {}: {}; it is submitted again", number(&key), end.why);

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CellCommand, Engine, Event, UNWRITTEN, Work, apart, last_words};
+use super::{CellCommand, Engine, Event, UNWRITTEN, Work, apart, last_words, unwritten};
 use crate::study::StudyError;
 
 /// How often it looks at its processes.
@@ -129,9 +129,7 @@ fn death(status: ExitStatus, words: &str) -> Result<Option<String>, StudyError> 
         return Ok(None);
     }
     if status.code() == Some(i32::from(UNWRITTEN)) {
-        return Err(StudyError::Engine(format!(
-            "a cell could not leave its result: {words}"
-        )));
+        return Err(unwritten(words));
     }
     let words = if words.is_empty() {
         String::new()

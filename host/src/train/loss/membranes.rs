@@ -6,6 +6,10 @@ use crate::{
     isa::{Isa, Kernel, Unit},
 };
 
+/// How hard a readout that only falls is raised, relative to the slope of its maximum: enough to be learned again, not
+/// enough to set everything below it firing for one that hardly responds.
+const RECRUITMENT: f32 = 0.1;
+
 /// What a loss needs of each readout.
 struct Summary {
     /// max_t U, and when it first was.
@@ -49,7 +53,7 @@ pub(super) fn evaluate(loss: &Loss, output: &Output, label: usize, adjoint: Opti
                 // A readout that should fall is well where it is.
                 _ if loss.recruit && class == label && summary.peak[class].1 < output.reached => {
                     let after = output.reached.min(points)..points;
-                    let share = by_value / after.len() as f32;
+                    let share = RECRUITMENT * by_value / after.len() as f32;
                     after.for_each(|point| add(point, share));
                 }
                 _ => add(summary.peak[class].1, by_value),
@@ -230,7 +234,7 @@ mod tests {
         let slope = without[0][1];
         assert!(slope < 0.0);
         assert_eq!(column(&without, 1), [slope, 0.0, 0.0, 0.0, 0.0, 0.0]);
-        let share = slope / 4.0;
+        let share = RECRUITMENT * slope / 4.0;
         assert_eq!(column(&with, 1), [0.0, 0.0, share, share, share, share]);
         for class in [0, 2] {
             assert_eq!(column(&without, class), column(&with, class));
