@@ -140,7 +140,7 @@ fn every_method_wins_something_back() {
         "--temperature-c",
         "60",
         "--dying",
-        "0.05",
+        "0.1",
     ]));
     let aged: Value = serde_json::from_str(&aged).unwrap();
     let fresh = aged["fresh"].as_f64().unwrap();

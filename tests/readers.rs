@@ -6,6 +6,15 @@ mod readers;
 
 use std::{fs, path::Path};
 
+/// The calibration that its fuzzing began with is one of the chip that it is read for: else nothing behind that is reached.
+#[test]
+fn the_seed_calibration_is_accepted() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/calibration/small");
+    let text = fs::read_to_string(path).unwrap();
+    let record = spikeloop::calibrate::record::Record::from_toml("small", &text).unwrap();
+    record.codes("small", readers::small_instance()).unwrap();
+}
+
 #[test]
 fn every_file_of_the_corpus_has_its_answer() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");

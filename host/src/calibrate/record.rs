@@ -264,14 +264,10 @@ impl Record {
             }
         };
         let mut failed = found.failures(spec, needed);
-        let now = |before: &Failed, failed: &[Failed]| failed.iter().any(|failed| failed.circuit == before.circuit);
-        let earlier: Vec<Failed> = given_up
-            .iter()
-            .filter(|before| !now(before, &failed))
-            .copied()
-            .collect();
-        failed.extend(earlier);
-        failed.sort_by_key(|failed| (failed.circuit, failed.parameter));
+        let what = |failed: &Failed| (failed.circuit, failed.parameter);
+        let now: Vec<_> = failed.iter().map(what).collect();
+        failed.extend(given_up.iter().filter(|before| !now.contains(&what(before))));
+        failed.sort_by_key(what);
         let failures: Vec<Failure> = failed.into_iter().map(Failure::from).collect();
         let mut masked: Vec<u16> = failures.iter().map(|failure| failure.circuit).collect();
         masked.extend(useless);

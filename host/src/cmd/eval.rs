@@ -165,8 +165,8 @@ impl Arguments {
 }
 
 /// What makes other circuits of the same file and seed.
-fn settings_of(chip: &ChipSection) -> (bool, f64, &[Decalibrated]) {
-    (chip.uncalibrated, chip.sigma_d, &chip.decalibrate)
+fn settings_of(chip: &ChipSection) -> (bool, f64, &[Decalibrated], bool) {
+    (chip.uncalibrated, chip.sigma_d, &chip.decalibrate, chip.measure_rest)
 }
 
 /// The table, and what it says where it is about the chip that was trained on.

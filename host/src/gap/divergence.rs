@@ -71,10 +71,7 @@ pub fn divergence(lab: &Lab, method: Method, weights: &[Matrix]) -> Result<Diver
     };
     let there = run(&mut ideal, &events, &trials)?;
     let here = run(chip.substrate_mut(), &events, &trials)?;
-    let nothing = EventBatch {
-        offsets: vec![0, 0],
-        events: Vec::new(),
-    };
+    let nothing = EventBatch::silent(1);
     // Without noise, and without weights: who fires then fires by its leak, and not because another one does.
     let calm: Vec<Cause> = Cause::ALL
         .into_iter()

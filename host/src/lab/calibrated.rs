@@ -25,8 +25,8 @@ use crate::{
     train::grid::MeasuredChannel,
 };
 
-/// Placements that are tried where circuits turn out to be of no use.
-const PLACEMENTS: usize = 3;
+/// Searches that are made where circuits turn out to be of no use and others have to do other things.
+const SEARCHES: usize = 5;
 
 /// A chip calibrated for a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +47,8 @@ pub struct Calibrated {
 pub struct Calibrating {
     /// The present placement's.
     pub search: Search,
-    /// Placements, with the present one.
-    placements: usize,
+    /// Searches, with the present one.
+    searches: usize,
     /// What failed in the placements so far.
     given_up: Vec<Failed>,
     /// What the placements before have cost.
@@ -60,7 +60,7 @@ impl Calibrating {
     pub fn new(spec: &ChipSpec, targets: &Targets) -> Self {
         Self {
             search: Search::new(spec, targets),
-            placements: 1,
+            searches: 1,
             given_up: Vec::new(),
             spent: Effort::default(),
         }
@@ -178,7 +178,10 @@ impl Lab {
             let moved = self.placed_without(&begun.given_up)?;
             // Where all circuits are needed, there are no others.
             let settled = begun.given_up.len() == before || moved.wiring == placement.wiring;
-            if settled || begun.placements == PLACEMENTS {
+            let targets = moved.targets(spec);
+            // Else its circuits have what they need already.
+            let anew = targets != *begun.search.targets();
+            if settled || (anew && begun.searches >= SEARCHES) {
                 found.effort += begun.spent;
                 return Ok(Calibrated {
                     placement: moved_if_same(moved, placement),
@@ -187,12 +190,10 @@ impl Lab {
                     found,
                 });
             }
-            begun.placements += 1;
             placement = moved;
-            let targets = placement.targets(spec);
-            // Else its circuits have what they need already.
-            if targets != *begun.search.targets() {
+            if anew {
                 begun.spent += found.effort;
+                begun.searches += 1;
                 begun.search = Search::new(spec, &targets);
             }
         }

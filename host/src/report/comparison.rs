@@ -115,7 +115,7 @@ pub fn unknown_rest(experiment: &Experiment, rows: &[Row]) -> Option<String> {
     ];
     let concerned = rows.iter().any(|row| nominal.contains(&row.method));
     (unknown && concerned && !experiment.training.loss.on_spikes()).then(|| {
-        "note: the readouts of an uncalibrated chip rest far from their nominal leak; measure where with \
+        "note: the readouts of an uncalibrated chip rest far from their nominal leak; to measure where, train with \
          --set chip.measure_rest=true."
             .into()
     })

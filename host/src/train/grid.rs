@@ -382,6 +382,15 @@ mod tests {
         let mut binned = BinnedSpikes::default();
         binned.fill(&grid, 0.0, [(100, 1), (1600, 2), (1700, 3), (9999, 4)].into_iter());
         assert_eq!(binned.offsets, [0, 1, 3, 3, 3, 3, 4]);
+        assert_eq!(binned.first_bin(), Some(0));
+        binned.fill(&grid, 0.0, [(6700, 1)].into_iter());
+        assert_eq!(
+            binned.first_bin(),
+            (0..grid.bins()).find(|&bin| !binned.at(bin).is_empty())
+        );
+        assert_eq!(binned.first_bin(), Some(4));
+        binned.fill(&grid, 0.0, std::iter::empty());
+        assert_eq!(binned.first_bin(), None);
     }
 
     #[test]

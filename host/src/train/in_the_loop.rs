@@ -182,7 +182,7 @@ impl<S: Substrate> InTheLoop<S> {
     }
 
     /// Measures where the readouts rest, in runs without inputs and with all weights 0, and counts their membranes from
-    /// there.
+    /// there. What is known of channels and neurons has to be said before.
     ///
     /// # Errors
     /// The chip refused.
@@ -193,7 +193,6 @@ impl<S: Substrate> InTheLoop<S> {
             return Ok(self);
         }
         let silent: Vec<_> = connections.iter().map(|c| Matrix::zeros(c.shape)).collect();
-        self.mask(&[])?;
         self.substrate.program(&self.quantiser.codes(&silent))?;
         let trials: Vec<_> = (0..SILENT_RUNS)
             .map(|run| self.seeds.trial(Occasion::Silent, run))
@@ -301,16 +300,18 @@ impl<S: Substrate> InTheLoop<S> {
             Vec::new()
         };
         let steps = self.grid.bins();
-        let below = match self.network().layers.len() {
-            1 => &sample.inputs,
-            layers => &sample.layers[layers - 2].spikes,
+        // Where there is no adjoint to be found, the layers below have not been placed.
+        let reached = match self.network().layers.len() {
+            _ if !adjoint => None,
+            1 => sample.inputs.first_bin(),
+            layers => sample.layers[layers - 2].spikes.first_bin(),
         };
         output_adjoint.resize(steps * blocks(loss.outputs));
         let output = Output {
             membranes: &output.membranes,
             spikes: &spikes,
             steps,
-            reached: below.first_bin().unwrap_or(steps),
+            reached: reached.unwrap_or(steps),
         };
         loss.evaluate(output, label.into(), adjoint.then_some(output_adjoint))
     }

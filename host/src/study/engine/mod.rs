@@ -69,14 +69,16 @@ pub struct CellCommand {
 /// Exit code of `study cell` where the outcome could not be written.
 pub const UNWRITTEN: u8 = 74;
 
-/// That a cell could not leave its result, and why: what it said last, if there was room for that.
+/// That a cell could not leave its result, and what it said last; there may have been no room for that either.
 fn unwritten(words: &str) -> StudyError {
-    let why = if words.is_empty() {
-        "the disk is full, or its folder is not writable"
+    let said = if words.is_empty() {
+        String::new()
     } else {
-        words
+        format!("; it said: {words}")
     };
-    StudyError::Engine(format!("a cell could not leave its result: {why}"))
+    StudyError::Engine(format!(
+        "a cell could not leave its result: the disk is full, or the store's folder is not writable{said}"
+    ))
 }
 
 impl CellCommand {

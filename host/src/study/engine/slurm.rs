@@ -175,7 +175,7 @@ impl Slurm {
                 pending.remove(&key);
                 let tried = tries.entry(key.clone()).or_default();
                 if end.unwritten {
-                    return Err(unwritten(&end.why));
+                    return Err(unwritten(&end.words));
                 } else if end.by_slurm && *tried < self.retries {
                     *tried += 1;
                     let text = format!("cell {}: {}; it is submitted again", number(&key), end.why);
@@ -394,6 +394,7 @@ impl Slurm {
         ];
         End {
             why,
+            words,
             alive: ALIVE.contains(&state.as_str()),
             well: state == "COMPLETED",
             // A program that failed by itself would fail again.
@@ -406,6 +407,8 @@ impl Slurm {
 /// What became of a task.
 struct End {
     why: String,
+    /// What it said last.
+    words: String,
     /// It has not ended at all.
     alive: bool,
     /// It ended by itself, with code 0.

@@ -50,7 +50,7 @@ pub(super) fn evaluate(loss: &Loss, output: &Output, label: usize, adjoint: Opti
                 LossKind::Mean => (0..points).for_each(|point| add(point, by_value / points as f32)),
                 LossKind::Sum => (0..points).for_each(|point| add(point, by_value * dt_us)),
                 LossKind::Last => add(points - 1, by_value),
-                // A readout that should fall is well where it is.
+                // One that should fall and rests at 0 is well where it is; where else it rests has to be measured.
                 _ if loss.recruit && class == label && summary.peak[class].1 < output.reached => {
                     let after = output.reached.min(points)..points;
                     let share = RECRUITMENT * by_value / after.len() as f32;

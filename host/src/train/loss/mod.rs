@@ -118,7 +118,7 @@ pub struct Output<'a> {
     pub spikes: &'a [(u32, u16)],
     /// Time steps.
     pub steps: usize,
-    /// The first step at which a spike may have moved a membrane.
+    /// No spike has reached a membrane before this step.
     pub reached: usize,
 }
 
