@@ -39,7 +39,16 @@ pub fn train(scratch: &Path, arguments: &[&str]) -> Command {
 }
 
 pub fn output(command: &mut Command) -> Output {
-    command.output().expect("the program starts")
+    loop {
+        match command.output() {
+            // A copy of the program is busy as long as a process that another test has just begun still holds the handle
+            // through which it was written.
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            result => return result.expect("the program starts"),
+        }
+    }
 }
 
 pub fn stdout(output: &Output) -> String {
