@@ -27,67 +27,49 @@ use spikeloop::{
 
 use experiments::{lab, run};
 
-const SEED_8: [&str; 4] = [
-    "seed=8",
-    "training.epochs=3",
-    "network.readout_leak_lsb=120.0",
-    "training.logit_scale=8.0",
-];
+/// Accuracy of one method after three epochs, %, where readouts rest high.
+fn soon_reached(method: &str, settings: &[&str]) -> f64 {
+    let method = format!("training.methods=[\"{method}\"]");
+    let quick = [
+        &method,
+        "training.epochs=3",
+        "network.readout_leak_lsb=120.0",
+        "training.logit_scale=8.0",
+    ];
+    100.0 * run(&[&quick[..], settings].concat())[0].accuracy
+}
 
-/// On chip 8 as fabricated a readout rests so far off that it is never the highest, and never learns to be: it is at its
-/// highest before any spike. It has to be recruited, or where it rests has to be measured.
+/// The same on chip 8 as fabricated, of which a readout rests so far off that it is never the highest.
+fn on_chip_8(method: &str, settings: &[&str]) -> f64 {
+    let chip = ["seed=8", "chip.uncalibrated=true", "chip.sigma_d=0.0"];
+    soon_reached(method, &[&chip[..], settings].concat())
+}
+
+/// That readout never learns to be: it is at its highest before any spike. It has to be recruited, or where it rests has to
+/// be measured.
 #[test]
 fn a_readout_that_only_falls_is_recruited() {
-    let reached = |recruit: bool, measured: bool| {
-        let (recruit, measured) = (
-            format!("training.recruit={recruit}"),
-            format!("chip.measure_rest={measured}"),
-        );
-        let how = [
-            "chip.uncalibrated=true",
-            "chip.sigma_d=0.0",
-            "training.methods=[\"in-the-loop\"]",
-            &recruit,
-            &measured,
-        ];
-        100.0 * run(&[&SEED_8[..], &how].concat())[0].accuracy
-    };
-    assert!(reached(false, false) < 40.0);
-    assert!(reached(true, false) > 80.0);
-    assert!(reached(false, true) > 80.0);
+    let reached = |settings: [&str; 2]| on_chip_8("in-the-loop", &settings);
+    assert!(reached(["training.recruit=false", "chip.measure_rest=false"]) < 40.0);
+    assert!(reached(["training.recruit=true", "chip.measure_rest=false"]) > 80.0);
+    assert!(reached(["training.recruit=false", "chip.measure_rest=true"]) > 80.0);
 }
 
 /// In software too: with seed 16 a readout is lost in the first steps.
 #[test]
 fn a_readout_that_is_lost_in_software_is_recruited() {
-    let reached = |recruit: bool| {
-        let recruit = format!("training.recruit={recruit}");
-        let methods = "training.methods=[\"quantised\"]";
-        100.0 * run(&[&["seed=16"][..], &SEED_8[1..], &[methods, &recruit]].concat())[0].accuracy
-    };
-    assert!(reached(false) < 75.0);
-    assert!(reached(true) > 85.0);
+    assert!(soon_reached("quantised", &["seed=16", "training.recruit=false"]) < 75.0);
+    assert!(soon_reached("quantised", &["seed=16", "training.recruit=true"]) > 85.0);
 }
 
 /// What is transferred to a chip as fabricated is decided by readouts that rest anywhere.
 #[test]
 fn readouts_count_from_where_they_rest() {
-    let reached = |measured: bool| {
+    let [nominal, measured] = ["false", "true"].map(|measured| {
         let measured = format!("chip.measure_rest={measured}");
-        let how = [
-            "chip.uncalibrated=true",
-            "chip.sigma_d=0.0",
-            "training.methods=[\"transfer\"]",
-            &measured,
-        ];
-        100.0 * run(&[&SEED_8[..], &how].concat())[0].accuracy
-    };
-    assert!(
-        reached(true) > reached(false) + 5.0,
-        "{} {}",
-        reached(true),
-        reached(false)
-    );
+        on_chip_8("transfer", &[&measured])
+    });
+    assert!(measured > nominal + 5.0, "{measured} {nominal}");
 }
 
 /// Every switch of training, for a few epochs, where chance is 36 %: the least that the ideal network

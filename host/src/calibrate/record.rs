@@ -231,15 +231,14 @@ fn half_width<E>(estimate: &Result<Estimate, E>) -> f64 {
 }
 
 impl Record {
-    /// Of what was found on an instance. `useless` circuits are avoided whatever was found, some of them because they were
-    /// `given_up` earlier; `needed` says which parameters of a circuit matter.
+    /// Of what was found on an instance, what `failed` of it, and `useless` circuits that are avoided whatever was found.
     pub fn of(
         instance: &Instance,
         environment: &Environment,
         seed: u64,
         found: &Found,
-        (useless, given_up): (&[u16], &[Failed]),
-        needed: impl Fn(usize, Parameter) -> bool,
+        mut failed: Vec<Failed>,
+        useless: &[u16],
     ) -> Self {
         let spec = instance.spec();
         let circuits = 0..spec.circuits();
@@ -263,11 +262,7 @@ impl Record {
                 target: target.into_iter().map(rounded).collect(),
             }
         };
-        let mut failed = found.failures(spec, needed);
-        let what = |failed: &Failed| (failed.circuit, failed.parameter);
-        let now: Vec<_> = failed.iter().map(what).collect();
-        failed.extend(given_up.iter().filter(|before| !now.contains(&what(before))));
-        failed.sort_by_key(what);
+        failed.sort_by_key(|failed| (failed.circuit, failed.parameter));
         let failures: Vec<Failure> = failed.into_iter().map(Failure::from).collect();
         let mut masked: Vec<u16> = failures.iter().map(|failure| failure.circuit).collect();
         masked.extend(useless);

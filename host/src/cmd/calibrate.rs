@@ -23,7 +23,7 @@ use spikeloop::{
         rig::Rig,
         search::{Failed, Found, Step, VERIFY},
     },
-    lab::{Calibrating, Lab, load_chip, load_data, needs},
+    lab::{Calibrated, Calibrating, Lab, load_chip, load_data},
     report::{Table, calibration as report},
     run_dir::write_atomically,
     substrate::chip_at,
@@ -295,16 +295,13 @@ impl Calibrate {
             kept = self.keep(&begun, at)
         })?;
         kept?;
-        let placement = &calibrated.placement;
-        let needed = |circuit, parameter| needs(placement, circuit, parameter);
-        let found = &calibrated.found;
-        Ok(self.record(
-            &lab.instance,
-            &begun,
+        let Calibrated {
             found,
-            (&calibrated.useless, &calibrated.given_up),
-            &needed,
-        ))
+            useless,
+            given_up,
+            ..
+        } = calibrated;
+        Ok(self.record(&lab.instance, &begun, &found, given_up, &useless))
     }
 
     fn alone(&self, progress: &Progress) -> anyhow::Result<Record> {
@@ -327,7 +324,8 @@ impl Calibrate {
             self.keep(&begun, &at)?;
         }
         let found = at.search.found().context("the calibration found nothing")?;
-        Ok(self.record(&instance, &begun, &found, (&[], &[]), &all_needed))
+        let failed = found.failures(&spec, all_needed);
+        Ok(self.record(&instance, &begun, &found, failed, &[]))
     }
 
     fn record(
@@ -335,10 +333,10 @@ impl Calibrate {
         instance: &Instance,
         begun: &Begun,
         found: &Found,
-        avoided: (&[u16], &[Failed]),
-        needed: &dyn Fn(usize, Parameter) -> bool,
+        failed: Vec<Failed>,
+        useless: &[u16],
     ) -> Record {
-        let mut record = Record::of(instance, &begun.environment, begun.seed, found, avoided, needed);
+        let mut record = Record::of(instance, &begun.environment, begun.seed, found, failed, useless);
         record.chip.board.clone_from(&self.target.board);
         record
     }
@@ -434,7 +432,8 @@ impl Verify {
                 && !before.contains(&(circuit, parameter.key()))
                 && record.parameters[parameter.key()].achieved[usize::from(circuit)].is_finite()
         };
-        let now = Record::of(&instance, &environment, record.seed, &found, (&[], &[]), needed);
+        let failed = found.failures(&spec, needed);
+        let now = Record::of(&instance, &environment, record.seed, &found, failed, &[]);
         let mut table = Table::new(&[
             "parameter",
             ">σ calibrated",

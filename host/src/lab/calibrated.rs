@@ -66,14 +66,12 @@ impl Calibrating {
         }
     }
 
-    /// Remembers what has failed, each circuit's parameter once.
+    /// Remembers what has failed, of each circuit's parameter what was found last.
     fn give_up(&mut self, failed: Vec<Failed>) {
-        for failed in failed {
-            let same = |before: &Failed| (before.circuit, before.parameter) == (failed.circuit, failed.parameter);
-            if !self.given_up.iter().any(same) {
-                self.given_up.push(failed);
-            }
-        }
+        let what = |failed: &Failed| (failed.circuit, failed.parameter);
+        let now: Vec<_> = failed.iter().map(what).collect();
+        self.given_up.retain(|before| !now.contains(&what(before)));
+        self.given_up.extend(failed);
     }
 }
 
@@ -159,10 +157,11 @@ impl Lab {
         keep: &mut dyn FnMut(&Calibrating),
     ) -> Result<Calibrated, LabError> {
         let (spec, environment, seed) = (&self.spec, self.environment(), self.seeds.calibration());
-        let mut begun = earlier.unwrap_or_else(|| Calibrating::new(spec, &self.placement.targets(spec)));
+        let new = || Calibrating::new(spec, &self.placement.targets(spec));
+        let mut begun = earlier.unwrap_or_else(new);
         let mut placement = self.placed_without(&begun.given_up)?;
         if *begun.search.targets() != placement.targets(spec) {
-            begun = Calibrating::new(spec, &self.placement.targets(spec));
+            begun = new();
             placement = self.placement.clone();
         }
         loop {

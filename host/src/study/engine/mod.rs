@@ -69,15 +69,20 @@ pub struct CellCommand {
 /// Exit code of `study cell` where the outcome could not be written.
 pub const UNWRITTEN: u8 = 74;
 
-/// That a cell could not leave its result, and what it said last; there may have been no room for that either.
-fn unwritten(words: &str) -> StudyError {
-    let said = if words.is_empty() {
+/// The end of a sentence on a cell's process: its last words, if it had any.
+fn saying(words: &str) -> String {
+    if words.is_empty() {
         String::new()
     } else {
         format!("; it said: {words}")
-    };
+    }
+}
+
+/// That a cell could not leave its result, and what it said last; there may have been no room for that either.
+fn unwritten(words: &str) -> StudyError {
     StudyError::Engine(format!(
-        "a cell could not leave its result: the disk is full, or the store's folder is not writable{said}"
+        "a cell could not leave its result: the disk is full, or the store's folder is not writable{}",
+        saying(words)
     ))
 }
 

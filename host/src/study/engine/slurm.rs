@@ -15,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{CellCommand, Engine, Event, UNWRITTEN, Work, apart, last_words, unwritten};
+use super::{CellCommand, Engine, Event, UNWRITTEN, Work, apart, last_words, saying, unwritten};
 use crate::{
     run_dir::write_atomically,
     study::{StudyError, folder::Folder},
@@ -375,13 +375,11 @@ impl Slurm {
         };
         let (state, code) = (field("JobState="), field("ExitCode="));
         let words = last_words(&folder.file(&format!("slurm-{id}.log")));
-        let mut why = match state.as_str() {
+        let end = match state.as_str() {
             "" => "Slurm took it away, and knows it no more".to_owned(),
             state => format!("Slurm ended it as {state} (exit code and signal {code})"),
         };
-        if !words.is_empty() {
-            why.push_str(&format!("; it said: {words}"));
-        }
+        let why = format!("{end}{}", saying(&words));
         const ALIVE: [&str; 8] = [
             "PENDING",
             "RUNNING",

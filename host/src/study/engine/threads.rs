@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CellCommand, Engine, Event, UNWRITTEN, Work, apart, last_words, unwritten};
+use super::{CellCommand, Engine, Event, UNWRITTEN, Work, apart, last_words, saying, unwritten};
 use crate::study::StudyError;
 
 /// How often it looks at its processes.
@@ -131,10 +131,5 @@ fn death(status: ExitStatus, words: &str) -> Result<Option<String>, StudyError> 
     if status.code() == Some(i32::from(UNWRITTEN)) {
         return Err(unwritten(words));
     }
-    let words = if words.is_empty() {
-        String::new()
-    } else {
-        format!("; it said: {words}")
-    };
-    Ok(Some(format!("its process died ({status}){words}")))
+    Ok(Some(format!("its process died ({status}){}", saying(words))))
 }

@@ -218,7 +218,7 @@ mod tests {
             steps: 6,
             reached: 2,
         };
-        let adjoint = |recruit: bool, label: usize| {
+        let adjoint = |output: Output, recruit: bool, label: usize| {
             let loss = Loss {
                 recruit,
                 ..Loss::new(LossKind::Max, 3)
@@ -227,8 +227,8 @@ mod tests {
             let outcome = loss.evaluate(output, label, Some(&mut adjoint));
             (outcome, adjoint)
         };
-        let (outcome, without) = adjoint(false, 1);
-        let (recruited, with) = adjoint(true, 1);
+        let (outcome, without) = adjoint(output, false, 1);
+        let (recruited, with) = adjoint(output, true, 1);
         assert_eq!(outcome, recruited);
         let column = |adjoint: &[Block], class: usize| adjoint.iter().map(|row| row[class]).collect::<Vec<_>>();
         let slope = without[0][1];
@@ -240,14 +240,8 @@ mod tests {
             assert_eq!(column(&without, class), column(&with, class));
         }
         // The one of the class is above its rest: nothing to recruit. Nor is there without any spike.
-        assert_eq!(adjoint(false, 2).1, adjoint(true, 2).1);
+        assert_eq!(adjoint(output, false, 2).1, adjoint(output, true, 2).1);
         let silent = Output { reached: 6, ..output };
-        let loss = Loss {
-            recruit: true,
-            ..Loss::new(LossKind::Max, 3)
-        };
-        let mut adjoint = vec![[0.0; LANES]; 6];
-        loss.evaluate(silent, 1, Some(&mut adjoint));
-        assert!(column(&adjoint, 1).iter().all(|&slope| slope == 0.0));
+        assert!(column(&adjoint(silent, true, 1).1, 1).iter().all(|&slope| slope == 0.0));
     }
 }
