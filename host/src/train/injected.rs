@@ -273,11 +273,12 @@ impl LayerPass<'_> {
                 let output = output.map_or(ZERO, |rows| rows[block]);
                 let (slope, u, i, after, uncut) = (slopes[block], membranes[block], di[block], du[block], uncut[block]);
                 let (mut adjoint, mut both) = (ZERO, ZERO);
+                let h = if SPIKING { derivative.of(&u, 1.0) } else { ZERO };
                 for lane in 0..LANES {
                     if SPIKING {
                         let by_spike = slope[lane] + output[lane] - self.reset * after[lane];
                         // What follows a spike does not depend on U before it.
-                        adjoint[lane] = uncut[lane] * after[lane] + derivative.at(u[lane] - 1.0) * by_spike;
+                        adjoint[lane] = uncut[lane] * after[lane] + h[lane] * by_spike;
                     } else {
                         adjoint[lane] = after[lane] + output[lane];
                     }

@@ -38,28 +38,70 @@ pub struct Surrogate {
 
 /// A derivative that a kernel is compiled for.
 pub(crate) trait Derivative: Copy + Send + Sync {
-    fn at(self, x: f32) -> f32;
+    /// h of some membranes.
+    fn of<const N: usize>(self, membranes: &[f32; N], threshold: f32) -> [f32; N];
 
     /// |x| at which h is this part of its peak.
     fn reach(self, part: f32) -> f32;
 }
 
+/// A shape with its slope.
+trait Formula: Copy + Send + Sync {
+    fn at(self, x: f32) -> f32;
+    fn reach(self, part: f32) -> f32;
+}
+
+impl<F: Formula> Derivative for F {
+    #[inline(always)]
+    fn of<const N: usize>(self, membranes: &[f32; N], threshold: f32) -> [f32; N] {
+        let mut h = [0.0; N];
+        for lane in 0..N {
+            h[lane] = self.at(membranes[lane] - threshold);
+        }
+        h
+    }
+
+    fn reach(self, part: f32) -> f32 {
+        Formula::reach(self, part)
+    }
+}
+
 macro_rules! shapes {
-    ($($name:ident: |$s:ident, $x:ident| $value:expr, |$part:ident| $reach:expr;)*) => {$(
-        #[derive(Clone, Copy)]
-        pub(crate) struct $name(pub f32);
-        impl Derivative for $name {
-            #[inline(always)]
-            fn at(self, $x: f32) -> f32 {
-                let $s = self.0;
-                $value
+    ($($name:ident: |$s:ident, $x:ident| $value:expr, |$part:ident| $reach:expr;)*) => {
+        $(
+            #[derive(Clone, Copy)]
+            pub(crate) struct $name(pub f32);
+            impl Formula for $name {
+                #[inline(always)]
+                fn at(self, $x: f32) -> f32 {
+                    let $s = self.0;
+                    $value
+                }
+                fn reach(self, $part: f32) -> f32 {
+                    let reach: f32 = $reach;
+                    reach / self.0
+                }
             }
-            fn reach(self, $part: f32) -> f32 {
-                let reach: f32 = $reach;
-                reach / self.0
+        )*
+
+        /// Any shape, looked up for some membranes at a time: a kernel for each would be most of what this crate takes
+        /// to compile.
+        #[derive(Clone, Copy)]
+        pub(crate) struct AnyShape(pub Shape, pub f32);
+        impl Derivative for AnyShape {
+            #[inline(always)]
+            fn of<const N: usize>(self, membranes: &[f32; N], threshold: f32) -> [f32; N] {
+                match self.0 {
+                    $(Shape::$name => $name(self.1).of(membranes, threshold),)*
+                }
+            }
+            fn reach(self, part: f32) -> f32 {
+                match self.0 {
+                    $(Shape::$name => Formula::reach($name(self.1), part),)*
+                }
             }
         }
-    )*};
+    };
 }
 
 shapes! {
@@ -83,27 +125,16 @@ shapes! {
 /// Calls `$body` with `$derivative` bound to the compiled form of a surrogate.
 macro_rules! with_derivative {
     ($surrogate:expr, |$derivative:ident| $body:expr) => {{
-        use $crate::train::surrogate::{self as shapes, Shape};
+        use $crate::train::surrogate::{AnyShape, Shape, Superspike};
         let slope = $surrogate.slope as f32;
         match $surrogate.shape {
+            // The usual one.
             Shape::Superspike => {
-                let $derivative = shapes::Superspike(slope);
+                let $derivative = Superspike(slope);
                 $body
             }
-            Shape::Sigmoid => {
-                let $derivative = shapes::Sigmoid(slope);
-                $body
-            }
-            Shape::Esser => {
-                let $derivative = shapes::Esser(slope);
-                $body
-            }
-            Shape::Gaussian => {
-                let $derivative = shapes::Gaussian(slope);
-                $body
-            }
-            Shape::Atan => {
-                let $derivative = shapes::Atan(slope);
+            shape => {
+                let $derivative = AnyShape(shape, slope);
                 $body
             }
         }
@@ -164,9 +195,13 @@ mod tests {
             let surrogate = Surrogate { shape, slope: 7.0 };
             for k in -300..300 {
                 let x = f64::from(k) * 0.013;
-                let fast = with_derivative!(surrogate, |d| d.at(x as f32));
+                let fast = [
+                    with_derivative!(surrogate, |d| d.of(&[x as f32], 0.0)),
+                    AnyShape(shape, surrogate.slope as f32).of(&[x as f32], 0.0),
+                ];
+                assert_eq!(fast[0], fast[1], "{shape:?} {x}");
                 assert!(
-                    (f64::from(fast) - surrogate.at(x)).abs() < 2e-6 * surrogate.slope,
+                    (f64::from(fast[0][0]) - surrogate.at(x)).abs() < 2e-6 * surrogate.slope,
                     "{shape:?} {x}"
                 );
             }

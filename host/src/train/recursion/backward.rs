@@ -11,7 +11,7 @@ use super::{
     by_unit::ByUnit,
     decay::{DecayOf, Shared},
     dense::{Dense, is_dense},
-    downstream::{Downstream, Products, surrogates},
+    downstream::{Downstream, Products},
     readout::ThroughReadout,
     unless,
 };
@@ -349,7 +349,7 @@ impl LayerPass<'_> {
                 FromAbove::Layer(..) => add(&mut slope, tile(self.products[0].at(step, self.wide), first)),
             }
             // Not before: it would have to wait in memory.
-            let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row));
+            let h = derivative.of(tile::<N>(&self.trace.membranes, row), self.layer.threshold);
             self.back::<C, N, HOLD>(&h, [&alpha, &beta], slope, &mut state, &mut by_decays, step, first);
         }
         if let Some(sum) = self.by_decays.as_deref_mut() {
@@ -420,7 +420,7 @@ impl LayerPass<'_> {
         for_tiles!(wide, |first, N| {
             let mut adjoints = Adjoints::<N>::load(&sample.state, first);
             *tile_mut(self.adjoint, row + first) = adjoints.current;
-            let h = surrogates(derivative, self.layer, tile::<N>(&self.trace.membranes, row + first));
+            let h = derivative.of(tile::<N>(&self.trace.membranes, row + first), self.layer.threshold);
             let mut slope: [f32; N] = *tile(self.spike_slope, number * wide + first);
             match &self.from_above {
                 FromAbove::Nothing => {}

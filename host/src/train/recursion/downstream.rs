@@ -125,20 +125,6 @@ impl Products {
     }
 }
 
-/// h of a tile.
-#[inline(always)]
-pub(super) fn surrogates<D: Derivative, const N: usize>(
-    derivative: D,
-    layer: &LayerRecursion,
-    membranes: &[f32; N],
-) -> [f32; N] {
-    let mut h = [0.0; N];
-    for lane in 0..N {
-        h[lane] = derivative.at(membranes[lane] - layer.threshold);
-    }
-    h
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
