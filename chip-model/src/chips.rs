@@ -1,6 +1,11 @@
 //! Chip files that ship with the crate.
 
-use crate::spec::{ChipSpec, SpecError};
+use alloc::{string::String, vec::Vec};
+
+use crate::{
+    energy::EnergyProfile,
+    spec::{ChipSpec, SpecError},
+};
 
 /// Names and texts of the built-in chip files.
 pub const BUILTIN: [(&str, &str); 2] = [
@@ -8,9 +13,32 @@ pub const BUILTIN: [(&str, &str); 2] = [
     ("ideal", include_str!("../chips/ideal.toml")),
 ];
 
-/// The text of a built-in chip file.
+/// Names and texts of the built-in files that hold a chip's energy and nothing else.
+pub const BUILTIN_ENERGY: [(&str, &str); 3] = [
+    ("dynap-se", include_str!("../chips/dynap-se.toml")),
+    ("loihi", include_str!("../chips/loihi.toml")),
+    ("generic-45nm", include_str!("../chips/generic-45nm.toml")),
+];
+
+/// The text of a built-in chip file, also of one that holds energy only.
 pub fn builtin_text(name: &str) -> Option<&'static str> {
-    BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    let all = BUILTIN.iter().chain(&BUILTIN_ENERGY);
+    all.into_iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// What is known of a built-in chip's energy.
+///
+/// # Errors
+/// A name that is neither in [`BUILTIN`] nor in [`BUILTIN_ENERGY`] is a [`SpecError::Syntax`] that lists those there are.
+pub fn builtin_energy(name: &str) -> Result<EnergyProfile, SpecError> {
+    let text = builtin_text(name).ok_or_else(|| unknown(name, BUILTIN.iter().chain(&BUILTIN_ENERGY)))?;
+    EnergyProfile::from_toml(text)
+}
+
+fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a (&'a str, &'a str)>) -> SpecError {
+    let known: Vec<_> = known.map(|(known, _)| *known).collect();
+    let known: String = known.join(", ");
+    SpecError::Syntax(alloc::format!("no chip is called {name:?}; built in are {known}"))
 }
 
 /// A built-in chip by name.
@@ -18,10 +46,7 @@ pub fn builtin_text(name: &str) -> Option<&'static str> {
 /// # Errors
 /// A name that is not in [`BUILTIN`] is a [`SpecError::Syntax`] that lists those there are.
 pub fn builtin(name: &str) -> Result<ChipSpec, SpecError> {
-    let text = builtin_text(name).ok_or_else(|| {
-        let known = BUILTIN.map(|(known, _)| known).join(", ");
-        SpecError::Syntax(alloc::format!("no chip is called {name:?}; built in are {known}"))
-    })?;
+    let text = builtin_text(name).ok_or_else(|| unknown(name, BUILTIN.iter()))?;
     ChipSpec::from_toml(text)
 }
 
@@ -35,6 +60,40 @@ mod tests {
         for (name, _) in BUILTIN {
             let spec = builtin(name).unwrap();
             assert_eq!(spec.name, name);
+        }
+    }
+
+    #[test]
+    fn every_built_in_energy_is_valid() {
+        for (name, text) in BUILTIN.iter().chain(&BUILTIN_ENERGY) {
+            let profile = builtin_energy(name).unwrap();
+            assert_eq!(profile.name, *name);
+            assert_eq!(profile.pace.is_some(), text.contains("kind = \"energy\""));
+        }
+        let refused = builtin("loihi").unwrap_err().to_string();
+        assert!(refused.contains("loihi is known by its energy only"), "{refused}");
+        assert!(
+            builtin_energy("spikey")
+                .unwrap_err()
+                .to_string()
+                .contains("generic-45nm")
+        );
+    }
+
+    #[test]
+    fn coefficients_have_units() {
+        for (name, text) in BUILTIN.iter().chain(&BUILTIN_ENERGY) {
+            for (wrong, says) in [
+                ("spike", "energy.spike: has no unit; write spike_pj = …, in pJ"),
+                ("spike_nj", "energy.spike_nj: is in nJ; write spike_pj = …, in pJ"),
+            ] {
+                let text = text.replacen("\nspike_pj =", &std::format!("\n{wrong} ="), 1);
+                let said = EnergyProfile::from_toml(&text).unwrap_err().to_string();
+                assert_eq!(said, says, "{name}");
+            }
+            let text = text.replacen("value = 0.0, uncertainty = 0.0", "value = -1.0, uncertainty = 0.0", 1);
+            let said = EnergyProfile::from_toml(&text).unwrap_err().to_string();
+            assert!(said.contains(".value: is -1"), "{said}");
         }
     }
 

@@ -71,4 +71,4 @@ pub mod weights;
 pub mod wiring;
 
 #[cfg(feature = "toml")]
-pub use chips::{BUILTIN, builtin, builtin_text};
+pub use chips::{BUILTIN, BUILTIN_ENERGY, builtin, builtin_energy, builtin_text};

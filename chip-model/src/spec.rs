@@ -1,11 +1,16 @@
 //! The chip file: every figure of a chip, each with its source.
 
+#[cfg(feature = "toml")]
+mod units;
 mod validate;
 
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::dac::{CodeMap, IdealDac, Parameter};
+use crate::{
+    dac::{CodeMap, IdealDac, Parameter},
+    energy::{EnergyProfile, ProfileKind, Term},
+};
 pub use validate::Problem;
 
 /// Newest layout of chip files that this version reads.
@@ -23,6 +28,12 @@ pub enum SpecError {
          update Spikeloop, or write the file in schema {SCHEMA}"
     )]
     NewerSchema(u32),
+    /// A file that describes no chip.
+    #[error(
+        "{0} is known by its energy only: no network can run on it, but what a run counted can be priced for it, with \
+         `spikeloop energy RUN --chip`"
+    )]
+    EnergyOnly(String),
     /// Readable, but physically or logically impossible.
     #[error("{}", validate::join(.0))]
     Invalid(Vec<Problem>),
@@ -345,14 +356,118 @@ pub struct EnergySpec {
     pub static_mw: Coefficient,
     /// One spike, pJ.
     pub spike_pj: Coefficient,
+    /// One neuron's update in one step of a clocked chip, pJ.
+    #[serde(default)]
+    pub neuron_update_pj: Coefficient,
     /// One synaptic event, pJ.
     pub synaptic_event_pj: Coefficient,
+    /// One word read from or written to a memory, pJ.
+    #[serde(default)]
+    pub memory_access_pj: Coefficient,
     /// One ADC sample, pJ.
     pub adc_sample_pj: Coefficient,
     /// One event over a link, pJ.
     pub link_event_pj: Coefficient,
     /// Writing one weight, pJ.
     pub weight_write_pj: Coefficient,
+    /// One byte between chip and host, pJ.
+    #[serde(default)]
+    pub host_byte_pj: Coefficient,
+    /// Where the static power was fitted to a workload whose events have an unknown share in it: that workload.
+    pub fit: Option<Fit>,
+}
+
+/// The workload that a static power was fitted to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fit {
+    /// Chip time of one inference, µs.
+    pub latency_us: Quantity,
+    /// Events of one inference: those that came in, and spikes.
+    pub events: Quantity,
+}
+
+impl Default for Coefficient {
+    /// Of what a file does not speak of.
+    fn default() -> Self {
+        Self {
+            value: 0.0,
+            uncertainty: 0.0,
+            source: "estimate: the chip file does not speak of it".into(),
+        }
+    }
+}
+
+impl EnergySpec {
+    /// The price of a term.
+    pub fn coefficient(&self, term: Term) -> &Coefficient {
+        match term {
+            Term::Static => &self.static_mw,
+            Term::Spikes => &self.spike_pj,
+            Term::NeuronUpdates => &self.neuron_update_pj,
+            Term::SynapticEvents => &self.synaptic_event_pj,
+            Term::MemoryAccesses => &self.memory_access_pj,
+            Term::AdcSamples => &self.adc_sample_pj,
+            Term::LinkEvents => &self.link_event_pj,
+            Term::WeightWrites => &self.weight_write_pj,
+            Term::HostBytes => &self.host_byte_pj,
+        }
+    }
+
+    /// The price of a term, to be changed.
+    pub fn coefficient_mut(&mut self, term: Term) -> &mut Coefficient {
+        match term {
+            Term::Static => &mut self.static_mw,
+            Term::Spikes => &mut self.spike_pj,
+            Term::NeuronUpdates => &mut self.neuron_update_pj,
+            Term::SynapticEvents => &mut self.synaptic_event_pj,
+            Term::MemoryAccesses => &mut self.memory_access_pj,
+            Term::AdcSamples => &mut self.adc_sample_pj,
+            Term::LinkEvents => &mut self.link_event_pj,
+            Term::WeightWrites => &mut self.weight_write_pj,
+            Term::HostBytes => &mut self.host_byte_pj,
+        }
+    }
+}
+
+impl EnergyProfile {
+    /// Reads and validates what a chip file says of energy, or a file that says nothing else.
+    ///
+    /// # Errors
+    /// [`SpecError`]: syntax with its line, a newer schema, or all problems of its contents.
+    #[cfg(feature = "toml")]
+    pub fn from_toml(text: &str) -> Result<Self, SpecError> {
+        match ChipSpec::from_toml(text) {
+            Ok(spec) => Ok(Self::of(&spec)),
+            Err(SpecError::EnergyOnly(_)) => {
+                let without_units = units::problems(text);
+                if !without_units.is_empty() {
+                    return Err(SpecError::Invalid(without_units));
+                }
+                let profile: Self =
+                    toml::from_str(text).map_err(|error| SpecError::Syntax(alloc::format!("{error}")))?;
+                let problems = validate::problems_of_energy(&profile);
+                if problems.is_empty() {
+                    Ok(profile)
+                } else {
+                    Err(SpecError::Invalid(problems))
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Of a chip.
+    pub fn of(spec: &ChipSpec) -> Self {
+        Self {
+            schema: spec.schema,
+            kind: ProfileKind::Energy,
+            name: spec.name.clone(),
+            description: spec.description.clone(),
+            pace: None,
+            energy: spec.energy.clone(),
+        }
+    }
 }
 
 impl ChipSpec {
@@ -362,15 +477,24 @@ impl ChipSpec {
     /// [`SpecError`]: syntax with its line, a newer schema, or all problems of its contents.
     #[cfg(feature = "toml")]
     pub fn from_toml(text: &str) -> Result<Self, SpecError> {
-        /// Only the schema, so that a newer file is refused for that and not for its keys.
+        /// What decides which keys to expect, so that a file is refused for that and not for its keys.
         #[derive(Deserialize)]
         struct Header {
             schema: u32,
+            kind: Option<ProfileKind>,
+            name: Option<String>,
         }
         let syntax = |error: toml::de::Error| SpecError::Syntax(alloc::format!("{error}"));
         let header: Header = toml::from_str(text).map_err(syntax)?;
         if header.schema > SCHEMA {
             return Err(SpecError::NewerSchema(header.schema));
+        }
+        if let Some(name) = header.kind.and(header.name) {
+            return Err(SpecError::EnergyOnly(name));
+        }
+        let without_units = units::problems(text);
+        if !without_units.is_empty() {
+            return Err(SpecError::Invalid(without_units));
         }
         let spec: Self = toml::from_str(text).map_err(syntax)?;
         spec.validated()

@@ -8,8 +8,7 @@ use std::{borrow::Cow, sync::atomic::AtomicBool};
 
 use serde::Serialize;
 use spikeloop_chip::{
-    counters::Counters,
-    energy::Ledger,
+    energy::{Ledger, Usage},
     random::{Purpose, Stream},
 };
 
@@ -157,7 +156,7 @@ pub fn ageing(
         configurations: effort.configurations,
         samples: 0,
         minutes,
-        energy_uj: Ledger::of(&lab.spec.energy, &Counters::default(), minutes * 60e6).total_uj(),
+        energy_uj: Ledger::of(&lab.spec.energy, &Usage::lasting(minutes * 60e6)).total().uj,
     };
     let restored = SetUp {
         placement: &again.placement,

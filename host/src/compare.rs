@@ -27,7 +27,7 @@ pub struct Row {
     pub accuracy: f64,
     /// Mean number of hidden spikes a test sample.
     pub hidden_spikes_per_inference: f64,
-    /// By the simple ledger, µJ; `null` where no chip ran.
+    /// By the ledger, µJ; `null` where no chip ran.
     pub energy_uj_per_inference: Option<f64>,
     /// Chip time of one inference with its reset, µs; `null` where no chip ran.
     pub latency_us: Option<f64>,

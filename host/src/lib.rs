@@ -36,6 +36,7 @@ pub mod calibrate;
 pub mod checkpoint;
 pub mod compare;
 pub mod data;
+pub mod energy;
 pub mod experiment;
 pub mod figures;
 pub mod gap;

@@ -112,6 +112,10 @@ fn a_run_on_the_firmware_from_end_to_end() {
     let here = succeed(program(dir.path()).args(["eval", "there", "--json"]));
     let there = succeed(program(dir.path()).args(["eval", "there", "--json"]).args(on_board));
     assert_eq!(here, there);
+    // What it cost, by the counts of either.
+    let here = succeed(program(dir.path()).args(["energy", "here", "--json"]));
+    let there = succeed(program(dir.path()).args(["energy", "there", "--json"]).args(on_board));
+    assert_eq!(here, there);
     let programmed = succeed(program(dir.path()).args(["board", "program", "there"]).args(on_board));
     assert!(
         programmed.contains("160 weights (in-the-loop) are on the board"),

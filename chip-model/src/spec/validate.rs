@@ -6,8 +6,13 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{ChipSpec, Coefficient, Distribution, Quantity, Scatter, Spread};
-use crate::dac::{CodeMap, Parameter};
+use super::{ChipSpec, Coefficient, Distribution, EnergySpec, Quantity, Scatter, Spread};
+#[cfg(feature = "toml")]
+use crate::energy::EnergyProfile;
+use crate::{
+    dac::{CodeMap, Parameter},
+    energy::Term,
+};
 
 /// One mistake in a chip file.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,7 +151,7 @@ pub(super) fn problems(spec: &ChipSpec) -> Vec<Problem> {
     }
     adc(spec, &mut check);
     drift(spec, &mut check);
-    energy(spec, &mut check);
+    energy(&spec.energy, &mut check);
     check.0
 }
 
@@ -349,16 +354,26 @@ fn drift(spec: &ChipSpec, check: &mut Check) {
     }
 }
 
-fn energy(spec: &ChipSpec, check: &mut Check) {
-    let energy = &spec.energy;
-    for (name, coefficient) in [
-        ("static_mw", &energy.static_mw),
-        ("spike_pj", &energy.spike_pj),
-        ("synaptic_event_pj", &energy.synaptic_event_pj),
-        ("adc_sample_pj", &energy.adc_sample_pj),
-        ("link_event_pj", &energy.link_event_pj),
-        ("weight_write_pj", &energy.weight_write_pj),
-    ] {
-        check.coefficient(&format!("energy.{name}"), coefficient);
+fn energy(energy: &EnergySpec, check: &mut Check) {
+    for term in Term::ALL {
+        check.coefficient(&format!("energy.{}", term.key()), energy.coefficient(term));
     }
+    if let Some(fit) = &energy.fit {
+        check.quantity("energy.fit.latency_us", &fit.latency_us, 1e-3, 1e9);
+        check.quantity("energy.fit.events", &fit.events, 1.0, 1e12);
+    }
+}
+
+/// Problems of a file that has only prices.
+#[cfg(feature = "toml")]
+pub(super) fn problems_of_energy(profile: &EnergyProfile) -> Vec<Problem> {
+    let mut check = Check::default();
+    if profile.name.is_empty() {
+        check.fail("name", "is empty".into());
+    }
+    if let Some(pace) = &profile.pace {
+        check.quantity("pace", pace.quantity(), 1e-6, 1e12);
+    }
+    energy(&profile.energy, &mut check);
+    check.0
 }

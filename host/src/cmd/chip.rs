@@ -11,10 +11,7 @@ use spikeloop::{
         chip::{Chosen, InstanceSheet, instance_sheet, spec_sheet},
     },
 };
-use spikeloop_chip::{
-    BUILTIN, builtin,
-    spec::{ChipSpec, SpecError},
-};
+use spikeloop_chip::{BUILTIN, BUILTIN_ENERGY, builtin, builtin_energy, energy::EnergyProfile, spec::SpecError};
 
 use super::{print, say};
 
@@ -123,7 +120,7 @@ impl Validate {
 
 /// All that is wrong with a chip file, a line each.
 fn problems(text: &str) -> Vec<String> {
-    match ChipSpec::from_toml(text) {
+    match EnergyProfile::from_toml(text) {
         Ok(_) => Vec::new(),
         Err(SpecError::Invalid(problems)) => problems
             .iter()
@@ -149,6 +146,10 @@ fn list() -> anyhow::Result<ExitCode> {
     for (name, _) in BUILTIN {
         let spec = builtin(name).with_context(|| format!("the built-in chip {name} is broken"))?;
         table.row([name, &spec.circuits().to_string(), &spec.description]);
+    }
+    for (name, _) in BUILTIN_ENERGY {
+        let profile = builtin_energy(name).with_context(|| format!("the built-in chip {name} is broken"))?;
+        table.row([name, "none", &profile.description]);
     }
     print(&table.to_terminal())?;
     Ok(ExitCode::SUCCESS)

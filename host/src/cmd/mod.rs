@@ -6,6 +6,7 @@ pub mod board;
 pub mod calibrate;
 pub mod chip;
 pub mod data;
+pub mod energy;
 pub mod eval;
 pub mod gap;
 pub mod init;
@@ -37,6 +38,8 @@ pub enum Command {
     Gap(gap::Arguments),
     /// Let a trained network's chip age, and say what it costs to win the accuracy back
     Age(age::Arguments),
+    /// Say what an inference costs, by component and by layer
+    Energy(energy::Arguments),
     /// Show the figures of a run in the terminal
     Show(show::Arguments),
     /// Draw the figures of a run as SVG
@@ -77,6 +80,7 @@ impl Command {
             Self::Eval(arguments) => arguments.run(),
             Self::Gap(arguments) => arguments.run(),
             Self::Age(arguments) => arguments.run(),
+            Self::Energy(arguments) => arguments.run(),
             Self::Show(arguments) => arguments.run(),
             Self::Plot(arguments) => arguments.run(),
             Self::Chip(command) => command.run(),

@@ -3,6 +3,7 @@
 pub mod calibration;
 pub mod chip;
 pub mod comparison;
+pub mod energy;
 pub mod gap;
 pub mod tensorboard;
 

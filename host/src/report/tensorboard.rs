@@ -131,6 +131,7 @@ mod tests {
             validation_accuracy: None,
             validation_loss: None,
             learning_rate: 0.01,
+            chip: None,
             seconds: 2.0,
         };
         let file = events(1.5e9, &[&metrics]);

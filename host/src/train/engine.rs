@@ -5,6 +5,7 @@ use spikeloop_chip::counters::Counters;
 
 use crate::{
     data::SpikeDataset,
+    energy::Activity,
     matrix::Matrix,
     seeds::Occasion,
     substrate::{EventBatch, SubstrateError},
@@ -43,8 +44,11 @@ pub struct Evaluation {
     pub counters: Option<Counters>,
     /// Chip time of one inference with its reset, µs, where a chip ran.
     pub latency_us: Option<f64>,
-    /// By the simple ledger, µJ, where a chip ran.
+    /// By the ledger, µJ, where a chip ran.
     pub energy_uj_per_inference: Option<f64>,
+    /// What each layer and each sample made the chip do, where one ran.
+    #[serde(skip)]
+    pub activity: Option<Activity>,
     /// Class predicted for each sample.
     #[serde(skip)]
     pub predictions: Vec<u16>,

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use spikeloop_chip::counters::Counters;
 
 use crate::{
     blocks::Block,
@@ -42,6 +43,8 @@ pub struct Gradients {
     pub loss: f64,
     /// Samples classified correctly.
     pub correct: usize,
+    /// What the chip counted, where it ran on one that is there.
+    pub counters: Option<Counters>,
 }
 
 impl Gradients {
@@ -53,6 +56,7 @@ impl Gradients {
             spikes: vec![0.0; network.neurons()],
             loss: 0.0,
             correct: 0,
+            counters: None,
         }
     }
 
@@ -73,6 +77,7 @@ impl Gradients {
         self.spikes.fill(0.0);
         self.loss = 0.0;
         self.correct = 0;
+        self.counters = None;
     }
 
     /// Counts one sample's outcome.

@@ -3,11 +3,17 @@
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use spikeloop_chip::{counters::Counters, drift::Environment, energy::Ledger, spec::ChipSpec};
+use spikeloop_chip::{
+    counters::Counters,
+    drift::Environment,
+    energy::{Ledger, Usage},
+    spec::ChipSpec,
+};
 
 use crate::{
     blocks::{Blocks, LANES, blocks},
     data::SpikeDataset,
+    energy::Tally,
     isa::Isa,
     matrix::Matrix,
     network::Network,
@@ -370,6 +376,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             },
         );
         drop_columns(self.network(), batch.dropped, &mut sum.weights);
+        sum.counters = Some(self.recording.counters);
         Ok(sum)
     }
 
@@ -384,7 +391,9 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
         occasion: Occasion,
     ) -> Result<Evaluation, SubstrateError> {
         self.mask(&[])?;
-        self.substrate.program(&self.quantiser.codes(shadow))?;
+        let codes = self.quantiser.codes(shadow);
+        self.substrate.program(&codes)?;
+        let mut tally = Tally::new(self.network(), &codes);
         let hidden = self.network().hidden_neurons();
         let (mut counters, mut spikes) = (Counters::default(), 0_usize);
         let mut outcomes = Vec::with_capacity(data.len());
@@ -394,6 +403,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             let trials: Vec<_> = chunk.iter().map(|&index| self.seeds.trial(occasion, index)).collect();
             self.run(&events, &trials)?;
             counters += self.recording.counters;
+            tally.add(&events, &self.recording);
             let neurons = self.recording.spike_neurons.iter();
             spikes += neurons.filter(|&&n| usize::from(n) < hidden).count();
             let decided = chunk.par_iter().enumerate().map(|(sample, &index)| {
@@ -409,11 +419,12 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
         }
         let n = data.len().max(1) as f64;
         let latency_us = f64::from(self.request.duration_ns) / 1000.0 + self.spec.timing.inter_sample_us.value;
-        let ledger = Ledger::of(&self.spec.energy, &counters, latency_us * n);
+        let ledger = Ledger::of(&self.spec.energy, &Usage::of(&counters, &self.spec, latency_us * n));
         Ok(Evaluation {
             counters: Some(counters),
             latency_us: Some(latency_us),
-            energy_uj_per_inference: Some(ledger.total_uj() / n),
+            energy_uj_per_inference: Some(ledger.per(n).total().uj),
+            activity: Some(tally.finish(counters, self.grid.bins())),
             ..Evaluation::of(&outcomes, &data.labels, spikes)
         })
     }

@@ -44,7 +44,12 @@ impl Engine for MismatchAware<'_> {
     fn gradients(&mut self, shadow: &[Matrix], batch: &Batch) -> Result<Gradients, SubstrateError> {
         let first = batch.indices.first().copied().unwrap_or(0);
         self.fresh = self.lab.fresh_chip(self.lab.seeds.fresh_chip(batch.occasion, first))?;
-        self.fresh.gradients(shadow, batch)
+        let gradients = self.fresh.gradients(shadow, batch)?;
+        // These chips are of the mind.
+        Ok(Gradients {
+            counters: None,
+            ..gradients
+        })
     }
 
     fn recycle(&mut self, gradients: Gradients) {
@@ -62,7 +67,11 @@ impl Engine for MismatchAware<'_> {
             // Which epoch is best is not for the chip to say.
             _ => {
                 self.fresh = self.lab.fresh_chip(self.lab.seeds.fresh_chip(occasion, 0))?;
-                self.fresh.evaluate(shadow, data, occasion)
+                let evaluation = self.fresh.evaluate(shadow, data, occasion)?;
+                Ok(Evaluation {
+                    counters: None,
+                    ..evaluation
+                })
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use spikeloop_chip::random::Purpose;
+use spikeloop_chip::{counters::Counters, random::Purpose};
 
 use crate::{
     data::{SpikeDataset, samples::Samples},
@@ -130,6 +130,38 @@ pub struct Sums {
     pub samples: usize,
     /// Hidden spikes.
     pub spikes: f64,
+    /// What ran on a chip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chip: Option<ChipUse>,
+}
+
+/// What a chip did for training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChipUse {
+    /// Samples that ran on it.
+    pub samples: u64,
+    /// What it counted.
+    pub counters: Counters,
+}
+
+impl ChipUse {
+    /// Adds what ran on a chip, if anything did.
+    fn add(to: &mut Option<Self>, samples: usize, counters: Option<Counters>) {
+        if let Some(counters) = counters {
+            let sum = to.get_or_insert_default();
+            sum.samples += samples as u64;
+            sum.counters += counters;
+        }
+    }
+
+    /// Of all epochs.
+    pub fn of_all<'a>(epochs: impl IntoIterator<Item = &'a EpochMetrics>) -> Option<Self> {
+        let mut all = None;
+        for used in epochs.into_iter().filter_map(|metrics| metrics.chip) {
+            Self::add(&mut all, used.samples as usize, Some(used.counters));
+        }
+        all
+    }
 }
 
 /// One epoch's figures.
@@ -152,6 +184,9 @@ pub struct EpochMetrics {
     /// Learning rate at the end of the epoch.
     #[serde(default)]
     pub learning_rate: f64,
+    /// What ran on a chip, validation included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chip: Option<ChipUse>,
     /// Wall time, s.
     pub seconds: f64,
 }
@@ -220,6 +255,7 @@ impl Learner {
                 let evaluation = engine.evaluate(&self.weights, validation, occasion)?;
                 metrics.validation_accuracy = Some(evaluation.accuracy);
                 metrics.validation_loss = Some(evaluation.loss);
+                ChipUse::add(&mut metrics.chip, evaluation.samples, evaluation.counters);
                 self.judge(evaluation.accuracy, training.settings);
             }
             self.progress.finished |= self.progress.epoch >= training.settings.epochs;
@@ -289,6 +325,7 @@ impl Learner {
             sums.correct += gradients.correct;
             sums.loss += gradients.loss;
             sums.spikes += hidden.map(|&n| f64::from(n)).sum::<f64>();
+            ChipUse::add(&mut sums.chip, indices.len(), gradients.counters);
             self.progress.batch = number as u64 + 1;
             let finite = gradients.loss.is_finite() && self.is_finite();
             engine.recycle(gradients);
@@ -326,6 +363,7 @@ impl Learner {
             loss,
             samples,
             spikes,
+            chip,
         } = self.progress.sums;
         let n = samples.max(1) as f64;
         let batches = training.data.len().div_ceil(training.settings.batch);
@@ -337,6 +375,7 @@ impl Learner {
             validation_accuracy: None,
             validation_loss: None,
             learning_rate: self.learning_rate(training, batches, 0.0),
+            chip,
             seconds: start.elapsed().as_secs_f64(),
         }
     }

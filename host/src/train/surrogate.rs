@@ -48,7 +48,7 @@ pub(crate) trait Derivative: Copy + Send + Sync {
 /// A shape with its slope.
 trait Formula: Copy + Send + Sync {
     fn at(self, x: f32) -> f32;
-    fn reach(self, part: f32) -> f32;
+    fn within(self, part: f32) -> f32;
 }
 
 impl<F: Formula> Derivative for F {
@@ -62,7 +62,7 @@ impl<F: Formula> Derivative for F {
     }
 
     fn reach(self, part: f32) -> f32 {
-        Formula::reach(self, part)
+        self.within(part)
     }
 }
 
@@ -77,7 +77,7 @@ macro_rules! shapes {
                     let $s = self.0;
                     $value
                 }
-                fn reach(self, $part: f32) -> f32 {
+                fn within(self, $part: f32) -> f32 {
                     let reach: f32 = $reach;
                     reach / self.0
                 }
@@ -97,7 +97,7 @@ macro_rules! shapes {
             }
             fn reach(self, part: f32) -> f32 {
                 match self.0 {
-                    $(Shape::$name => Formula::reach($name(self.1), part),)*
+                    $(Shape::$name => $name(self.1).reach(part),)*
                 }
             }
         }

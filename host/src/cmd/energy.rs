@@ -1,0 +1,132 @@
+//! `spikeloop energy`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use spikeloop::{
+    compare::{engine_of, test},
+    energy::{Pricing, Statement, load_profile},
+    experiment::Method,
+    figures::run::Opened,
+    report::energy as report,
+    run_dir::{RunDir, RunRecord},
+    train::run::ChipUse,
+};
+use spikeloop_chip::energy::EnergyProfile;
+
+use super::{board::MaybeTarget, on_threads, print, shared::Machine};
+
+/// Say what an inference costs: by component and by layer, with uncertainties and their sources
+#[derive(Args)]
+pub struct Arguments {
+    /// Run directory, as `spikeloop train` wrote it
+    run: PathBuf,
+    /// Whose weights [default: in-the-loop where it is there]
+    #[arg(long, value_name = "METHOD", value_enum)]
+    method: Option<Method>,
+    /// What the same counts would cost on another chip: a built-in one (also loihi, dynap-se, generic-45nm), or a file
+    #[arg(long, value_name = "CHIP")]
+    chip: Option<String>,
+    /// Print everything as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    machine: Machine,
+    #[command(flatten)]
+    target: MaybeTarget,
+}
+
+impl Arguments {
+    /// Says so.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        on_threads(self.machine.threads, || self.work())
+    }
+
+    fn work(self) -> anyhow::Result<ExitCode> {
+        let run = RunDir::open(&self.run)?;
+        let (record, metrics) = (run.record()?, run.read_metrics()?);
+        let profile = self.chip.as_deref().map(load_profile).transpose()?;
+        let mut opened = Opened::new(run, self.method, &self.machine.data_dir())?;
+        opened.lab = opened.lab.on_board(self.target.link());
+        let method = self.counted(&opened)?;
+        let weights = opened.weights(method)?;
+        let lab = &opened.lab;
+        let mut engine = engine_of(lab, method)?;
+        let evaluation = test(&mut *engine, &weights, lab)?;
+        let (Some(activity), Some(latency_us)) = (&evaluation.activity, evaluation.latency_us) else {
+            bail!("{} counted nothing", method.name());
+        };
+        let profile = profile.unwrap_or_else(|| EnergyProfile::of(&lab.spec));
+        let pricing = Pricing {
+            profile: &profile,
+            spec: &lab.spec,
+            network: &lab.network,
+            latency_us,
+            steps: activity.steps,
+        };
+        let own = metrics.iter().filter(|line| line.method == method);
+        let training = ChipUse::of_all(own.map(|line| &line.metrics));
+        let statement = Statement::of(&pricing, activity, training.as_ref());
+        if self.json {
+            let all = json(&record, method, evaluation.accuracy, &statement);
+            print(&format!(
+                "{}\n",
+                serde_json::to_string_pretty(&all).context("a figure is no number")?
+            ))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        print(&format!(
+            "{} of {}: {:.2} % of {} test samples on {}, instance {}\nPrices of {}: {}\n\n{}",
+            method.name(),
+            record.experiment,
+            100.0 * evaluation.accuracy,
+            evaluation.samples,
+            record.chip,
+            record.seeds.chip,
+            statement.chip,
+            statement.description,
+            report::text(&statement)
+        ))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// A method that a chip counted for.
+    fn counted(&self, opened: &Opened) -> anyhow::Result<Method> {
+        let on_chips: Vec<_> = opened
+            .methods()
+            .iter()
+            .filter(|method| method.runs_on_a_chip())
+            .collect();
+        if on_chips.is_empty() {
+            let names: Vec<_> = opened.methods().iter().map(|method| method.name()).collect();
+            bail!(
+                "no chip counted anything for {}: software has no counters; choose a --method that runs on a chip, or train \
+                 one with --set 'training.methods=[\"in-the-loop\"]'",
+                names.join(" and ")
+            );
+        }
+        let preferred = opened.preferred();
+        Ok(if on_chips.contains(&&preferred) {
+            preferred
+        } else {
+            *on_chips[0]
+        })
+    }
+}
+
+/// All that is known.
+fn json(record: &RunRecord, method: Method, accuracy: f64, statement: &Statement) -> serde_json::Value {
+    serde_json::json!({
+        "experiment": record.experiment,
+        "method": method.name(),
+        "accuracy": accuracy,
+        "ran_on": {
+            "chip": record.chip,
+            "chip_digest": record.chip_digest,
+            "seeds": record.seeds,
+        },
+        "spikeloop": record.spikeloop,
+        "energy": statement,
+    })
+}

@@ -1,0 +1,335 @@
+//! All that is stated of a run's energy.
+
+use serde::{Deserialize, Serialize, Serializer};
+use spikeloop_chip::{
+    counters::Counters,
+    energy::{Component, Energy, EnergyProfile, Kind, Ledger, Term, Usage},
+};
+
+use super::{Activity, Dense, Pricing, SampleActivity, Spread};
+use crate::{energy::LayerActivity, train::run::ChipUse};
+
+/// A figure, one standard uncertainty, and its unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// The figure.
+    pub value: f64,
+    /// One standard uncertainty: that of prices; counts are exact.
+    pub uncertainty: f64,
+    /// Of both.
+    pub unit: String,
+}
+
+impl Figure {
+    /// Of its parts.
+    pub fn new(value: f64, uncertainty: f64, unit: &str) -> Self {
+        Self {
+            value,
+            uncertainty,
+            unit: unit.into(),
+        }
+    }
+
+    fn energy(energy: Energy) -> Self {
+        Self::new(energy.uj, energy.uncertainty_uj, "µJ")
+    }
+}
+
+/// A term of the ledger.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TermLine {
+    /// Key of its price in the chip file.
+    pub price_key: &'static str,
+    /// What is counted.
+    pub counts: &'static str,
+    /// How often an inference.
+    pub per_inference: f64,
+    /// What each costs.
+    pub price: Figure,
+    /// Where that was read.
+    pub source: String,
+    /// µJ an inference.
+    pub uj: Figure,
+}
+
+impl TermLine {
+    /// Whether nobody published the price.
+    pub fn is_estimate(&self) -> bool {
+        self.source.starts_with("estimate")
+    }
+
+    /// Whether nobody knows the price, and it stands at 0.
+    pub fn is_unknown(&self) -> bool {
+        self.is_estimate() && self.price.value == 0.0
+    }
+
+    /// Whether there is no such thing on the chip.
+    pub fn is_absent(&self) -> bool {
+        self.source.starts_with("none")
+    }
+}
+
+/// A component of the ledger: its terms add up to it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ComponentLine {
+    /// Its name.
+    #[serde(skip)]
+    pub component: Component,
+    /// Static, arithmetic, memory or communication.
+    pub kind: Kind,
+    /// µJ an inference.
+    #[serde(flatten)]
+    pub uj: Figure,
+    /// What it is made of.
+    pub terms: Vec<TermLine>,
+}
+
+/// A layer's part, an inference.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerLine {
+    /// Its name.
+    pub layer: String,
+    /// Its neurons.
+    pub neurons: usize,
+    /// Programmed weights other than 0.
+    pub synapses: u64,
+    /// Spikes.
+    pub spikes: f64,
+    /// Events at its synapses.
+    pub synaptic_events: f64,
+    /// Samples of its membranes.
+    pub adc_samples: f64,
+    /// µJ.
+    pub uj: Figure,
+}
+
+/// What training on the chip cost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrainingLine {
+    /// Samples that ran on the chip, those for validation among them.
+    pub samples: u64,
+    /// Chip time, s.
+    pub chip_s: f64,
+    /// Energy, mJ.
+    pub mj: Figure,
+    /// Weights written.
+    pub weight_writes: u64,
+}
+
+/// Where the prices of events are unknown, because one total was measured: the ends of what can be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Bounds {
+    /// Events of an inference, those sent and spikes.
+    pub events: f64,
+    /// Events of an inference of the workload that was measured.
+    pub events_of_fit: f64,
+    /// µJ an inference if events cost nothing.
+    pub uj_if_events_cost_nothing: f64,
+    /// µJ an inference if events cost everything.
+    pub uj_if_events_cost_all: f64,
+}
+
+/// All that is stated of one method's energy.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Statement {
+    /// Whose prices.
+    pub chip: String,
+    /// In a line.
+    pub description: String,
+    /// Samples that it is a mean over.
+    pub samples: usize,
+    /// Energy of an inference.
+    pub uj_per_inference: Figure,
+    /// Mean power while inferring.
+    pub power_mw: Figure,
+    /// Throughput, one after the other.
+    pub inferences_per_s: Figure,
+    /// Chip time of one with its reset.
+    pub latency_us: Figure,
+    /// What it is made of; adds up to it, in this order.
+    #[serde(serialize_with = "by_name")]
+    pub components: Vec<ComponentLine>,
+    /// Static, arithmetic, memory and communication apart.
+    pub kinds: Vec<(Kind, Figure)>,
+    /// Who it is for.
+    pub layers: Vec<LayerLine>,
+    /// What belongs to no layer: static power, programming, and events that the host did not see.
+    pub not_by_layer: Figure,
+    /// Part of the chip's synaptic events that layers account for.
+    pub attributed: f64,
+    /// Over the test set, µJ.
+    pub distribution: Option<Spread>,
+    /// Events of a sample over the test set.
+    pub events: Option<Spread>,
+    /// Where events have no price of their own.
+    pub bounds: Option<Bounds>,
+    /// What it cost to train on this chip.
+    pub training: Option<TrainingLine>,
+    /// Without spikes.
+    pub dense: Dense,
+}
+
+fn by_name<S: Serializer>(components: &[ComponentLine], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(components.iter().map(|line| (line.component.name(), line)))
+}
+
+impl Statement {
+    /// Of a test set, and of what training used.
+    pub fn of(pricing: &Pricing, activity: &Activity, training: Option<&ChipUse>) -> Self {
+        let samples = activity.samples.len();
+        let number = samples.max(1) as f64;
+        let usage = pricing.usage(&activity.counters, samples);
+        let ledger = pricing.ledger(&usage).per(number);
+        let total = ledger.total();
+        let latency_us = pricing.latency_us();
+        let layers = layers(pricing, activity, number);
+        let of_layers = Energy::sum(layers.iter().map(|line| Energy {
+            uj: line.uj.value,
+            uncertainty_uj: 0.0,
+        }));
+        let rest = Ledger::of(&pricing.profile.energy, &Usage::lasting(latency_us)).total();
+        let by_sample: Vec<f64> = activity
+            .samples
+            .iter()
+            .map(|sample| of_sample(pricing, sample, &activity.counters, number).uj)
+            .collect();
+        let in_layers: u64 = activity.layers.iter().map(|layer| layer.synaptic_events).sum();
+        Self {
+            chip: pricing.profile.name.clone(),
+            description: pricing.profile.description.clone(),
+            samples,
+            uj_per_inference: Figure::energy(total),
+            power_mw: Figure::new(
+                1e3 * total.uj / latency_us,
+                1e3 * total.uncertainty_uj / latency_us,
+                "mW",
+            ),
+            inferences_per_s: Figure::new(1e6 / latency_us, 0.0, "1/s"),
+            latency_us: Figure::new(latency_us, 0.0, "µs"),
+            components: Component::ALL
+                .map(|component| component_line(pricing.profile, &ledger, &usage, component, number))
+                .into(),
+            kinds: Kind::ALL.map(|kind| (kind, Figure::energy(ledger.kind(kind)))).into(),
+            layers,
+            not_by_layer: Figure::new(
+                without_dust(total.uj - of_layers.uj, total.uj),
+                rest.uncertainty_uj,
+                "µJ",
+            ),
+            attributed: in_layers as f64 / activity.counters.synaptic_events.max(1) as f64,
+            distribution: Spread::of(by_sample),
+            events: Spread::of(activity.samples.iter().map(events_of).collect()),
+            bounds: bounds(pricing, &activity.counters, number),
+            training: training.map(|used| trained(pricing, used)),
+            dense: Dense::of(pricing.network),
+        }
+    }
+}
+
+/// A difference, without what rounding left of one that is none.
+fn without_dust(difference: f64, of: f64) -> f64 {
+    if difference.abs() > 1e-12 * of { difference } else { 0.0 }
+}
+
+fn component_line(
+    profile: &EnergyProfile,
+    ledger: &Ledger,
+    usage: &Usage,
+    component: Component,
+    number: f64,
+) -> ComponentLine {
+    let own = Term::ALL.into_iter().filter(|term| term.component() == component);
+    let line = |term: Term| {
+        let price = profile.energy.coefficient(term);
+        TermLine {
+            price_key: term.key(),
+            counts: term.counts(),
+            per_inference: usage.amount(term) / number,
+            price: Figure::new(price.value, price.uncertainty, term.unit()),
+            source: price.source.clone(),
+            uj: Figure::energy(ledger.term(term)),
+        }
+    };
+    ComponentLine {
+        component,
+        kind: component.kind(),
+        uj: Figure::energy(ledger.component(component)),
+        terms: own.map(line).collect(),
+    }
+}
+
+fn layers(pricing: &Pricing, activity: &Activity, number: f64) -> Vec<LayerLine> {
+    let line = |(index, layer): (usize, &LayerActivity)| {
+        let counters = Counters {
+            spikes: layer.spikes,
+            synaptic_events: layer.synaptic_events,
+            adc_samples: layer.adc_samples,
+            output_events: layer.spikes,
+            ..Counters::default()
+        };
+        let updates = pricing.updates(layer.neurons) * activity.samples.len() as u64;
+        let usage = Usage::of(&counters, pricing.spec, 0.0).clocked(updates);
+        LayerLine {
+            layer: if index + 1 == activity.layers.len() {
+                "output".into()
+            } else {
+                format!("hidden {}", index + 1)
+            },
+            neurons: layer.neurons,
+            synapses: layer.synapses,
+            spikes: layer.spikes as f64 / number,
+            synaptic_events: layer.synaptic_events as f64 / number,
+            adc_samples: layer.adc_samples as f64 / number,
+            uj: Figure::energy(pricing.ledger(&usage).per(number).total()),
+        }
+    };
+    activity.layers.iter().enumerate().map(line).collect()
+}
+
+fn events_of(sample: &SampleActivity) -> f64 {
+    (sample.input_events + sample.spikes) as f64
+}
+
+/// One inference; what is written once, shared out to all.
+fn of_sample(pricing: &Pricing, sample: &SampleActivity, all: &Counters, number: f64) -> Energy {
+    let counters = Counters {
+        spikes: sample.spikes,
+        synaptic_events: sample.synaptic_events,
+        adc_samples: sample.adc_samples,
+        input_events: sample.input_events,
+        output_events: sample.spikes,
+        ..Counters::default()
+    };
+    let writes = Counters {
+        weight_writes: all.weight_writes,
+        ..Counters::default()
+    };
+    let writes = Usage::of(&writes, pricing.spec, 0.0);
+    Energy::sum([
+        pricing.ledger(&pricing.usage(&counters, 1)).total(),
+        pricing.ledger(&writes).per(number).total(),
+    ])
+}
+
+fn bounds(pricing: &Pricing, counters: &Counters, number: f64) -> Option<Bounds> {
+    let fit = pricing.profile.energy.fit.as_ref()?;
+    let events = (counters.input_events + counters.spikes) as f64 / number;
+    let power_mw = pricing.profile.energy.static_mw.value;
+    Some(Bounds {
+        events,
+        events_of_fit: fit.events.value,
+        uj_if_events_cost_nothing: 1e-3 * power_mw * pricing.latency_us(),
+        uj_if_events_cost_all: 1e-3 * power_mw * fit.latency_us.value * events / fit.events.value,
+    })
+}
+
+fn trained(pricing: &Pricing, used: &ChipUse) -> TrainingLine {
+    let usage = pricing.usage(&used.counters, used.samples as usize);
+    let total = pricing.ledger(&usage).total();
+    TrainingLine {
+        samples: used.samples,
+        chip_s: 1e-6 * usage.time_us,
+        mj: Figure::new(1e-3 * total.uj, 1e-3 * total.uncertainty_uj, "mJ"),
+        weight_writes: used.counters.weight_writes,
+    }
+}

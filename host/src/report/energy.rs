@@ -1,0 +1,262 @@
+//! What an inference costs, for people.
+
+use super::Table;
+use crate::energy::{Figure, Spread, Statement};
+
+/// All of it.
+pub fn text(statement: &Statement) -> String {
+    let mut text = format!(
+        "  {} an inference, {}, {} inferences a second, {} each\n\n",
+        figure(&statement.uj_per_inference),
+        figure(&statement.power_mw),
+        number(statement.inferences_per_s.value),
+        figure(&statement.latency_us),
+    );
+    text.push_str(&components(statement).to_terminal());
+    text.push('\n');
+    text.push_str(&layers(statement).to_terminal());
+    text.push('\n');
+    for note in notes(statement) {
+        text.push_str(&format!("{note}\n"));
+    }
+    text
+}
+
+/// The ledger, term by term; what a chip does not have is left out.
+pub fn components(statement: &Statement) -> Table {
+    let mut table = Table::new(&[
+        "component",
+        ">counted / inference",
+        "what",
+        ">price",
+        ">µJ / inference",
+        ">share, %",
+    ]);
+    let total = statement.uj_per_inference.value;
+    for component in &statement.components {
+        for term in component.terms.iter().filter(|term| !term.is_absent()) {
+            let [price, uj, share] = if term.is_unknown() {
+                ["unknown", "–", "–"].map(String::from)
+            } else {
+                let share = 100.0 * term.uj.value / total;
+                let share = if total > 0.0 {
+                    format!("{share:.1}")
+                } else {
+                    "–".into()
+                };
+                [figure(&term.price), plain(&term.uj), share]
+            };
+            table.row([
+                component.component.name().replace('_', " "),
+                number(term.per_inference),
+                term.counts.to_owned(),
+                price,
+                uj,
+                share,
+            ]);
+        }
+    }
+    table.row([
+        "total".to_owned(),
+        String::new(),
+        String::new(),
+        String::new(),
+        plain(&statement.uj_per_inference),
+        String::new(),
+    ]);
+    table
+}
+
+/// Who it is for.
+pub fn layers(statement: &Statement) -> Table {
+    let mut table = Table::new(&[
+        "layer",
+        ">neurons",
+        ">synapses",
+        ">spikes / inference",
+        ">synaptic events",
+        ">ADC samples",
+        ">µJ",
+    ]);
+    for layer in &statement.layers {
+        table.row([
+            layer.layer.clone(),
+            layer.neurons.to_string(),
+            layer.synapses.to_string(),
+            number(layer.spikes),
+            number(layer.synaptic_events),
+            number(layer.adc_samples),
+            plain(&layer.uj),
+        ]);
+    }
+    let mut rest = vec!["no layer".to_owned()];
+    rest.resize(6, String::new());
+    rest.push(plain(&statement.not_by_layer));
+    table.row(rest);
+    table
+}
+
+/// What has to be said beside the tables, a line each.
+pub fn notes(statement: &Statement) -> Vec<String> {
+    let mut notes = Vec::new();
+    let kinds: Vec<_> = statement
+        .kinds
+        .iter()
+        .map(|(kind, energy)| format!("{} {}", kind.name(), figure(energy)))
+        .collect();
+    notes.push(format!("By kind: {}.", kinds.join(", ")));
+    if let Some(bounds) = &statement.bounds {
+        let [low, high] = [bounds.uj_if_events_cost_nothing, bounds.uj_if_events_cost_all];
+        notes.push(format!(
+            "The power of {} is one measured total, and what of it follows events is unknown: {} µJ an inference if \
+             nothing does, {} µJ if all of it does ({} events an inference here, {} when it was measured).",
+            statement.chip,
+            number(low),
+            number(high),
+            number(bounds.events),
+            number(bounds.events_of_fit),
+        ));
+    }
+    let spread = |of: &Spread, unit: &str| {
+        let Spread {
+            sd, min, median, max, ..
+        } = *of;
+        let [sd, min, median, max] = [sd, min, median, max].map(number);
+        format!("{min} to {max} {unit}, median {median}, σ {sd}")
+    };
+    if let (Some(energy), Some(events)) = (&statement.distribution, &statement.events) {
+        let energy = if energy.max > energy.min {
+            spread(energy, "µJ")
+        } else {
+            "the same energy for each, since no event has a price".into()
+        };
+        notes.push(format!(
+            "Over {} samples: {energy}; {}.",
+            statement.samples,
+            spread(events, "events")
+        ));
+    }
+    if let Some(training) = &statement.training {
+        notes.push(format!(
+            "Training on the chip took {} inferences, {} s of chip time, {} weights written: {}.",
+            number(training.samples as f64),
+            number(training.chip_s),
+            number(training.weight_writes as f64),
+            figure(&training.mj)
+        ));
+    }
+    notes.push(format!(
+        "A dense network of this size would need {} multiply-accumulates: {} in f32, {} in int8 ({}).",
+        number(statement.dense.macs as f64),
+        figure(&statement.dense.f32_uj),
+        figure(&statement.dense.int8_uj),
+        statement.dense.source
+    ));
+    if (statement.attributed - 1.0).abs() > 0.001 {
+        notes.push(format!(
+            "Layers account for {:.1} % of the synaptic events that the chip counted; of the rest the host saw no event.",
+            100.0 * statement.attributed
+        ));
+    }
+    let sources = statement.components.iter().flat_map(|component| {
+        let priced = component.terms.iter().filter(|term| term.price.value > 0.0);
+        priced.map(|term| format!("{}: {}", term.price_key, term.source))
+    });
+    notes.push(format!("Prices: {}.", sources.collect::<Vec<_>>().join("; ")));
+    let keys = |unknown: bool| -> Vec<&str> {
+        let all = statement.components.iter().flat_map(|component| &component.terms);
+        all.filter(|term| term.is_estimate() && term.is_unknown() == unknown)
+            .map(|term| term.price_key)
+            .collect()
+    };
+    for (keys, says) in [
+        (
+            keys(true),
+            "No price of its own was published, so that nothing is charged, for",
+        ),
+        (keys(false), "Estimates are the prices"),
+    ] {
+        if !keys.is_empty() {
+            notes.push(format!("{says}: {}.", keys.join(", ")));
+        }
+    }
+    notes
+}
+
+/// A figure with its uncertainty and unit.
+pub fn figure(figure: &Figure) -> String {
+    format!("{} {}", plain(figure), figure.unit)
+}
+
+/// The same without the unit.
+fn plain(figure: &Figure) -> String {
+    let Figure { value, uncertainty, .. } = *figure;
+    if uncertainty <= 0.0 {
+        return number(value);
+    }
+    // Two digits of the uncertainty, and as many places of the value.
+    let places = (1.0 - libm::floor(libm::log10(uncertainty))).clamp(0.0, 9.0) as usize;
+    format!("{value:.places$} ± {uncertainty:.places$}")
+}
+
+/// A number with three digits, more where they are whole ones.
+pub fn number(value: f64) -> String {
+    if value == 0.0 {
+        return "0".into();
+    }
+    let places = 2.0 - libm::floor(libm::log10(value.abs()));
+    if places > 8.0 {
+        return format!("{value:.2e}");
+    }
+    if value == libm::round(value) || places <= 0.0 {
+        return grouped(libm::round(value));
+    }
+    format!("{value:.*}", places as usize)
+}
+
+/// Thousands apart, by a narrow space, from five digits on.
+fn grouped(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let sign = if value < 0.0 { "-" } else { "" };
+    if digits.len() < 5 {
+        return format!("{sign}{digits}");
+    }
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    format!("{sign}{text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_those_that_are_known() {
+        for (value, uncertainty, says) in [
+            (7.96, 0.796, "7.96 ± 0.80 µJ"),
+            (200.0, 20.0, "200 ± 20 µJ"),
+            (0.000_123_4, 0.000_002, "0.0001234 ± 0.0000020 µJ"),
+            (883.0, 88.0, "883 ± 88 µJ"),
+            (12_345.6, 1234.0, "12346 ± 1234 µJ"),
+            (0.0, 0.0, "0 µJ"),
+            (39.8, 0.0, "39.8 µJ"),
+        ] {
+            assert_eq!(figure(&Figure::new(value, uncertainty, "µJ")), says);
+        }
+        for (value, says) in [
+            (25_125.6, "25\u{202f}126"),
+            (1234.0, "1234"),
+            (1_234_567.0, "1\u{202f}234\u{202f}567"),
+            (84.746, "84.7"),
+            (0.025_66, "0.0257"),
+            (1.2e-9, "1.20e-9"),
+        ] {
+            assert_eq!(number(value), says);
+        }
+    }
+}

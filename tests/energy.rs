@@ -1,0 +1,163 @@
+//! What a run costs, from end to end.
+
+#[path = "common/program.rs"]
+mod program;
+
+use std::fs;
+
+use program::{program, refuse, scratch, succeed, train};
+use serde_json::Value;
+
+fn number(value: &Value, path: &str) -> f64 {
+    let found = value.pointer(path).and_then(Value::as_f64);
+    found.unwrap_or_else(|| panic!("no number at {path} in {value}"))
+}
+
+/// Sums over the parts of an object or array.
+fn sum<'a>(parts: impl Iterator<Item = &'a Value>, path: &str) -> f64 {
+    parts.map(|part| number(part, path)).sum()
+}
+
+#[test]
+fn a_statement_adds_up_and_agrees_with_the_comparison() {
+    let scratch = scratch();
+    let methods = ["--method", "transfer", "--method", "in-the-loop", "--out", "run"];
+    succeed(&mut train(scratch.path(), &methods));
+    let rows = fs::read_to_string(scratch.path().join("run/comparison.json")).unwrap();
+    let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
+    let energy = |arguments: &[&str]| -> Value {
+        let json = succeed(
+            program(scratch.path())
+                .args(["energy", "run", "--json"])
+                .args(arguments),
+        );
+        serde_json::from_str(&json).expect("JSON")
+    };
+
+    let own = energy(&[]);
+    assert_eq!(own["method"], "in-the-loop");
+    let row = rows.iter().find(|row| row["method"] == "in-the-loop").unwrap();
+    assert_eq!(own["accuracy"], row["accuracy"]);
+    assert_eq!(
+        own["energy"]["uj_per_inference"]["value"],
+        row["energy_uj_per_inference"]
+    );
+    assert_eq!(own["energy"]["latency_us"]["value"], row["latency_us"]);
+    for (key, unit) in [
+        ("uj_per_inference", "µJ"),
+        ("power_mw", "mW"),
+        ("inferences_per_s", "1/s"),
+        ("latency_us", "µs"),
+    ] {
+        let figure = &own["energy"][key];
+        assert_eq!(figure["unit"], unit);
+        assert!(number(figure, "/value") > 0.0 && number(figure, "/uncertainty") >= 0.0);
+    }
+    // 38 µs of window and 1.8 µs of reset at 200 ± 20 mW.
+    assert!((number(&own, "/energy/uj_per_inference/value") - 7.96).abs() < 1e-9);
+    assert!((number(&own, "/energy/uj_per_inference/uncertainty") - 0.796).abs() < 1e-9);
+    // Both epochs of 500 samples ran on the chip.
+    assert_eq!(number(&own, "/energy/training/samples"), 1000.0);
+    let trained = 1e-6 * 200.0 * 39.8 * 1000.0;
+    assert!((number(&own, "/energy/training/mj/value") - trained).abs() < 1e-9 * trained);
+    let (low, high) = (
+        "/energy/bounds/uj_if_events_cost_all",
+        "/energy/bounds/uj_if_events_cost_nothing",
+    );
+    assert!(number(&own, low) > 0.0 && number(&own, low) < number(&own, high));
+    // Trained in software: nothing was spent on the chip.
+    assert!(energy(&["--method", "transfer"])["energy"]["training"].is_null());
+
+    let elsewhere = energy(&["--chip", "generic-45nm"]);
+    let statement = &elsewhere["energy"];
+    let components = statement["components"].as_object().unwrap();
+    assert_eq!(components.len(), 8);
+    for component in components.values() {
+        let terms = component["terms"].as_array().unwrap().iter();
+        assert_eq!(sum(terms, "/uj/value"), number(component, "/value"));
+    }
+    let order = [
+        "static",
+        "neuron",
+        "synapse",
+        "memory",
+        "adc",
+        "event_io",
+        "programming",
+        "host_link",
+    ];
+    let total = number(statement, "/uj_per_inference/value");
+    assert_eq!(sum(order.iter().map(|name| &components[*name]), "/value"), total);
+    let layers = statement["layers"].as_array().unwrap().iter();
+    let by_layer = sum(layers, "/uj/value") + number(statement, "/not_by_layer/value");
+    assert!((by_layer - total).abs() < 1e-12 * total);
+    assert!((number(statement, "/distribution/mean") - total).abs() < 1e-9 * total);
+    // 43 neurons in as many steps as the grid has, by the price of two multiply-accumulates.
+    let updates = number(statement, "/components/neuron/terms/1/per_inference");
+    assert_eq!(updates % 43.0, 0.0);
+    let neuron = number(statement, "/components/neuron/value");
+    assert!((neuron - 9.2e-6 * updates).abs() < 1e-9 * neuron);
+    // Every event was seen by the host, and was for some layer.
+    assert!(
+        (number(statement, "/attributed") - 1.0).abs() < 0.01,
+        "{}",
+        statement["attributed"]
+    );
+
+    let table = succeed(program(scratch.path()).args(["energy", "run"]));
+    for part in [
+        "7.96 ± 0.80 µJ",
+        "200 ± 20 mW",
+        "39.8 µs",
+        "fitted: Cramer",
+        "unknown",
+        "dense network",
+    ] {
+        assert!(table.contains(part), "{part} is not in: {table}");
+    }
+}
+
+#[test]
+fn what_cannot_be_stated_is_explained() {
+    let scratch = scratch();
+    succeed(&mut train(scratch.path(), &["--method", "ideal", "--out", "run"]));
+    let energy = |arguments: &[&str], parts: &[&str]| {
+        refuse(program(scratch.path()).arg("energy").args(arguments), parts);
+    };
+    energy(&["run"], &["no chip counted", "ideal", "software", "in-the-loop"]);
+    energy(&["nowhere"], &["nowhere", "not a run directory"]);
+    energy(&["run", "--chip", "spikey"], &["spikey", "loihi", "generic-45nm"]);
+    let loihi = succeed(program(scratch.path()).args(["chip", "list"]));
+    assert!(loihi.contains("loihi"), "{loihi}");
+    refuse(
+        program(scratch.path()).args(["train", "--set", "chip.file=\"loihi\""]),
+        &["loihi is known by its energy only", "energy RUN --chip"],
+    );
+    let file = scratch.path().join("mine.toml");
+    let prices = spikeloop_chip::builtin_text("loihi").unwrap();
+    fs::write(&file, prices.replace("synaptic_event_pj", "synaptic_event")).unwrap();
+    energy(
+        &["run", "--chip", "mine.toml"],
+        &["energy.synaptic_event", "has no unit", "synaptic_event_pj", "in pJ"],
+    );
+}
+
+/// Calibration, not validation: power was fitted to this figure, time is the sum of window and reset. The published
+/// workload has 200 mW, 11.8 µs, 2.4 µJ an image and more than 85 000 images a second.
+#[test]
+fn calibration_hicann_x_has_the_anchors_of_the_mnist_workload() {
+    let study = concat!(env!("CARGO_MANIFEST_DIR"), "/../studies/mnist16.toml");
+    let experiment = spikeloop::experiment::Experiment::load(Some(study.as_ref()), &[]).unwrap();
+    let spec = spikeloop_chip::builtin("hicann-x").unwrap();
+    let latency_us = experiment.data.window_us() + spec.timing.inter_sample_us.value;
+    let usage = spikeloop_chip::energy::Usage::lasting(latency_us);
+    let image = spikeloop_chip::energy::Ledger::of(&spec.energy, &usage).total();
+    for (ours, published) in [
+        (image.uj, 2.4),
+        (1e3 * image.uj / latency_us, 200.0),
+        (latency_us, 11.8),
+        (1e6 / latency_us, 85_000.0),
+    ] {
+        assert!((ours / published - 1.0).abs() < 0.1, "{ours}, published {published}");
+    }
+}
