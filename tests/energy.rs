@@ -65,6 +65,27 @@ fn a_statement_adds_up_and_agrees_with_the_comparison() {
         "/energy/bounds/uj_if_events_cost_nothing",
     );
     assert!(number(&own, low) > 0.0 && number(&own, low) < number(&own, high));
+    // 40 × (5 + 3) weights of 7 bits on the chip, of 32 in software beside two states of 43 neurons.
+    let metrics = &own["neurobench"];
+    for (side, footprint) in [("chip", 280.0), ("ideal_network", 4.0 * (320.0 + 86.0))] {
+        assert_eq!(number(metrics, &format!("/{side}/parameter_count")), 320.0);
+        assert_eq!(number(metrics, &format!("/{side}/footprint")), footprint);
+        assert!(number(metrics, &format!("/{side}/effective_acs")) > 0.0);
+    }
+    assert!(number(metrics, "/ideal_network/membrane_updates") > 0.0);
+    let reason = metrics["chip"]["membrane_updates"]["undefined"].as_str().unwrap();
+    assert!(reason.contains("analog"), "{reason}");
+    let latency = &own["energy"]["latency"];
+    let over_time = latency["accuracy"].as_array().unwrap();
+    assert_eq!(over_time.last(), Some(&own["accuracy"]));
+    assert_eq!(latency["time_us"].as_array().unwrap().len(), over_time.len());
+    let best = over_time.iter().filter_map(Value::as_f64).fold(0.0, f64::max);
+    assert_eq!(number(latency, "/peak/accuracy"), best);
+    // The window is 38 µs, its reset 1.8 µs, at 200 mW.
+    let early = number(latency, "/early/time_us");
+    assert!((number(latency, "/early/uj") - 0.2 * (early + 1.8)).abs() < 1e-9);
+    assert!(early <= number(latency, "/time_us/22") && number(latency, "/onset_us") > 1.9);
+
     // Trained in software: nothing was spent on the chip.
     assert!(energy(&["--method", "transfer"])["energy"]["training"].is_null());
 

@@ -44,6 +44,7 @@ pub mod isa;
 pub mod lab;
 pub mod matrix;
 pub mod network;
+pub mod neurobench;
 pub mod placement;
 pub mod pool;
 pub mod report;

@@ -9,6 +9,7 @@ use spikeloop::{
     energy::{Pricing, Statement, load_profile},
     experiment::Method,
     figures::run::Opened,
+    neurobench::NeuroBench,
     report::energy as report,
     run_dir::{RunDir, RunRecord},
     train::run::ChipUse,
@@ -67,9 +68,13 @@ impl Arguments {
         };
         let own = metrics.iter().filter(|line| line.method == method);
         let training = ChipUse::of_all(own.map(|line| &line.metrics));
-        let statement = Statement::of(&pricing, activity, training.as_ref());
+        let statement = Statement::of(&pricing, activity, evaluation.over_time.as_ref(), training.as_ref());
+        let software = lab.software(true).neurobench(&weights, &lab.data.test);
+        let bits = lab.spec.array.weight_bits.value as u32 + 1;
+        let chip = NeuroBench::of_chip(&lab.network, bits, activity);
         if self.json {
-            let all = json(&record, method, evaluation.accuracy, &statement);
+            let mut all = json(&record, method, evaluation.accuracy, &statement);
+            all["neurobench"] = serde_json::json!({ "ideal_network": software, "chip": chip });
             print(&format!(
                 "{}\n",
                 serde_json::to_string_pretty(&all).context("a figure is no number")?
@@ -87,6 +92,12 @@ impl Arguments {
             statement.chip,
             statement.description,
             report::text(&statement)
+        ))?;
+        let undefined = report::undefined(&software, &chip);
+        print(&format!(
+            "\n{}\n{}\n",
+            report::neurobench(&software, &chip).to_terminal(),
+            undefined.join("\n")
         ))?;
         Ok(ExitCode::SUCCESS)
     }

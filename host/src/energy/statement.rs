@@ -6,7 +6,7 @@ use spikeloop_chip::{
     energy::{Component, Energy, EnergyProfile, Kind, Ledger, Term, Usage},
 };
 
-use super::{Activity, Dense, Pricing, SampleActivity, Spread};
+use super::{Activity, Dense, LatencyLine, OverTime, Pricing, SampleActivity, Spread};
 use crate::{energy::LayerActivity, train::run::ChipUse};
 
 /// A figure, one standard uncertainty, and its unit.
@@ -163,6 +163,8 @@ pub struct Statement {
     pub events: Option<Spread>,
     /// Where events have no price of their own.
     pub bounds: Option<Bounds>,
+    /// Accuracy over time, and what deciding early saves.
+    pub latency: Option<LatencyLine>,
     /// What it cost to train on this chip.
     pub training: Option<TrainingLine>,
     /// Without spikes.
@@ -175,7 +177,12 @@ fn by_name<S: Serializer>(components: &[ComponentLine], serializer: S) -> Result
 
 impl Statement {
     /// Of a test set, and of what training used.
-    pub fn of(pricing: &Pricing, activity: &Activity, training: Option<&ChipUse>) -> Self {
+    pub fn of(
+        pricing: &Pricing,
+        activity: &Activity,
+        over_time: Option<&OverTime>,
+        training: Option<&ChipUse>,
+    ) -> Self {
         let samples = activity.samples.len();
         let number = samples.max(1) as f64;
         let usage = pricing.usage(&activity.counters, samples);
@@ -220,6 +227,7 @@ impl Statement {
             distribution: Spread::of(by_sample),
             events: Spread::of(activity.samples.iter().map(events_of).collect()),
             bounds: bounds(pricing, &activity.counters, number),
+            latency: over_time.and_then(|over_time| LatencyLine::of(pricing, over_time, samples, total.uj)),
             training: training.map(|used| trained(pricing, used)),
             dense: Dense::of(pricing.network),
         }

@@ -1,7 +1,10 @@
 //! What an inference costs, for people.
 
 use super::Table;
-use crate::energy::{Figure, Spread, Statement};
+use crate::{
+    energy::{Figure, Moment, Spread, Statement},
+    neurobench::{Metric, NeuroBench},
+};
 
 /// All of it.
 pub fn text(statement: &Statement) -> String {
@@ -96,6 +99,29 @@ pub fn layers(statement: &Statement) -> Table {
     table
 }
 
+/// NeuroBench's metrics of the weights in software and on the chip.
+pub fn neurobench(software: &NeuroBench, chip: &NeuroBench) -> Table {
+    let mut table = Table::new(&["NeuroBench", ">ideal network", ">on the chip"]);
+    let cell = |metric: &Metric| match metric {
+        Ok(value) => number(*value),
+        Err(_) => "undefined".into(),
+    };
+    for ((name, software), (_, chip)) in software.all().into_iter().zip(chip.all()) {
+        table.row([name.replace('_', " "), cell(software), cell(chip)]);
+    }
+    table
+}
+
+/// Why some of them are undefined, a line each.
+pub fn undefined(software: &NeuroBench, chip: &NeuroBench) -> Vec<String> {
+    let both = software.all().into_iter().chain(chip.all());
+    both.filter_map(|(name, metric)| {
+        let reason = metric.as_ref().err()?;
+        Some(format!("Undefined, {}: {reason}.", name.replace('_', " ")))
+    })
+    .collect()
+}
+
 /// What has to be said beside the tables, a line each.
 pub fn notes(statement: &Statement) -> Vec<String> {
     let mut notes = Vec::new();
@@ -134,6 +160,22 @@ pub fn notes(statement: &Statement) -> Vec<String> {
             "Over {} samples: {energy}; {}.",
             statement.samples,
             spread(events, "events")
+        ));
+    }
+    if let Some(latency) = &statement.latency {
+        let says = |moment: &Moment| {
+            format!(
+                "{:.2} % at {} µs ({} after the inputs begin, {} µJ)",
+                100.0 * moment.accuracy,
+                number(moment.time_us),
+                number(moment.since_onset_us),
+                number(moment.uj)
+            )
+        };
+        notes.push(format!(
+            "Decided earlier: within one standard error of the end {}; best {}.",
+            says(&latency.early),
+            says(&latency.peak)
         ));
     }
     if let Some(training) = &statement.training {

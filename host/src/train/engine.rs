@@ -5,7 +5,7 @@ use spikeloop_chip::counters::Counters;
 
 use crate::{
     data::SpikeDataset,
-    energy::Activity,
+    energy::{Activity, OverTime},
     matrix::Matrix,
     seeds::Occasion,
     substrate::{EventBatch, SubstrateError},
@@ -49,6 +49,9 @@ pub struct Evaluation {
     /// What each layer and each sample made the chip do, where one ran.
     #[serde(skip)]
     pub activity: Option<Activity>,
+    /// Accuracy had it been decided earlier, where a chip was tested.
+    #[serde(skip)]
+    pub over_time: Option<OverTime>,
     /// Class predicted for each sample.
     #[serde(skip)]
     pub predictions: Vec<u16>,

@@ -13,7 +13,7 @@ use spikeloop_chip::{
 use crate::{
     blocks::{Blocks, LANES, blocks},
     data::SpikeDataset,
-    energy::Tally,
+    energy::{OverTime, Tally},
     isa::Isa,
     matrix::Matrix,
     network::Network,
@@ -323,6 +323,37 @@ impl<S: Substrate> InTheLoop<S> {
     }
 }
 
+impl<S> InTheLoop<S> {
+    /// Whether a sample would be right if it were decided at the end of each bin.
+    fn right_over_time(&self, label: u16, workspace: &InjectedWorkspace) -> Vec<bool> {
+        let loss = &self.settings.loss;
+        let output = &workspace.sample.layers[self.placement.network.layers.len() - 1];
+        let spikes: Vec<(u32, u16)> = output.fired.pairs().collect();
+        let wide = blocks(loss.outputs);
+        let right = |steps: usize| {
+            let until = Output {
+                membranes: &output.membranes[..steps * wide],
+                spikes: &spikes[..spikes.partition_point(|&(step, _)| (step as usize) < steps)],
+                steps,
+                reached: 0,
+            };
+            loss.evaluate(until, label.into(), None).prediction == usize::from(label)
+        };
+        (1..=self.grid.bins()).map(right).collect()
+    }
+
+    /// Accuracies by bin from how many were right, and when inputs began.
+    fn over_time(&self, right: &[usize], onsets_ns: f64, samples: usize) -> OverTime {
+        let n = samples.max(1) as f64;
+        let end = |bin: usize| self.grid.start_us() + (bin + 1) as f64 * self.grid.dt_us();
+        OverTime {
+            onset_us: 1e-3 * onsets_ns / n,
+            time_us: (0..right.len()).map(end).collect(),
+            accuracy: right.iter().map(|&right| right as f64 / n).collect(),
+        }
+    }
+}
+
 impl InTheLoop<EmulatedChip> {
     /// Lets the gradient know the chip's true parameters: an upper bound, not a method.
     ///
@@ -397,6 +428,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
         let hidden = self.network().hidden_neurons();
         let (mut counters, mut spikes) = (Counters::default(), 0_usize);
         let mut outcomes = Vec::with_capacity(data.len());
+        let (mut right, mut onsets_ns) = (vec![0; self.grid.bins()], 0.0);
         let indices: Vec<usize> = (0..data.len()).collect();
         for chunk in indices.chunks(EVALUATION_BATCH) {
             let events = EventBatch::gather(data, chunk);
@@ -412,10 +444,24 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
                     .sample
                     .place_output(&self.grid, self.network(), &self.decoder, &self.recording, sample);
                 let outcome = self.outcome(&self.settings.loss, data.label(index), &mut workspace, false);
+                let over_time = match occasion {
+                    Occasion::Test => self.right_over_time(data.label(index), &workspace),
+                    _ => Vec::new(),
+                };
                 self.workspaces.give(workspace);
-                outcome
+                (outcome, over_time)
             });
-            outcomes.extend(decided.collect::<Vec<_>>());
+            for (number, (outcome, over_time)) in decided.collect::<Vec<_>>().into_iter().enumerate() {
+                outcomes.push(outcome);
+                right
+                    .iter_mut()
+                    .zip(over_time)
+                    .for_each(|(sum, one)| *sum += usize::from(one));
+                onsets_ns += events
+                    .sample(number)
+                    .first()
+                    .map_or(0.0, |event| f64::from(event.time_ns));
+            }
         }
         let n = data.len().max(1) as f64;
         let latency_us = f64::from(self.request.duration_ns) / 1000.0 + self.spec.timing.inter_sample_us.value;
@@ -425,6 +471,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             latency_us: Some(latency_us),
             energy_uj_per_inference: Some(ledger.per(n).total().uj),
             activity: Some(tally.finish(counters, self.grid.bins())),
+            over_time: (occasion == Occasion::Test).then(|| self.over_time(&right, onsets_ns, data.len())),
             ..Evaluation::of(&outcomes, &data.labels, spikes)
         })
     }

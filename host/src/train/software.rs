@@ -9,6 +9,7 @@ use crate::{
     isa::Isa,
     matrix::Matrix,
     network::Network,
+    neurobench::NeuroBench,
     pool::Pool,
     seeds::Occasion,
     substrate::{EventBatch, SubstrateError},
@@ -147,6 +148,12 @@ impl Software {
         drop_columns(&self.network, dropped, &mut effective);
         let prepared = PreparedWeights::of(&self.network, effective);
         prepared.with_decays(time_constants::decays(&self.network, constants, self.dt_us))
+    }
+
+    /// NeuroBench's metrics of what runs forward here, sample by sample.
+    pub fn neurobench(&self, shadow: &[Matrix], data: &SpikeDataset) -> NeuroBench {
+        let weights = self.weights(shadow, &[]);
+        NeuroBench::of_recursion(&self.network, &self.recursion, &weights, data, 1000.0 * self.dt_us, 1)
     }
 
     fn forward(
