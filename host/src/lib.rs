@@ -30,12 +30,14 @@
 
 pub mod ageing;
 pub mod bench;
+pub mod beside;
 pub mod blocks;
 pub mod board;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod compare;
 pub mod data;
+pub mod dossier;
 pub mod energy;
 pub mod experiment;
 pub mod figures;

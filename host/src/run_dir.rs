@@ -529,6 +529,16 @@ impl RunDir {
         self.write(&format!("predictions-{}.csv", method.name()), text.as_bytes())
     }
 
+    /// Reads what was predicted for each test sample, label and prediction; none where that is not kept, or damaged.
+    pub fn read_predictions(&self, method: Method) -> Option<Vec<[u16; 2]>> {
+        let text = self.read(&format!("predictions-{}.csv", method.name())).ok()?;
+        let line = |line: &str| {
+            let mut fields = line.split(',').skip(1).map(|field| field.parse().ok());
+            Some([fields.next()??, fields.next()??])
+        };
+        text.lines().skip(1).map(line).collect()
+    }
+
     /// Reads the rows of `comparison.json`; none if no method was finished.
     ///
     /// # Errors

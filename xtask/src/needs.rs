@@ -46,6 +46,15 @@ pub const QEMU: Need = Need {
     present: || works(Command::new("qemu-system-arm").arg("--version")),
 };
 
+/// Looks at pages.
+pub const CHROMEDRIVER: Need = Need {
+    name: "chromedriver",
+    why: "one test looks at a report in a browser",
+    remedy: "install Chromium with its driver (Debian: apt install chromium chromium-driver; Fedora: dnf install chromium \
+             chromedriver; macOS: brew install chromium chromedriver)",
+    present: || works(Command::new("chromedriver").arg("--version")),
+};
+
 /// Counts instructions.
 pub const VALGRIND: Need = Need {
     name: "valgrind",
@@ -77,6 +86,18 @@ pub fn provide(need: &Need, package: &str) -> Result<(), String> {
     }
     packages::install(&[package], need.remedy)
         .map_err(|failure| format!("{} is missing ({}): {failure}", need.name, need.why))
+}
+
+/// Installs packages where what they bring is missing; where that cannot be, says what is left out.
+pub fn offer(need: &Need, wanted: &[&str]) {
+    if !(need.present)()
+        && let Err(failure) = packages::install(wanted, need.remedy)
+    {
+        eprintln!(
+            "note: {} is missing ({}), which is left out: {failure}",
+            need.name, need.why
+        );
+    }
 }
 
 /// Checks all needs at once; the error lists every one that is missing.

@@ -111,16 +111,15 @@ impl TestOptions {
         self.for_cargo().any(|word| is_option(word, &TARGETS))
     }
 
-    /// Whether the tests of boards are among the chosen, which take firmware and an emulator.
-    pub fn include_boards(&self) -> bool {
-        // They are tests of the package `spikeloop`.
+    /// Whether this test of the package `spikeloop` is among the chosen.
+    pub fn include(&self, test: &str) -> bool {
         let packages = self.values(&["-p", "--package"]);
         if !packages.is_empty() && !packages.contains(&"spikeloop") {
             return false;
         }
         let all = |word| is_option(word, &["--tests", "--all-targets"]);
         // What has a star is a pattern to cargo, which may mean them.
-        let meant = |name: &&str| *name == "board" || name.contains('*');
+        let meant = |name: &&str| *name == test || name.contains('*');
         !self.choose_targets() || self.for_cargo().any(all) || self.values(&["--test"]).iter().any(meant)
     }
 
@@ -213,7 +212,7 @@ mod tests {
             "test -- -p spikeloop",
             "test -- -p spikeloop-chip -p spikeloop --test board",
         ] {
-            assert!(options(line).include_boards(), "{line}");
+            assert!(options(line).include("board"), "{line}");
         }
         for line in [
             "test -- -p spikeloop-chip",
@@ -223,8 +222,10 @@ mod tests {
             "test -- --doc",
             "test -- -p spikeloop --lib",
         ] {
-            assert!(!options(line).include_boards(), "{line}");
+            assert!(!options(line).include("board"), "{line}");
         }
+        assert!(options("test -- --test report_browser").include("report_browser"));
+        assert!(!options("test -- --test report_browser").include("board"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::firmware;
-use crate::needs::{self, C_COMPILER, CARGO, QEMU};
+use crate::needs::{self, C_COMPILER, CARGO, CHROMEDRIVER, QEMU};
 use crate::step::{cargo, run as step};
 use crate::task::TestOptions;
 
@@ -11,7 +11,11 @@ use crate::task::TestOptions;
 pub fn run(options: TestOptions) -> Result<String, String> {
     needs::check(&[CARGO, C_COMPILER])?;
     let start = Instant::now();
-    if options.include_boards() {
+    if options.include("report_browser") {
+        needs::offer(&CHROMEDRIVER, &["chromium", "chromium-driver"]);
+    }
+    // They take firmware and an emulator.
+    if options.include("board") {
         needs::provide(&QEMU, "qemu-system-arm")?;
         let sizes = firmware::run(&firmware::BOARDS.each_ref())?;
         eprintln!("\n{sizes}");

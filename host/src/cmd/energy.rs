@@ -95,7 +95,7 @@ impl Arguments {
         ))?;
         let undefined = report::undefined(&software, &chip);
         print(&format!(
-            "\n{}\n{}\n",
+            "\nNeuroBench:\n\n{}\n{}\n",
             report::neurobench(&software, &chip).to_terminal(),
             undefined.join("\n")
         ))?;

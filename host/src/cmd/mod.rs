@@ -5,6 +5,7 @@ pub mod bench;
 pub mod board;
 pub mod calibrate;
 pub mod chip;
+pub mod compare;
 pub mod data;
 pub mod energy;
 pub mod eval;
@@ -12,6 +13,7 @@ pub mod gap;
 pub mod init;
 pub mod plot;
 mod progress;
+pub mod report;
 mod shared;
 pub mod shell;
 pub mod show;
@@ -40,6 +42,10 @@ pub enum Command {
     Age(age::Arguments),
     /// Say what an inference costs, by component and by layer
     Energy(energy::Arguments),
+    /// Write a page about runs: HTML, Markdown, JSON
+    Report(report::Arguments),
+    /// Put runs beside one another
+    Compare(compare::Arguments),
     /// Show the figures of a run in the terminal
     Show(show::Arguments),
     /// Draw the figures of a run as SVG
@@ -81,6 +87,8 @@ impl Command {
             Self::Gap(arguments) => arguments.run(),
             Self::Age(arguments) => arguments.run(),
             Self::Energy(arguments) => arguments.run(),
+            Self::Report(arguments) => arguments.run(),
+            Self::Compare(arguments) => arguments.run(),
             Self::Show(arguments) => arguments.run(),
             Self::Plot(arguments) => arguments.run(),
             Self::Chip(command) => command.run(),

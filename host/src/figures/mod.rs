@@ -12,6 +12,8 @@
 //! | [`run`] | a run opened again: its lab and its weights |
 //! | [`capture`], [`choose`] | one sample on the ideal network and on the chip; the neurons worth showing |
 //! | [`curves`], [`confusion`], [`sample`] with [`readouts`] | the three figures |
+//! | [`ledger`], [`over_time`] | where energy goes; accuracy over the time of the decision |
+//! | [`histogram`] | weights, circuits |
 //! | [`growth`] | how time grows with the size of a workload |
 //! | [`svg`], [`axis`], [`panel`], [`labels`], [`palette`] | what they are drawn with |
 //! | [`terminal`] | the same for the terminal |
@@ -26,8 +28,11 @@ pub mod confusion;
 pub mod curves;
 mod error;
 pub mod growth;
+pub mod histogram;
 pub mod history;
 pub mod labels;
+pub mod ledger;
+pub mod over_time;
 pub mod palette;
 pub mod panel;
 pub mod readouts;

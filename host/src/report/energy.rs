@@ -101,15 +101,28 @@ pub fn layers(statement: &Statement) -> Table {
 
 /// NeuroBench's metrics of the weights in software and on the chip.
 pub fn neurobench(software: &NeuroBench, chip: &NeuroBench) -> Table {
-    let mut table = Table::new(&["NeuroBench", ">ideal network", ">on the chip"]);
+    let mut table = Table::new(&["metric", ">ideal network", ">on the chip"]);
     let cell = |metric: &Metric| match metric {
         Ok(value) => number(*value),
         Err(_) => "undefined".into(),
     };
     for ((name, software), (_, chip)) in software.all().into_iter().zip(chip.all()) {
-        table.row([name.replace('_', " "), cell(software), cell(chip)]);
+        table.row([in_words(name), cell(software), cell(chip)]);
     }
     table
+}
+
+/// A metric's name for people, with its unit.
+fn in_words(name: &str) -> String {
+    match name {
+        "footprint" => "footprint, bytes".into(),
+        "parameter_count" => "parameters".into(),
+        "effective_macs" => "effective MACs / inference".into(),
+        "effective_acs" => "effective ACs / inference".into(),
+        "dense" => "dense operations / inference".into(),
+        "membrane_updates" => "membrane updates / inference".into(),
+        other => other.replace('_', " "),
+    }
 }
 
 /// Why some of them are undefined, a line each.
@@ -117,7 +130,7 @@ pub fn undefined(software: &NeuroBench, chip: &NeuroBench) -> Vec<String> {
     let both = software.all().into_iter().chain(chip.all());
     both.filter_map(|(name, metric)| {
         let reason = metric.as_ref().err()?;
-        Some(format!("Undefined, {}: {reason}.", name.replace('_', " ")))
+        Some(format!("Undefined, {}: {reason}.", in_words(name)))
     })
     .collect()
 }

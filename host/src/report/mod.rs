@@ -1,5 +1,6 @@
 //! What people read: tables for the terminal and for Markdown, built from the same cells.
 
+pub mod beside;
 pub mod calibration;
 pub mod chip;
 pub mod comparison;
@@ -63,6 +64,22 @@ impl Table {
         lines.collect()
     }
 
+    /// As HTML.
+    pub fn to_html(&self) -> String {
+        let row = |cells: &[String], tag: &str| {
+            let cell = |(text, &number): (&String, &bool)| {
+                let class = if number { " class=\"number\"" } else { "" };
+                let scope = if tag == "th" { " scope=\"col\"" } else { "" };
+                format!("<{tag}{scope}{class}>{}</{tag}>", escaped(text))
+            };
+            let cells: String = cells.iter().zip(&self.numbers).map(cell).collect();
+            format!("<tr>{cells}</tr>\n")
+        };
+        let body: String = self.rows.iter().map(|cells| row(cells, "td")).collect();
+        let head = row(&self.header, "th");
+        format!("<table>\n<thead>{head}</thead>\n<tbody>\n{body}</tbody></table>\n")
+    }
+
     /// As Markdown.
     pub fn to_markdown(&self) -> String {
         let line = |cells: &[String]| {
@@ -79,6 +96,11 @@ impl Table {
     }
 }
 
+/// Text that cannot be mistaken for markup.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +113,15 @@ mod tests {
         assert_eq!(
             table.to_markdown(),
             "| method | accuracy |\n| :--- | ---: |\n| ideal | 97.5 |\n| a\\|b | 3 |\n"
+        );
+        let html = table.to_html();
+        assert!(
+            html.contains("<th scope=\"col\" class=\"number\">accuracy</th>"),
+            "{html}"
+        );
+        assert!(
+            html.contains("<tr><td>ideal</td><td class=\"number\">97.5</td></tr>"),
+            "{html}"
         );
         let text = table.to_terminal();
         let lines: Vec<_> = text.lines().collect();

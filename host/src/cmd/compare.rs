@@ -1,0 +1,35 @@
+//! `spikeloop compare`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::Args;
+use spikeloop::{beside::Beside, report::beside as report};
+
+use super::print;
+
+/// Put runs beside one another: what each method came to, and by how much they differ sample by sample
+#[derive(Args)]
+pub struct Arguments {
+    /// Run directories, as `spikeloop train` wrote them; the others are compared with the first
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    /// Does so.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let beside = Beside::of(&self.runs)?;
+        if self.json {
+            let text = serde_json::to_string_pretty(&beside).context("a figure is no number")?;
+            print(&format!("{text}\n"))?;
+        } else {
+            let notes = report::notes(&beside).join("\n");
+            print(&format!("\n{}\n{notes}\n", report::table(&beside).to_terminal()))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

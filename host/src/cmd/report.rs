@@ -1,0 +1,117 @@
+//! `spikeloop report`
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::Args;
+use spikeloop::{
+    dossier::{Dossier, html, json, markdown},
+    run_dir::{RunDir, write_atomically},
+};
+
+use super::{on_threads, print, shared::Machine};
+
+/// Write a page about runs that can be handed to a reviewer: one HTML file with everything in it, also Markdown and JSON
+#[derive(Args)]
+pub struct Arguments {
+    /// Run directories, as `spikeloop train` wrote them
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// The page [default: report.html in the run directory, if no other form is asked for]
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// All of its figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The page as Markdown; figures go to the folder that --figures names, else it has none
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Every figure as a file of its own, SVG
+    #[arg(long, value_name = "DIR")]
+    figures: Option<PathBuf>,
+    /// Test sample to draw, counted from 0; may be repeated
+    #[arg(long = "sample", value_name = "K", default_values_t = [0])]
+    samples: Vec<usize>,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+impl Arguments {
+    /// Writes, and says what.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        on_threads(self.machine.threads, || self.work())
+    }
+
+    fn work(self) -> anyhow::Result<ExitCode> {
+        let data_dir = self.machine.data_dir();
+        let mut dossiers = Vec::new();
+        for path in &self.runs {
+            let dossier = RunDir::open(path)
+                .map_err(Into::into)
+                .and_then(|run| Dossier::of(run, &self.samples, &data_dir));
+            // With several, it has to be said which.
+            dossiers.push(match self.runs.len() {
+                1 => dossier?,
+                _ => dossier.with_context(|| format!("no report on {}", path.display()))?,
+            });
+        }
+        if let Some(folder) = &self.figures {
+            for (number, dossier) in dossiers.iter().enumerate() {
+                let own = match dossiers.len() {
+                    1 => folder.clone(),
+                    _ => folder.join((number + 1).to_string()),
+                };
+                for drawing in &dossier.drawings {
+                    save(&own.join(format!("{}.svg", drawing.name)), &drawing.svg)?;
+                }
+            }
+        }
+        let nothing_else = self.json.is_none() && self.markdown.is_none() && self.figures.is_none();
+        let page = self
+            .html
+            .clone()
+            .or_else(|| nothing_else.then(|| self.runs[0].join("report.html")));
+        if let Some(path) = &page {
+            save(path, &html(&dossiers)?)?;
+        }
+        if let Some(path) = &self.markdown {
+            let figures = self.figures.as_deref().map(|folder| beside(path, folder));
+            save(path, &markdown(&dossiers, figures.as_deref()))?;
+        }
+        if let Some(path) = &self.json {
+            save(path, &json(&dossiers).context("a figure is no number")?)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A folder as a page beside it, or above it, refers to it; else its absolute path.
+fn beside(page: &Path, folder: &Path) -> String {
+    let here = page.parent().unwrap_or(Path::new(""));
+    let relative = folder.strip_prefix(here).unwrap_or(folder);
+    if relative.is_relative() && (here.as_os_str().is_empty() || folder.starts_with(here)) {
+        return relative.display().to_string();
+    }
+    std::path::absolute(folder)
+        .unwrap_or_else(|_| folder.into())
+        .display()
+        .to_string()
+}
+
+fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| write_atomically(path, text.as_bytes()))
+        .with_context(|| {
+            format!(
+                "cannot write {}; check the directory and the space left",
+                path.display()
+            )
+        })?;
+    print(&format!("{}\n", path.display()))
+}

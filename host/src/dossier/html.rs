@@ -1,0 +1,183 @@
+//! The page as one HTML file that asks for nothing else.
+
+use askama::Template;
+
+use super::{Dossier, markdown::provenance};
+use crate::{
+    energy::Figure,
+    report::{energy as report, energy::figure},
+};
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+#[error("the page cannot be put together: {0}")]
+pub struct HtmlError(#[from] askama::Error);
+
+/// A figure that the page shows large, and where the JSON has it.
+struct Card {
+    title: &'static str,
+    pointer: String,
+    value: f64,
+    text: String,
+}
+
+/// A cell of the comparison.
+struct Cell {
+    pointer: String,
+    value: String,
+    text: String,
+}
+
+struct Row {
+    method: &'static str,
+    cells: Vec<Cell>,
+}
+
+struct Drawn {
+    caption: String,
+    svg: String,
+    name: String,
+}
+
+struct Section {
+    title: String,
+    setting: Vec<(String, String)>,
+    rows: Vec<Row>,
+    verdict: Vec<String>,
+    method: &'static str,
+    cards: Vec<Card>,
+    ledger: String,
+    layers: String,
+    notes: Vec<String>,
+    neurobench: String,
+    undefined: Vec<String>,
+    drawings: Vec<Drawn>,
+    provenance: Vec<(&'static str, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "dossier.html")]
+struct Page<'a> {
+    title: String,
+    version: &'a str,
+    sections: Vec<Section>,
+}
+
+/// Of some runs.
+///
+/// # Errors
+/// A template that does not come out.
+pub fn html(dossiers: &[Dossier]) -> Result<String, HtmlError> {
+    let alone = dossiers.len() == 1;
+    let section = |(number, dossier): (usize, &Dossier)| section(dossier, number, alone);
+    let titles: Vec<_> = dossiers.iter().map(|dossier| dossier.title.as_str()).collect();
+    let page = Page {
+        title: titles.join(", "),
+        version: env!("CARGO_PKG_VERSION"),
+        sections: dossiers.iter().enumerate().map(section).collect(),
+    };
+    Ok(page.render()?)
+}
+
+fn section(dossier: &Dossier, number: usize, alone: bool) -> Section {
+    let root = if alone {
+        String::new()
+    } else {
+        format!("/runs/{number}")
+    };
+    let cards = dossier.energy.as_ref().map_or(Vec::new(), |energy| {
+        let card = |title, key: &str, of: &Figure, text: String| Card {
+            title,
+            pointer: format!("{root}/energy/{key}/value"),
+            value: of.value,
+            text,
+        };
+        vec![
+            card(
+                "energy an inference",
+                "uj_per_inference",
+                &energy.uj_per_inference,
+                figure(&energy.uj_per_inference),
+            ),
+            card("power", "power_mw", &energy.power_mw, figure(&energy.power_mw)),
+            card(
+                "inferences a second",
+                "inferences_per_s",
+                &energy.inferences_per_s,
+                report::number(energy.inferences_per_s.value),
+            ),
+            card(
+                "chip time of one",
+                "latency_us",
+                &energy.latency_us,
+                figure(&energy.latency_us),
+            ),
+        ]
+    });
+    let energy = dossier.energy.as_ref();
+    let sides = dossier.neurobench.as_ref();
+    Section {
+        title: dossier.title.clone(),
+        setting: dossier.setting.clone(),
+        rows: rows(dossier, &root),
+        verdict: dossier.verdict.clone(),
+        method: dossier.method.name(),
+        cards,
+        ledger: energy.map_or(String::new(), |energy| report::components(energy).to_html()),
+        layers: energy.map_or(String::new(), |energy| report::layers(energy).to_html()),
+        notes: energy.map_or(Vec::new(), report::notes),
+        neurobench: sides.map_or(String::new(), |sides| {
+            report::neurobench(&sides.ideal_network, &sides.chip).to_html()
+        }),
+        undefined: sides.map_or(Vec::new(), |sides| report::undefined(&sides.ideal_network, &sides.chip)),
+        drawings: dossier
+            .drawings
+            .iter()
+            .enumerate()
+            .map(|(place, drawing)| Drawn {
+                caption: drawing.caption.clone(),
+                svg: apart(&drawing.svg, &format!("f{number}-{place}")),
+                name: drawing.name.clone(),
+            })
+            .collect(),
+        provenance: provenance(dossier),
+    }
+}
+
+/// The comparison, each number with where the JSON has it.
+fn rows(dossier: &Dossier, root: &str) -> Vec<Row> {
+    let all = dossier.comparison.iter().enumerate();
+    all.map(|(index, row)| {
+        let cell = |key: &str, value: Option<f64>, text: &dyn Fn(f64) -> String| Cell {
+            pointer: format!("{root}/comparison/{index}/{key}"),
+            value: value.map_or(String::new(), |value| value.to_string()),
+            text: value.map_or("–".into(), text),
+        };
+        Row {
+            method: row.method.name(),
+            cells: vec![
+                cell("accuracy", Some(row.accuracy), &|value| format!("{:.2}", 100.0 * value)),
+                cell(
+                    "hidden_spikes_per_inference",
+                    Some(row.hidden_spikes_per_inference),
+                    &|value| format!("{value:.1}"),
+                ),
+                cell("energy_uj_per_inference", row.energy_uj_per_inference, &|value| {
+                    format!("{value:.2}")
+                }),
+                cell("latency_us", row.latency_us, &|value| format!("{value:.1}")),
+            ],
+        }
+    })
+    .collect()
+}
+
+/// A drawing among others: its ids are its own, and it has no XML declaration.
+fn apart(svg: &str, prefix: &str) -> String {
+    svg.replace(
+        "aria-labelledby=\"title description\"",
+        &format!("aria-labelledby=\"{prefix}-t {prefix}-d\""),
+    )
+    .replace("<title id=\"title\">", &format!("<title id=\"{prefix}-t\">"))
+    .replace("<desc id=\"description\">", &format!("<desc id=\"{prefix}-d\">"))
+}

@@ -1,0 +1,104 @@
+//! The page as Markdown; figures lie beside it as files.
+
+use super::Dossier;
+use crate::report::{comparison, energy as report};
+
+/// Of some runs; `figures` is the folder of their figures, relative to the page, if they were saved.
+pub fn markdown(dossiers: &[Dossier], figures: Option<&str>) -> String {
+    let mut text = String::new();
+    for (number, dossier) in dossiers.iter().enumerate() {
+        text.push_str(&one(
+            dossier,
+            figures
+                .map(|folder| folder_of(folder, number, dossiers.len()))
+                .as_deref(),
+        ));
+    }
+    text
+}
+
+/// Where the figures of one of several runs are.
+pub(super) fn folder_of(folder: &str, number: usize, of: usize) -> String {
+    match of {
+        1 => folder.into(),
+        _ => format!("{folder}/{}", number + 1),
+    }
+}
+
+fn one(dossier: &Dossier, figures: Option<&str>) -> String {
+    let mut text = format!("# {}\n\n", dossier.title);
+    for (key, value) in &dossier.setting {
+        text.push_str(&format!("- {key}: {value}\n"));
+    }
+    text.push_str(&format!("\n{}\n", comparison::table(&dossier.comparison).to_markdown()));
+    for line in &dossier.verdict {
+        text.push_str(&format!("{line}\n"));
+    }
+    if let Some(energy) = &dossier.energy {
+        text.push_str(&format!(
+            "\n## Energy of {}\n\n{} an inference, {}, {} inferences a second, {} each.\n\n{}\n{}\n",
+            dossier.method.name(),
+            report::figure(&energy.uj_per_inference),
+            report::figure(&energy.power_mw),
+            report::number(energy.inferences_per_s.value),
+            report::figure(&energy.latency_us),
+            report::components(energy).to_markdown(),
+            report::layers(energy).to_markdown()
+        ));
+        for note in report::notes(energy) {
+            text.push_str(&format!("- {note}\n"));
+        }
+    }
+    if let Some(sides) = &dossier.neurobench {
+        let table = report::neurobench(&sides.ideal_network, &sides.chip).to_markdown();
+        text.push_str(&format!("\n## NeuroBench\n\n{table}\n"));
+        for line in report::undefined(&sides.ideal_network, &sides.chip) {
+            text.push_str(&format!("- {line}\n"));
+        }
+    }
+    if let Some(folder) = figures {
+        text.push_str("\n## Figures\n");
+        for drawing in &dossier.drawings {
+            text.push_str(&format!(
+                "\n![{0}]({folder}/{1}.svg)\n\n{0}\n",
+                drawing.caption, drawing.name
+            ));
+        }
+    }
+    text.push_str("\n## Provenance\n\n");
+    for (key, value) in provenance(dossier) {
+        text.push_str(&format!("- {key}: `{value}`\n"));
+    }
+    text.push('\n');
+    text
+}
+
+/// What the run can be repeated by.
+pub(super) fn provenance(dossier: &Dossier) -> Vec<(&'static str, String)> {
+    let record = &dossier.provenance;
+    vec![
+        ("command", format!("spikeloop {}", record.arguments.join(" "))),
+        (
+            "version",
+            format!("Spikeloop {}, random numbers {}", record.spikeloop, record.rng_version),
+        ),
+        (
+            "seeds",
+            format!(
+                "master {}, chip {}, configuration {}",
+                record.seeds.master, record.seeds.chip, record.seeds.configuration
+            ),
+        ),
+        ("experiment, SHA-256", record.experiment_digest.clone()),
+        ("chip", record.chip.clone()),
+        ("chip file, SHA-256", record.chip_digest.clone()),
+        ("data, SHA-256", record.data_digest.clone()),
+        (
+            "machine",
+            format!(
+                "{} threads, {} (results do not depend on them)",
+                record.threads, record.isa
+            ),
+        ),
+    ]
+}

@@ -1,0 +1,207 @@
+//! The page about a run: its forms hold the same figures, and nothing is missing from it.
+
+#[path = "common/page.rs"]
+mod page;
+#[path = "common/program.rs"]
+mod program;
+
+use std::fs;
+
+use program::{program, refuse, scratch, succeed, train};
+use serde_json::Value;
+
+#[test]
+fn a_page_holds_the_figures_of_its_json() {
+    let scratch = scratch();
+    succeed(&mut train(scratch.path(), &["--out", "run"]));
+    let report = ["report", "run", "--html", "out/page.html", "--json", "out/page.json"];
+    let more = [
+        "--markdown",
+        "out/page.md",
+        "--figures",
+        "out/figures",
+        "--sample",
+        "0",
+        "--sample",
+        "3",
+    ];
+    let printed = succeed(program(scratch.path()).args(report).args(more));
+    let read = |name: &str| fs::read_to_string(scratch.path().join("out").join(name)).expect(name);
+    let (html, markdown) = (read("page.html"), read("page.md"));
+    let json: Value = serde_json::from_str(&read("page.json")).unwrap();
+    for file in [
+        "page.html",
+        "page.json",
+        "page.md",
+        "figures/energy.svg",
+        "figures/sample-3.svg",
+    ] {
+        assert!(printed.contains(&format!("out/{file}\n")), "{printed}");
+    }
+
+    // Every number that says where it comes from.
+    let document = page::parse(&html);
+    let document = roxmltree::Document::parse(&document).unwrap();
+    let mut numbers = 0;
+    for node in document.descendants().filter(|node| node.has_tag_name("data")) {
+        let pointer = node.attribute("data-json").unwrap();
+        let value = node.attribute("value").unwrap();
+        page::check(&json, pointer, value, node.text().unwrap());
+        numbers += 1;
+    }
+    // Five methods of four figures, and four of the energy.
+    assert_eq!(numbers, 5 * 4 + 4);
+    assert_eq!(json["method"], "in-the-loop");
+    let kept = fs::read_to_string(scratch.path().join("run/comparison.json")).unwrap();
+    assert_eq!(json["comparison"], serde_json::from_str::<Value>(&kept).unwrap());
+    let of_command = succeed(program(scratch.path()).args(["energy", "run", "--json"]));
+    let of_command: Value = serde_json::from_str(&of_command).unwrap();
+    assert_eq!(json["energy"], of_command["energy"]);
+    assert_eq!(json["neurobench"], of_command["neurobench"]);
+    let counted: u64 = json["confusion"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|row| row.as_array().unwrap())
+        .map(|n| n.as_u64().unwrap())
+        .sum();
+    assert_eq!(counted, 1000);
+    let weights: u64 = json["weight_codes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|codes| codes["counts"].as_array().unwrap())
+        .map(|n| n.as_u64().unwrap())
+        .sum();
+    assert_eq!(weights, 40 * (5 + 3));
+
+    // It asks for nothing, and its ids are its own.
+    for node in document.descendants() {
+        for name in ["src", "href", "xlink:href", "action", "srcset"] {
+            assert!(
+                node.attribute(name).is_none_or(|value| value.starts_with("data:")),
+                "{node:?}"
+            );
+        }
+        assert!(!node.has_tag_name("script"));
+    }
+    assert!(!html.contains("url(") && !html.contains("@import"));
+    let mut ids: Vec<_> = document.descendants().filter_map(|node| node.attribute("id")).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+    let images: Vec<_> = document
+        .descendants()
+        .filter(|node| node.attribute("role") == Some("img"))
+        .collect();
+    assert_eq!(
+        images.len(),
+        8,
+        "curves, confusion, energy, latency, two samples, weights, mismatch"
+    );
+    for image in images {
+        for id in image.attribute("aria-labelledby").unwrap().split(' ') {
+            assert!(ids.contains(&id), "{id}");
+        }
+    }
+    assert!(
+        markdown.contains("![") && markdown.contains("(figures/energy.svg)"),
+        "{markdown}"
+    );
+    assert!(
+        markdown.contains("7.96 ± 0.80 µJ an inference") && markdown.contains("SHA-256"),
+        "{markdown}"
+    );
+}
+
+#[test]
+fn runs_without_a_chip_and_several_runs_have_a_page_too() {
+    let scratch = scratch();
+    succeed(&mut train(scratch.path(), &["--method", "ideal", "--out", "soft<ware"]));
+    succeed(&mut train(
+        scratch.path(),
+        &["--method", "in-the-loop", "--out", "chip"],
+    ));
+    assert_eq!(
+        succeed(program(scratch.path()).args(["report", "soft<ware"])),
+        "soft<ware/report.html\n"
+    );
+    let page = fs::read_to_string(scratch.path().join("soft<ware/report.html")).unwrap();
+    assert!(
+        !page.contains("Energy of") && page.contains("soft&lt;ware") || page.contains("soft&#60;ware"),
+        "{page}"
+    );
+    let both = [
+        "report",
+        "soft<ware",
+        "chip",
+        "--html",
+        "both.html",
+        "--json",
+        "both.json",
+    ];
+    succeed(program(scratch.path()).args(both));
+    let json = fs::read_to_string(scratch.path().join("both.json")).unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert!(json["runs"][0]["energy"].is_null() && !json["runs"][1]["energy"].is_null());
+    let html = page::parse(&fs::read_to_string(scratch.path().join("both.html")).unwrap());
+    let document = roxmltree::Document::parse(&html).unwrap();
+    for node in document.descendants().filter(|node| node.has_tag_name("data")) {
+        let (pointer, value) = (node.attribute("data-json").unwrap(), node.attribute("value").unwrap());
+        page::check(&json, pointer, value, node.text().unwrap());
+    }
+
+    refuse(
+        program(scratch.path()).args(["report", "chip", "nowhere"]),
+        &["nowhere", "not a run directory"],
+    );
+    refuse(
+        program(scratch.path()).args(["report", "chip", "--sample", "5000"]),
+        &["--sample", "999"],
+    );
+    fs::write(scratch.path().join("file"), "").unwrap();
+    refuse(
+        program(scratch.path()).args(["report", "chip", "--html", "file/page.html"]),
+        &["cannot write", "file/page.html"],
+    );
+}
+
+#[test]
+fn runs_are_compared_where_that_makes_sense() {
+    let scratch = scratch();
+    let on = |out: &str, more: &[&str]| {
+        succeed(&mut train(
+            scratch.path(),
+            &[&["--method", "in-the-loop", "--out", out], more].concat(),
+        ));
+    };
+    on("a", &[]);
+    on("b", &["--set", "training.learning_rate=0.002"]);
+    on("elsewhere", &["--chip-seed", "7"]);
+    on(
+        "perfect",
+        &["--set", "chip.file=\"ideal\"", "--set", "network.hidden=[20]"],
+    );
+    on("fewer", &["--set", "data.test_samples=100"]);
+    let compare = |runs: &[&str]| succeed(program(scratch.path()).arg("compare").args(runs));
+    let json: Value = serde_json::from_str(&compare(&["a", "b", "--json"])).unwrap();
+    let accuracy = |run: usize| json["runs"][run]["rows"][0]["accuracy"].as_f64().unwrap();
+    let of = &json["differences"][0];
+    assert_eq!(of["accuracy"].as_f64().unwrap(), accuracy(1) - accuracy(0));
+    let error = of["standard_error"].as_f64().unwrap();
+    assert!(error > 0.0 && error < 0.05, "{error}");
+    assert_eq!(json["same_instance"], true);
+    let same: Value = serde_json::from_str(&compare(&["a", "a", "--json"])).unwrap();
+    assert_eq!(same["differences"][0]["standard_error"], 0.0);
+    assert!(compare(&["a", "elsewhere"]).contains("different instances"));
+    assert!(!compare(&["a", "b"]).contains("different instances"));
+    let refused = |runs: &[&str], parts: &[&str]| refuse(program(scratch.path()).arg("compare").args(runs), parts);
+    refused(
+        &["a", "perfect"],
+        &["a ran on hicann-x", "perfect on ideal", "energy RUN --chip"],
+    );
+    refused(&["a", "fewer"], &["1000 and 100 test samples"]);
+    refused(&["a", "nowhere"], &["nowhere"]);
+    refused(&["a"], &["2 values required"]);
+}

@@ -1,0 +1,173 @@
+//! The page in a browser: its numbers are those of the JSON, nothing goes wrong in it, and it asks for nothing.
+//!
+//! Drives Chromium through ChromeDriver; where there is none the test is reported as ignored.
+
+#[path = "common/page.rs"]
+mod page;
+#[path = "common/program.rs"]
+mod program;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Child, Command, ExitCode, Stdio},
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use program::{program, scratch, succeed, train};
+use serde_json::{Value, json};
+
+fn main() -> ExitCode {
+    let lacks = Command::new("chromedriver").arg("--version").output().is_err();
+    let name = if lacks {
+        "a_page_is_well_in_a_browser (lacks chromedriver)"
+    } else {
+        "a_page_is_well_in_a_browser"
+    };
+    let test = Trial::test(name, || {
+        look_at_a_page();
+        Ok::<(), Failed>(())
+    });
+    libtest_mimic::run(&Arguments::from_args(), vec![test.with_ignored_flag(lacks)]).exit_code()
+}
+
+/// A browser, closed when dropped.
+struct Browser {
+    driver: Child,
+    session: String,
+}
+
+fn post(url: &str, body: &Value) -> Value {
+    let mut response = ureq::post(url)
+        .config()
+        .http_status_as_error(false)
+        .build()
+        .header("content-type", "application/json")
+        .send(body.to_string())
+        .expect("ChromeDriver answers");
+    let text = response.body_mut().read_to_string().expect("text");
+    let answer: Value = serde_json::from_str(&text).expect("JSON");
+    assert!(answer["value"]["error"].is_null(), "{url}: {answer}");
+    answer["value"].clone()
+}
+
+impl Browser {
+    fn start(profile: &str) -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("ChromeDriver starts");
+        let lines = BufReader::new(driver.stdout.take().expect("it is piped")).lines();
+        let port = lines
+            .map_while(Result::ok)
+            .find_map(|line| {
+                line.split("successfully on port ")
+                    .nth(1)
+                    .map(|rest| rest.trim_end_matches('.').to_owned())
+            })
+            .expect("it says its port");
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            &format!("--user-data-dir={profile}"),
+        ];
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        }}});
+        let base = format!("http://127.0.0.1:{port}/session");
+        let id = post(&base, &wanted)["sessionId"]
+            .as_str()
+            .expect("a session")
+            .to_owned();
+        Self {
+            driver,
+            session: format!("{base}/{id}"),
+        }
+    }
+
+    fn ask(&self, what: &str, body: &Value) -> Value {
+        post(&format!("{}/{what}", self.session), body)
+    }
+
+    fn run(&self, script: &str) -> Value {
+        self.ask("execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// Entries of a log since it was last asked for.
+    fn log(&self, kind: &str) -> Vec<Value> {
+        let entries = self.ask("se/log", &json!({ "type": kind }));
+        entries.as_array().expect("entries").clone()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = ureq::delete(&self.session).call();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn look_at_a_page() {
+    let scratch = scratch();
+    succeed(&mut train(scratch.path(), &["--out", "run"]));
+    succeed(program(scratch.path()).args(["report", "run", "--html", "page.html", "--json", "page.json"]));
+    let json = fs::read_to_string(scratch.path().join("page.json")).unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let browser = Browser::start(scratch.path().join("profile").to_str().unwrap());
+    let url = format!("file://{}", scratch.path().join("page.html").display());
+    // What it said while it started is not about the page.
+    browser.ask("url", &json!({ "url": "about:blank" }));
+    browser.log("browser");
+    browser.ask("url", &json!({ "url": url }));
+
+    let numbers = "return [...document.querySelectorAll('data')].map(d => [d.dataset.json, d.value, d.innerText])";
+    let numbers: Vec<[String; 3]> = serde_json::from_value(browser.run(numbers)).unwrap();
+    assert_eq!(numbers.len(), 5 * 4 + 4);
+    for [pointer, value, text] in &numbers {
+        page::check(&json, pointer, value, text);
+    }
+
+    // At the width of a desk and of a phone nothing sticks out of the page, and every figure has a size.
+    for (width, height) in [(1280, 900), (390, 844)] {
+        browser.ask("window/rect", &json!({ "width": width, "height": height }));
+        let wide = browser.run("return document.documentElement.scrollWidth - window.innerWidth");
+        assert!(wide.as_f64().unwrap() <= 0.0, "{width} px: {wide} px too wide");
+        let sizes = "return [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect().width)";
+        let sizes: Vec<f64> = serde_json::from_value(browser.run(sizes)).unwrap();
+        assert_eq!(sizes.len(), 7);
+        assert!(sizes.iter().all(|&width| width > 200.0), "{sizes:?}");
+    }
+
+    let said = browser.log("browser");
+    assert!(said.is_empty(), "{said:?}");
+    let mut asked = Vec::new();
+    for entry in browser.log("performance") {
+        let message: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
+        // A browser that starts asks for much that is its own.
+        let sent = &message["message"];
+        if sent["method"] == "Network.requestWillBeSent" && sent["params"]["documentURL"] == *url {
+            asked.push(
+                message["message"]["params"]["request"]["url"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
+            );
+        }
+    }
+    assert!(asked.contains(&url), "the log has no requests: {asked:?}");
+    assert!(
+        asked.iter().all(|asked| *asked == url || asked.starts_with("data:")),
+        "{asked:?}"
+    );
+}
