@@ -152,6 +152,42 @@ fn runs_without_a_chip_and_several_runs_have_a_page_too() {
         page::check(&json, pointer, value, node.text().unwrap());
     }
 
+    let study = "schema = 1\nname = \"lr\"\ndescription = \"Rates\"\nexperiment = \"chip/experiment.toml\"\n[grid]\n\
+                 training.learning_rate = [0.002, 0.004]\nmethod = [\"in-the-loop\"]\n";
+    fs::write(scratch.path().join("lr.toml"), study).unwrap();
+    succeed(program(scratch.path()).args(["study", "run", "lr.toml", "--store", "lr.sqlite"]));
+    assert_eq!(
+        succeed(program(scratch.path()).args(["report", "lr.sqlite"])),
+        "lr.html\n"
+    );
+    let page = fs::read_to_string(scratch.path().join("lr.html")).unwrap();
+    for part in ["All 2 cells are done.", "<svg", "[grid]"] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    let all = [
+        "report",
+        "chip",
+        "lr.sqlite",
+        "--json",
+        "all.json",
+        "--html",
+        "all.html",
+        "--figures",
+        "figures",
+    ];
+    let printed = succeed(program(scratch.path()).args(all));
+    for part in ["figures/run-1/energy.svg", "figures/lr.svg"] {
+        assert!(printed.contains(part), "{printed}");
+    }
+    let json = fs::read_to_string(scratch.path().join("all.json")).unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let groups = json["studies"][0]["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 2);
+    let means = groups.iter().map(|group| group["mean"].as_f64().expect("a mean"));
+    assert!(means.clone().all(|mean| mean > 0.3), "{groups:?}");
+    fs::write(scratch.path().join("notes.txt"), "no store").unwrap();
+    refuse(program(scratch.path()).args(["report", "notes.txt"]), &["notes.txt"]);
+
     refuse(
         program(scratch.path()).args(["report", "chip", "nowhere"]),
         &["nowhere", "not a run directory"],

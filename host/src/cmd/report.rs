@@ -9,19 +9,20 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use spikeloop::{
-    dossier::{Dossier, html, json, markdown},
+    dossier::{Dossier, StudyDossier, Subjects, html, markdown},
     run_dir::{RunDir, write_atomically},
 };
 
 use super::{on_threads, print, shared::Machine};
 
-/// Write a page about runs that can be handed to a reviewer: one HTML file with everything in it, also Markdown and JSON
+/// Write a page that can be handed to a reviewer, about runs or studies: one HTML file with everything in it, also Markdown
+/// and JSON
 #[derive(Args)]
 pub struct Arguments {
-    /// Run directories, as `spikeloop train` wrote them
-    #[arg(required = true, value_name = "RUN")]
-    runs: Vec<PathBuf>,
-    /// The page [default: report.html in the run directory, if no other form is asked for]
+    /// Run directories, as `spikeloop train` wrote them, or stores of studies
+    #[arg(required = true, value_name = "RUN|STORE")]
+    subjects: Vec<PathBuf>,
+    /// The page [default: report.html in the first run directory, or beside the store, if no other form is asked for]
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// All of its figures as JSON
@@ -48,45 +49,55 @@ impl Arguments {
 
     fn work(self) -> anyhow::Result<ExitCode> {
         let data_dir = self.machine.data_dir();
-        let mut dossiers = Vec::new();
-        for path in &self.runs {
-            let dossier = RunDir::open(path)
-                .map_err(Into::into)
-                .and_then(|run| Dossier::of(run, &self.samples, &data_dir));
-            // With several, it has to be said which.
-            dossiers.push(match self.runs.len() {
-                1 => dossier?,
-                _ => dossier.with_context(|| format!("no report on {}", path.display()))?,
-            });
+        let mut subjects = Subjects::default();
+        for path in &self.subjects {
+            let found = if path.is_file() {
+                StudyDossier::of(path)
+                    .map(|study| subjects.studies.push(study))
+                    .map_err(anyhow::Error::from)
+            } else {
+                RunDir::open(path)
+                    .map_err(Into::into)
+                    .and_then(|run| Dossier::of(run, &self.samples, &data_dir))
+                    .map(|run| subjects.runs.push(run))
+                    .map_err(anyhow::Error::from)
+            };
+            match self.subjects.len() {
+                1 => found?,
+                // With several, it has to be said which.
+                _ => found.with_context(|| format!("no report on {}", path.display()))?,
+            }
         }
         if let Some(folder) = &self.figures {
-            for (number, dossier) in dossiers.iter().enumerate() {
-                let own = match dossiers.len() {
-                    1 => folder.clone(),
-                    _ => folder.join((number + 1).to_string()),
-                };
-                for drawing in &dossier.drawings {
-                    save(&own.join(format!("{}.svg", drawing.name)), &drawing.svg)?;
-                }
+            for (own, drawing) in subjects.drawings() {
+                save(&folder.join(own).join(format!("{}.svg", drawing.name)), &drawing.svg)?;
             }
         }
         let nothing_else = self.json.is_none() && self.markdown.is_none() && self.figures.is_none();
         let page = self
             .html
             .clone()
-            .or_else(|| nothing_else.then(|| self.runs[0].join("report.html")));
+            .or_else(|| nothing_else.then(|| beside_first(&self.subjects[0])));
         if let Some(path) = &page {
-            save(path, &html(&dossiers)?)?;
+            save(path, &html(&subjects)?)?;
         }
         if let Some(path) = &self.markdown {
             let figures = self.figures.as_deref().map(|folder| beside(path, folder));
-            save(path, &markdown(&dossiers, figures.as_deref()))?;
+            save(path, &markdown(&subjects, figures.as_deref()))?;
         }
         if let Some(path) = &self.json {
-            save(path, &json(&dossiers).context("a figure is no number")?)?;
+            save(path, &subjects.json().context("a figure is no number")?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Where a page goes that nobody named.
+fn beside_first(subject: &Path) -> PathBuf {
+    if subject.is_file() {
+        return subject.with_extension("html");
+    }
+    subject.join("report.html")
 }
 
 /// A folder as a page beside it, or above it, refers to it; else its absolute path.

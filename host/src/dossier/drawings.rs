@@ -29,7 +29,7 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    fn new(name: impl Into<String>, caption: impl Into<String>, svg: String) -> Self {
+    pub(super) fn new(name: impl Into<String>, caption: impl Into<String>, svg: String) -> Self {
         Self {
             name: name.into(),
             caption: caption.into(),

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Dossier, markdown::provenance};
+use super::{Dossier, Drawing, StudyDossier, Subjects, markdown::provenance};
 use crate::{
     energy::Figure,
     report::{energy as report, energy::figure},
@@ -36,7 +36,7 @@ struct Row {
 struct Drawn {
     caption: String,
     svg: String,
-    name: String,
+    id: String,
 }
 
 struct Section {
@@ -55,28 +55,66 @@ struct Section {
     provenance: Vec<(&'static str, String)>,
 }
 
+struct StudySection {
+    title: String,
+    description: String,
+    progress: String,
+    table: String,
+    drawings: Vec<Drawn>,
+    file: String,
+}
+
 #[derive(Template)]
 #[template(path = "dossier.html")]
 struct Page<'a> {
     title: String,
     version: &'a str,
     sections: Vec<Section>,
+    studies: Vec<StudySection>,
 }
 
-/// Of some runs.
+/// Of some runs and studies.
 ///
 /// # Errors
 /// A template that does not come out.
-pub fn html(dossiers: &[Dossier]) -> Result<String, HtmlError> {
-    let alone = dossiers.len() == 1;
-    let section = |(number, dossier): (usize, &Dossier)| section(dossier, number, alone);
-    let titles: Vec<_> = dossiers.iter().map(|dossier| dossier.title.as_str()).collect();
+pub fn html(subjects: &Subjects) -> Result<String, HtmlError> {
+    let (runs, studies) = (&subjects.runs, &subjects.studies);
+    let titles = runs
+        .iter()
+        .map(|run| &run.title)
+        .chain(studies.iter().map(|study| &study.title));
     let page = Page {
-        title: titles.join(", "),
+        title: titles.cloned().collect::<Vec<_>>().join(", "),
         version: env!("CARGO_PKG_VERSION"),
-        sections: dossiers.iter().enumerate().map(section).collect(),
+        sections: runs
+            .iter()
+            .enumerate()
+            .map(|(number, run)| section(run, number, subjects.is_one_run()))
+            .collect(),
+        studies: studies.iter().enumerate().map(of_study).collect(),
     };
     Ok(page.render()?)
+}
+
+fn of_study((number, study): (usize, &StudyDossier)) -> StudySection {
+    StudySection {
+        title: study.title.clone(),
+        description: study.description.clone(),
+        progress: study.progress(),
+        table: study.table.to_html(),
+        drawings: drawn(&study.drawings, &format!("s{number}")),
+        file: study.file.clone(),
+    }
+}
+
+/// Drawings among others.
+fn drawn(drawings: &[Drawing], prefix: &str) -> Vec<Drawn> {
+    let one = |(place, drawing): (usize, &Drawing)| Drawn {
+        caption: drawing.caption.clone(),
+        svg: apart(&drawing.svg, &format!("{prefix}-{place}")),
+        id: format!("{prefix}-{}", drawing.name),
+    };
+    drawings.iter().enumerate().map(one).collect()
 }
 
 fn section(dossier: &Dossier, number: usize, alone: bool) -> Section {
@@ -130,16 +168,7 @@ fn section(dossier: &Dossier, number: usize, alone: bool) -> Section {
             report::neurobench(&sides.ideal_network, &sides.chip).to_html()
         }),
         undefined: sides.map_or(Vec::new(), |sides| report::undefined(&sides.ideal_network, &sides.chip)),
-        drawings: dossier
-            .drawings
-            .iter()
-            .enumerate()
-            .map(|(place, drawing)| Drawn {
-                caption: drawing.caption.clone(),
-                svg: apart(&drawing.svg, &format!("f{number}-{place}")),
-                name: drawing.name.clone(),
-            })
-            .collect(),
+        drawings: drawn(&dossier.drawings, &format!("f{number}")),
         provenance: provenance(dossier),
     }
 }

@@ -1,28 +1,47 @@
 //! The page as Markdown; figures lie beside it as files.
 
-use super::Dossier;
+use super::{Dossier, Drawing, StudyDossier, Subjects};
 use crate::report::{comparison, energy as report};
 
-/// Of some runs; `figures` is the folder of their figures, relative to the page, if they were saved.
-pub fn markdown(dossiers: &[Dossier], figures: Option<&str>) -> String {
+/// Of some runs and studies; `figures` is the folder of their figures, relative to the page, if they were saved.
+pub fn markdown(subjects: &Subjects, figures: Option<&str>) -> String {
     let mut text = String::new();
-    for (number, dossier) in dossiers.iter().enumerate() {
-        text.push_str(&one(
-            dossier,
-            figures
-                .map(|folder| folder_of(folder, number, dossiers.len()))
-                .as_deref(),
-        ));
+    for (number, dossier) in subjects.runs.iter().enumerate() {
+        let folder = figures.map(|folder| match subjects.is_one_run() {
+            true => folder.to_owned(),
+            false => format!("{folder}/run-{}", number + 1),
+        });
+        text.push_str(&one(dossier, folder.as_deref()));
+    }
+    for study in &subjects.studies {
+        text.push_str(&of_study(study, figures));
     }
     text
 }
 
-/// Where the figures of one of several runs are.
-pub(super) fn folder_of(folder: &str, number: usize, of: usize) -> String {
-    match of {
-        1 => folder.into(),
-        _ => format!("{folder}/{}", number + 1),
+fn of_study(study: &StudyDossier, figures: Option<&str>) -> String {
+    let mut text = format!("# {}\n\n{}\n\n{}\n\n", study.title, study.description, study.progress());
+    text.push_str(&study.table.to_markdown());
+    text.push_str(&drawn(&study.drawings, figures));
+    text.push_str(&format!(
+        "\n## Study file\n\n```toml\n{}\n```\n\n",
+        study.file.trim_end()
+    ));
+    text
+}
+
+fn drawn(drawings: &[Drawing], figures: Option<&str>) -> String {
+    let Some(folder) = figures else {
+        return String::new();
+    };
+    let mut text = String::from("\n## Figures\n");
+    for drawing in drawings {
+        text.push_str(&format!(
+            "\n![{0}]({folder}/{1}.svg)\n\n{0}\n",
+            drawing.caption, drawing.name
+        ));
     }
+    text
 }
 
 fn one(dossier: &Dossier, figures: Option<&str>) -> String {
@@ -56,15 +75,7 @@ fn one(dossier: &Dossier, figures: Option<&str>) -> String {
             text.push_str(&format!("- {line}\n"));
         }
     }
-    if let Some(folder) = figures {
-        text.push_str("\n## Figures\n");
-        for drawing in &dossier.drawings {
-            text.push_str(&format!(
-                "\n![{0}]({folder}/{1}.svg)\n\n{0}\n",
-                drawing.caption, drawing.name
-            ));
-        }
-    }
+    text.push_str(&drawn(&dossier.drawings, figures));
     text.push_str("\n## Provenance\n\n");
     for (key, value) in provenance(dossier) {
         text.push_str(&format!("- {key}: `{value}`\n"));

@@ -8,7 +8,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `gather.rs` | everything that is stated of a run |
+//! | `gather.rs`, `study.rs` | everything that is stated of a run, of a study |
 //! | `drawings.rs` | its figures |
 //! | `markdown.rs`, `html.rs`, `templates/dossier.html` | the page |
 
@@ -16,12 +16,14 @@ mod drawings;
 mod gather;
 mod html;
 mod markdown;
+mod study;
 
 use serde::Serialize;
 
 pub use drawings::Drawing;
 pub use html::{HtmlError, html};
 pub use markdown::markdown;
+pub use study::{GroupLine, StudyDossier};
 
 use crate::{compare::Row, energy::Statement, experiment::Method, neurobench::NeuroBench, run_dir::RunRecord};
 
@@ -73,11 +75,45 @@ pub struct Codes {
     pub counts: Vec<usize>,
 }
 
-/// One run as an object; several as `{"runs": […]}`.
-pub fn json(dossiers: &[Dossier]) -> serde_json::Result<String> {
-    let text = match dossiers {
-        [one] => serde_json::to_string_pretty(one)?,
-        all => serde_json::to_string_pretty(&serde_json::json!({ "runs": all }))?,
-    };
-    Ok(format!("{text}\n"))
+/// What a page is about.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Subjects {
+    /// Runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Dossier>,
+    /// Studies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub studies: Vec<StudyDossier>,
+}
+
+impl Subjects {
+    /// Whether there is but one run.
+    fn is_one_run(&self) -> bool {
+        self.runs.len() == 1 && self.studies.is_empty()
+    }
+
+    /// The figures of all, each with the folder that they go to.
+    pub fn drawings(&self) -> impl Iterator<Item = (String, &Drawing)> {
+        let runs = self.runs.iter().enumerate().flat_map(|(number, dossier)| {
+            let folder = match self.is_one_run() {
+                true => String::new(),
+                false => format!("run-{}/", number + 1),
+            };
+            dossier.drawings.iter().map(move |drawing| (folder.clone(), drawing))
+        });
+        let studies = self.studies.iter().flat_map(|study| &study.drawings);
+        runs.chain(studies.map(|drawing| (String::new(), drawing)))
+    }
+
+    /// As JSON: one run is an object, else it is in `runs` and `studies`.
+    ///
+    /// # Errors
+    /// A figure that is no number.
+    pub fn json(&self) -> serde_json::Result<String> {
+        let text = match &self.runs[..] {
+            [one] if self.is_one_run() => serde_json::to_string_pretty(one)?,
+            _ => serde_json::to_string_pretty(self)?,
+        };
+        Ok(format!("{text}\n"))
+    }
 }
