@@ -65,7 +65,7 @@ impl Grids {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlotSection {
-    /// Axis along x.
+    /// Axis, or result, along x.
     pub x: Option<String>,
     /// Axis of which each value is a line.
     pub series: Option<String>,

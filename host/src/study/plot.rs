@@ -13,7 +13,7 @@ use crate::{
     figures::{
         axis::Axis,
         labels::apart,
-        palette::{of, of_method},
+        palette::{FAINT, of, of_method},
         panel::{Frame, Panel},
         svg::{Stroke, Style, Svg, TEXT},
     },
@@ -109,6 +109,137 @@ fn distinct<'a>(values: impl Iterator<Item = &'a Value>) -> Vec<&'a Value> {
     all
 }
 
+/// What is drawn at one place: a mean, and the cells that it is of.
+struct Point {
+    panel: Vec<Value>,
+    line: Value,
+    mean: (f64, f64),
+    cells: Vec<(f64, f64)>,
+}
+
+/// What is drawn, and what its axes are called.
+struct Points {
+    all: Vec<Point>,
+    x: String,
+    y: String,
+    series: Option<String>,
+}
+
+/// Accuracies are drawn in percent.
+fn scale(figure: &str) -> f64 {
+    if figure == ACCURACY { 100.0 } else { 1.0 }
+}
+
+/// A result's name for people; an axis keeps its own.
+fn in_words(name: &str) -> &str {
+    match name {
+        ACCURACY => "test accuracy (%)",
+        "hidden_spikes_per_inference" => "hidden spikes / inference",
+        "energy_uj_per_inference" => "energy (µJ / inference)",
+        "latency_us" => "latency (µs)",
+        other => other,
+    }
+}
+
+impl Points {
+    /// A result against an axis.
+    fn against_an_axis(results: &Results, axes: &[String], asked: &PlotSection) -> Result<Self, StudyError> {
+        let figure = asked.y.as_deref().unwrap_or(ACCURACY);
+        // An axis that was asked for is no repetition.
+        let asked_for = |axis: &str| {
+            let mut named = asked.x.iter().chain(&asked.series).chain(&asked.panels);
+            named.any(|name| name == axis)
+        };
+        let repeats = |axis: &str| REPEATS.contains(&axis) && !asked_for(axis);
+        let layout = Layout::of(asked, &Groups::over(results, axes, figure, repeats))?;
+        // What is neither along x, nor a line, nor a panel, is a repetition too.
+        let shown = |axis: &str| {
+            let mut shown = [&layout.x].into_iter().chain(&layout.series).chain(&layout.panels);
+            shown.any(|name| name == axis)
+        };
+        let groups = Groups::over(results, axes, figure, |axis| !shown(axis));
+        let place = |name: &String| groups.axes.iter().position(|axis| axis == name);
+        let x = place(&layout.x).ok_or_else(|| StudyError::Figure(format!("plot: there is no axis {:?}", layout.x)))?;
+        let (series, panels) = (layout.series.as_ref().and_then(place), places(&groups, &layout.panels));
+        let scale = scale(figure);
+        let point = |group: &Group| {
+            let (x, mean) = (group.labels[x].as_f64()?, scale * group.statistics()?.mean);
+            Some(Point {
+                panel: labels(group, &panels),
+                line: series.map_or(Value::Null, |place| group.labels[place].clone()),
+                mean: (x, mean),
+                cells: group.cells.iter().map(|cell| (x, scale * cell.1)).collect(),
+            })
+        };
+        Ok(Self {
+            all: groups.groups.iter().filter_map(point).collect(),
+            x: layout.x,
+            y: layout.y,
+            series: layout.series,
+        })
+    }
+
+    /// A result against another one: what is neither a line nor a panel nor a repetition makes the points.
+    fn against_a_result(results: &Results, axes: &[String], asked: &PlotSection, x: &str) -> Result<Self, StudyError> {
+        let y = asked.y.as_deref().unwrap_or(ACCURACY);
+        let [of_x, of_y] = [x, y].map(|figure| Groups::of(results, axes, figure));
+        for name in asked.series.iter().chain(&asked.panels) {
+            if !of_y.axes.contains(name) {
+                let axes = of_y.axes.join(", ");
+                return Err(StudyError::Figure(format!(
+                    "plot: there is no axis {name:?}; there are {axes}"
+                )));
+            }
+        }
+        let series = asked
+            .series
+            .as_ref()
+            .and_then(|name| of_y.axes.iter().position(|axis| axis == name));
+        let panels = places(&of_y, &asked.panels);
+        let scales = [scale(x), scale(y)];
+        let point = |(a, b): (&Group, &Group)| {
+            let mean = (scales[0] * a.statistics()?.mean, scales[1] * b.statistics()?.mean);
+            // The same cells in the same order, unless one has the one figure and not the other.
+            let cells = a.cells.iter().filter_map(|(of, x)| {
+                let (_, y) = b.cells.iter().find(|(other, _)| other == of)?;
+                Some((scales[0] * x, scales[1] * y))
+            });
+            Some(Point {
+                panel: labels(b, &panels),
+                line: series.map_or(Value::Null, |place| b.labels[place].clone()),
+                mean,
+                cells: cells.collect(),
+            })
+        };
+        Ok(Self {
+            all: of_x.groups.iter().zip(&of_y.groups).filter_map(point).collect(),
+            x: x.into(),
+            y: y.into(),
+            series: asked.series.clone(),
+        })
+    }
+
+    /// Panels in the order in which they occur.
+    fn panels(&self) -> Vec<Vec<Value>> {
+        let mut all: Vec<Vec<Value>> = Vec::new();
+        for point in &self.all {
+            if !all.contains(&point.panel) {
+                all.push(point.panel.clone());
+            }
+        }
+        all
+    }
+}
+
+fn places(groups: &Groups, names: &[String]) -> Vec<usize> {
+    let place = |name: &String| groups.axes.iter().position(|axis| axis == name);
+    names.iter().filter_map(place).collect()
+}
+
+fn labels(group: &Group, places: &[usize]) -> Vec<Value> {
+    places.iter().map(|&place| group.labels[place].clone()).collect()
+}
+
 /// As SVG: means as lines, each chip as a dot.
 ///
 /// # Errors
@@ -118,68 +249,33 @@ pub fn svg(title: &str, results: &Results, axes: &[String], asked: &PlotSection)
     if results.column(figure).is_none() {
         return Err(StudyError::Figure(format!("plot: the results have no {figure:?}")));
     }
-    // An axis that was asked for is no repetition.
-    let asked_for = |axis: &str| {
-        let mut named = asked.x.iter().chain(&asked.series).chain(&asked.panels);
-        named.any(|name| name == axis)
+    let is_result = |name: &&String| !axes.contains(name) && results.column(name).is_some();
+    let points = match asked.x.as_ref().filter(is_result) {
+        Some(x) => Points::against_a_result(results, axes, asked, x)?,
+        None => Points::against_an_axis(results, axes, asked)?,
     };
-    let repeats = |axis: &str| REPEATS.contains(&axis) && !asked_for(axis);
-    let layout = Layout::of(asked, &Groups::over(results, axes, figure, repeats))?;
-    // What is neither along x, nor a line, nor a panel, is a repetition too.
-    let shown = |axis: &str| {
-        let mut shown = [&layout.x].into_iter().chain(&layout.series).chain(&layout.panels);
-        shown.any(|name| name == axis)
-    };
-    let groups = Groups::over(results, axes, figure, |axis| !shown(axis));
-    if groups.groups.iter().all(|group| group.cells.is_empty()) {
+    if points.all.is_empty() {
         let message = format!("plot: no cell has a number for {figure:?} yet");
         return Err(StudyError::Figure(message));
     }
-    let place = |name: &String| groups.axes.iter().position(|axis| axis == name);
-    let (x, series) = (place(&layout.x), layout.series.as_ref().and_then(place));
-    let x = x.ok_or_else(|| StudyError::Figure(format!("plot: there is no axis {:?}", layout.x)))?;
-    let panels: Vec<usize> = layout.panels.iter().filter_map(place).collect();
-    let of_panel = |group: &Group| {
-        panels
-            .iter()
-            .map(|&place| group.labels[place].clone())
-            .collect::<Vec<_>>()
-    };
-    let mut names: Vec<Vec<Value>> = Vec::new();
-    for group in &groups.groups {
-        let name = of_panel(group);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let lines: Vec<Value> = match series {
-        Some(place) => distinct(groups.groups.iter().map(|group| &group.labels[place]))
-            .into_iter()
-            .cloned()
-            .collect(),
-        None => vec![Value::Null],
-    };
-    let percent = layout.y == ACCURACY;
-    let scale = if percent { 100.0 } else { 1.0 };
+    let names = points.panels();
+    let lines: Vec<Value> = distinct(points.all.iter().map(|point| &point.line))
+        .into_iter()
+        .cloned()
+        .collect();
     let across = names.len().clamp(1, MOST_ACROSS);
     let down = names.len().div_ceil(across).max(1);
     let width = LEFT + across as f64 * (PANEL_WIDTH + GAP) + NAMES;
     let height = TOP + down as f64 * ROW;
     let description = format!(
         "{} against {}, one line for each {}",
-        layout.y,
-        layout.x,
-        layout.series.as_deref().unwrap_or("result")
+        points.y,
+        points.x,
+        points.series.as_deref().unwrap_or("result")
     );
     let mut svg = Svg::new(width, height, title, &description);
     svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
-    let xs = || groups.groups.iter().filter_map(|group| group.labels[x].as_f64());
-    let ys = || {
-        groups
-            .groups
-            .iter()
-            .flat_map(|group| group.cells.iter().map(|cell| scale * cell.1))
-    };
+    let cells = || points.all.iter().flat_map(|point| &point.cells);
     for (number, name) in names.iter().enumerate() {
         let (column, row) = (number % across, number / across);
         let panel = Panel {
@@ -187,13 +283,12 @@ pub fn svg(title: &str, results: &Results, axes: &[String], asked: &PlotSection)
             top: TOP + row as f64 * ROW,
             width: PANEL_WIDTH,
             height: PANEL_HEIGHT,
-            x: Axis::around(xs(), 5),
-            y: Axis::around(ys(), 5),
+            x: Axis::around(cells().map(|cell| cell.0), 5),
+            y: Axis::around(cells().map(|cell| cell.1), 5),
         };
-        let y_name = if percent { "test accuracy (%)" } else { &layout.y };
         let frame = Frame {
-            x_name: &layout.x,
-            y_name: if column == 0 { y_name } else { "" },
+            x_name: in_words(&points.x),
+            y_name: if column == 0 { in_words(&points.y) } else { "" },
             x_numbers: true,
             y_numbers: column == 0,
             open: false,
@@ -204,24 +299,15 @@ pub fn svg(title: &str, results: &Results, axes: &[String], asked: &PlotSection)
         panel.heading(&mut svg, &letter, &heading.join(", "));
         let mut ends = Vec::new();
         for (index, line) in lines.iter().enumerate() {
-            let own =
-                |group: &&Group| of_panel(group) == *name && series.is_none_or(|place| group.labels[place] == *line);
-            let own: Vec<&Group> = groups.groups.iter().filter(own).collect();
-            let at = |group: &&Group| group.labels[x].as_f64();
-            let mut means: Vec<(f64, f64)> = own
-                .iter()
-                .filter_map(|group| Some((at(group)?, scale * group.statistics()?.mean)))
-                .collect();
+            let own = |point: &&Point| point.panel == *name && point.line == *line;
+            let own: Vec<&Point> = points.all.iter().filter(own).collect();
+            let mut means: Vec<(f64, f64)> = own.iter().map(|point| point.mean).collect();
             means.sort_by(|a, b| a.0.total_cmp(&b.0));
             let text = Results::text(line);
             let colour = colour(&text, index, lines.len());
             svg.group("series", &format!("{text}, {}", heading.join(", ")), |svg| {
                 panel.trace(svg, &means, Stroke::new(colour, 1.6));
-                let dots: Vec<(f64, f64)> = own
-                    .iter()
-                    .filter_map(|group| Some((at(group)?, group)))
-                    .flat_map(|(x, group)| group.cells.iter().map(move |cell| (x, scale * cell.1)))
-                    .collect();
+                let dots: Vec<(f64, f64)> = own.iter().flat_map(|point| point.cells.iter().copied()).collect();
                 panel.dots(svg, &dots, 1.8, colour);
             });
             if let Some(&(_, y)) = means.last() {
@@ -230,6 +316,10 @@ pub fn svg(title: &str, results: &Results, axes: &[String], asked: &PlotSection)
         }
         // Names once in each row, beside its last panel.
         if column + 1 == across || number + 1 == names.len() {
+            if let Some(series) = points.series.as_ref().filter(|name| *name != "method") {
+                let style = Style::default().coloured(FAINT).sized(TEXT - 1.0);
+                svg.text((panel.right() + 8.0, panel.top - 12.0), series, style);
+            }
             let wanted: Vec<f64> = ends.iter().map(|end| end.2).collect();
             let placed = apart(&wanted, 14.0, panel.top, panel.bottom());
             for ((text, colour, _), y) in ends.iter().zip(placed) {
@@ -320,5 +410,31 @@ mod tests {
             ..PlotSection::default()
         };
         assert!(svg("x", &results, &axes, &asked).is_err());
+    }
+
+    #[test]
+    fn a_result_can_stand_along_x() {
+        let (mut results, axes) = results();
+        results.columns.push("latency_us".into());
+        for row in &mut results.rows {
+            let sigma = row[1].as_f64().unwrap();
+            row.push((10.0 + sigma).into());
+        }
+        let asked = PlotSection {
+            x: Some("latency_us".into()),
+            series: Some("method".into()),
+            panels: vec!["drawn".into()],
+            y: None,
+        };
+        let text = svg("frontier", &results, &axes, &asked).unwrap();
+        assert_eq!(text.matches("class=\"series\"").count(), 4);
+        assert_eq!(text.matches("<circle").count(), 24);
+        assert!(text.contains("latency (µs)") && !text.contains("NaN"), "{text}");
+        let asked = PlotSection {
+            series: Some("metod".into()),
+            ..asked
+        };
+        let refused = svg("frontier", &results, &axes, &asked).unwrap_err().to_string();
+        assert!(refused.contains("metod") && refused.contains("method"), "{refused}");
     }
 }
