@@ -187,8 +187,8 @@ fn impossible_wishes_are_refused() {
     refuse(&mut train(scratch.path(), &["--seed", "-1"]), &["--seed"]);
     refuse(&mut train(scratch.path(), &["--set", "epochs"]), &["KEY=VALUE"]);
     refuse(
-        &mut train(scratch.path(), &["--set", "chip.file=loihi"]),
-        &["loihi", "built in", "hicann-x"],
+        &mut train(scratch.path(), &["--set", "chip.file=spikey"]),
+        &["spikey", "built in", "hicann-x"],
     );
     refuse(
         train(scratch.path(), &[]).env("SPIKELOOP_ISA", "nonsense"),

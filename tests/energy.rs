@@ -60,11 +60,12 @@ fn a_statement_adds_up_and_agrees_with_the_comparison() {
     assert_eq!(number(&own, "/energy/training/samples"), 1000.0);
     let trained = 1e-6 * 200.0 * 39.8 * 1000.0;
     assert!((number(&own, "/energy/training/mj/value") - trained).abs() < 1e-9 * trained);
-    let (low, high) = (
-        "/energy/bounds/uj_if_events_cost_all",
-        "/energy/bounds/uj_if_events_cost_nothing",
-    );
-    assert!(number(&own, low) > 0.0 && number(&own, low) < number(&own, high));
+    // All of the power, or what would follow the rarest events.
+    let bounds = &own["energy"]["bounds"];
+    let (low, high) = (number(bounds, "/low/value"), number(bounds, "/high/value"));
+    assert!(low > 0.0 && low < 0.5 * high, "{bounds}");
+    assert!((high - 7.96).abs() < 1e-9 && (number(bounds, "/high/uncertainty") - 0.796).abs() < 1e-9);
+    assert_eq!(own["energy"]["lower_bound"], false, "a measured total holds it all");
     // 40 × (5 + 3) weights of 7 bits on the chip, of 32 in software beside two states of 43 neurons.
     let metrics = &own["neurobench"];
     for (side, footprint) in [("chip", 280.0), ("ideal_network", 4.0 * (320.0 + 86.0))] {
@@ -83,8 +84,15 @@ fn a_statement_adds_up_and_agrees_with_the_comparison() {
     assert_eq!(number(latency, "/peak/accuracy"), best);
     // The window is 38 µs, its reset 1.8 µs, at 200 mW.
     let early = number(latency, "/early/time_us");
-    assert!((number(latency, "/early/uj") - 0.2 * (early + 1.8)).abs() < 1e-9);
+    assert!((number(latency, "/early/uj/value") - 0.2 * (early + 1.8)).abs() < 1e-9);
     assert!(early <= 38.0, "{early}");
+    let times: Vec<f64> = serde_json::from_value(latency["time_us"].clone()).unwrap();
+    assert!(times[0] > 0.0 && times.is_sorted(), "{times:?}");
+    assert_eq!(
+        times.len(),
+        23,
+        "one a sample of the ADC: nobody sees what lies between them"
+    );
     let end = latency["time_us"].as_array().unwrap().last().and_then(Value::as_f64);
     assert!((end.unwrap() - 38.0).abs() < 1e-9);
     // The earliest spike of a sample is at 2 µs: its bias.
@@ -126,6 +134,9 @@ fn a_statement_adds_up_and_agrees_with_the_comparison() {
     assert_eq!(updates % 43.0, 0.0);
     let neuron = number(statement, "/components/neuron/value");
     assert!((neuron - 9.2e-6 * updates).abs() < 1e-9 * neuron);
+    assert_eq!(statement["pace"]["key"], "step_us");
+    assert_eq!(statement["lower_bound"], true, "what the host costs is unknown");
+    assert!(statement["latency"].is_null(), "it need not decide when this chip does");
     // Every event was seen by the host, and was for some layer.
     assert!(
         (number(statement, "/attributed") - 1.0).abs() < 0.01,

@@ -86,6 +86,7 @@ mod tests {
             for (wrong, says) in [
                 ("spike", "energy.spike: has no unit; write spike_pj = …, in pJ"),
                 ("spike_nj", "energy.spike_nj: is in nJ; write spike_pj = …, in pJ"),
+                ("spike_mw", "energy.spike_mw: is in mW; write spike_pj = …, in pJ"),
             ] {
                 let text = text.replacen("\nspike_pj =", &std::format!("\n{wrong} ="), 1);
                 let said = EnergyProfile::from_toml(&text).unwrap_err().to_string();
@@ -95,6 +96,26 @@ mod tests {
             let said = EnergyProfile::from_toml(&text).unwrap_err().to_string();
             assert!(said.contains(".value: is -1"), "{said}");
         }
+    }
+
+    #[test]
+    fn nothing_is_priced_that_is_never_counted() {
+        let refused = |text: &str| EnergyProfile::from_toml(text).unwrap_err().to_string();
+        let loihi = builtin_text("loihi").unwrap();
+        let without = loihi.replacen("[pace]\nstep_us = { value = 10.0, source = \"estimate\" }", "", 1);
+        assert!(refused(&without).contains("pace: is missing"));
+        let analog = loihi.replacen("step_us", "tau_mem_us", 1);
+        assert!(refused(&analog).contains("neuron_update_pj: has a price, but no clock"));
+        let text = builtin_text("hicann-x").unwrap();
+        let clocked = text.replacen(
+            "neuron_update_pj = { value = 0.0",
+            "neuron_update_pj = { value = 5.0",
+            1,
+        );
+        assert!(refused(&clocked).contains("no clock"));
+        let nameless = loihi.replacen("name = \"loihi\"\n", "", 1);
+        let said = ChipSpec::from_toml(&nameless).unwrap_err().to_string();
+        assert!(said.contains("known by its energy only"), "{said}");
     }
 
     #[test]

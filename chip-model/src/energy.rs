@@ -282,6 +282,25 @@ impl Ledger {
         Energy::sum(Component::ALL.map(|component| self.component(component)))
     }
 
+    /// What is left without some parts of it. Both have the same prices, so that their uncertainties go together.
+    pub fn without(&self, parts: &[Self]) -> Self {
+        let rest = |term: Term| {
+            let (whole, parts) = (self.term(term), parts.iter().map(|part| part.term(term)));
+            let (uj, uncertainty_uj) = parts.fold((whole.uj, whole.uncertainty_uj), |(uj, uncertainty), part| {
+                (uj - part.uj, uncertainty - part.uncertainty_uj)
+            });
+            // What rounding leaves of nothing is nothing.
+            let clean = |value: f64, of: f64| if value.abs() > 1e-12 * of { value } else { 0.0 };
+            Energy {
+                uj: clean(uj, whole.uj),
+                uncertainty_uj: clean(uncertainty_uj, whole.uncertainty_uj).abs(),
+            }
+        };
+        Self {
+            terms: Term::ALL.map(rest),
+        }
+    }
+
     /// That of one sample, where this is of so many.
     pub fn per(&self, number: f64) -> Self {
         Self {
@@ -364,6 +383,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_left_has_the_uncertainty_of_its_own_amount() {
+        let usage = |spikes: u64, time_us: f64| {
+            let mut usage = Usage::lasting(time_us);
+            *usage.count_mut(Term::Spikes) = spikes;
+            Ledger::of(&prices(), &usage)
+        };
+        let rest = usage(100, 5.0).without(&[usage(30, 0.0), usage(20, 0.0)]);
+        let wanted = usage(50, 5.0);
+        for term in Term::ALL {
+            assert!((rest.term(term).uj - wanted.term(term).uj).abs() < 1e-12);
+            assert!((rest.term(term).uncertainty_uj - wanted.term(term).uncertainty_uj).abs() < 1e-12);
+        }
+        assert_eq!(usage(100, 5.0).without(&[usage(100, 5.0)]), Ledger::default());
     }
 
     #[test]

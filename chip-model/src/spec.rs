@@ -385,6 +385,8 @@ pub struct Fit {
     pub latency_us: Quantity,
     /// Events of one inference: those that came in, and spikes.
     pub events: Quantity,
+    /// Events at synapses of one inference.
+    pub synaptic_events: Quantity,
 }
 
 impl Default for Coefficient {
@@ -489,8 +491,8 @@ impl ChipSpec {
         if header.schema > SCHEMA {
             return Err(SpecError::NewerSchema(header.schema));
         }
-        if let Some(name) = header.kind.and(header.name) {
-            return Err(SpecError::EnergyOnly(name));
+        if header.kind.is_some() {
+            return Err(SpecError::EnergyOnly(header.name.unwrap_or_else(|| "this chip".into())));
         }
         let without_units = units::problems(text);
         if !without_units.is_empty() {

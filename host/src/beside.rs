@@ -3,10 +3,12 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use spikeloop_chip::spec::EnergySpec;
 
 use crate::{
     compare::Row,
-    experiment::Method,
+    energy::{Bounds, load_profile},
+    experiment::{ChipSection, Experiment, ExperimentError, Method},
     run_dir::{RunDir, RunDirError, RunRecord},
 };
 
@@ -17,6 +19,9 @@ pub enum BesideError {
     /// A run directory.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
+    /// Its experiment.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
     /// Nothing was finished there.
     #[error("{run} has no finished method: nothing can be compared; go on with: spikeloop train --resume {run}")]
     Unfinished {
@@ -63,6 +68,11 @@ pub struct Member {
     pub record: RunRecord,
     /// Finished methods.
     pub rows: Vec<Row>,
+    /// What was done to the chip before, in words.
+    pub chip: String,
+    /// Prices, where the chip file can be read.
+    #[serde(skip)]
+    prices: Option<EnergySpec>,
     /// Predicted classes of each, where they are kept.
     #[serde(skip)]
     predictions: Vec<Option<Vec<[u16; 2]>>>,
@@ -82,8 +92,11 @@ pub struct Difference {
     pub standard_error: Option<f64>,
     /// Hidden spikes an inference, minus those of the first.
     pub hidden_spikes: f64,
-    /// Energy of an inference minus that of the first, µJ, where a chip ran.
+    /// Energy of an inference by the chip file's prices minus that of the first, µJ, where a chip ran.
     pub energy_uj: Option<f64>,
+    /// The same where only one total was measured: from the least to the most that it could be, as nothing of it follows
+    /// events, or all of it does.
+    pub energy_uj_range: Option<[f64; 2]>,
 }
 
 /// Runs that may be compared.
@@ -93,7 +106,7 @@ pub struct Beside {
     pub runs: Vec<Member>,
     /// Of each run but the first, by method.
     pub differences: Vec<Difference>,
-    /// Whether all are the same instance of the chip.
+    /// Whether all are the same instance of the chip, set up in the same way.
     pub same_instance: bool,
 }
 
@@ -121,7 +134,7 @@ impl Beside {
         }
         let same = |run: &Member| {
             let (a, b) = (&run.record.seeds, &first.record.seeds);
-            (a.chip, a.configuration) == (b.chip, b.configuration)
+            (a.chip, a.configuration) == (b.chip, b.configuration) && run.chip == first.chip
         };
         Ok(Self {
             same_instance: runs.iter().all(same),
@@ -139,12 +152,55 @@ fn member(path: &std::path::Path) -> Result<Member, BesideError> {
             run: path.display().to_string(),
         });
     }
+    let file = run.experiment().display().to_string();
+    let experiment = Experiment::from_toml(&file, &run.read_experiment()?, &[])?;
+    let prices = load_profile(&run.chip().display().to_string()).ok();
     Ok(Member {
         run: path.display().to_string(),
+        chip: in_words(&experiment.chip),
+        prices: prices.map(|profile| profile.energy),
         predictions: rows.iter().map(|row| run.read_predictions(row.method)).collect(),
         record,
         rows,
     })
+}
+
+/// What of a chip's set-up makes other circuits of the same instance.
+fn in_words(chip: &ChipSection) -> String {
+    let mut text = match (&chip.calibration, chip.uncalibrated) {
+        (Some(_), _) => "calibrated by a file".to_owned(),
+        (None, true) => "as fabricated".to_owned(),
+        (None, false) => "calibrated".to_owned(),
+    };
+    if chip.sigma_d > 0.0 && !chip.decalibrate.is_empty() {
+        let _ = write!(
+            text,
+            ", decalibrated by σ_d = {} in {:?}",
+            chip.sigma_d, chip.decalibrate
+        );
+    }
+    text
+}
+
+/// From the least to the most that two rows can differ by in energy, µJ.
+fn range(prices: &EnergySpec, first: &Row, other: &Row) -> Option<[f64; 2]> {
+    let fit = prices.fit.as_ref()?;
+    let ends = |row: &Row| {
+        let (counters, n) = (row.counters?, row.samples.max(1) as f64);
+        let events = (counters.input_events + counters.spikes) as f64 / n;
+        Some(Bounds::ends(
+            fit,
+            row.latency_us?,
+            events,
+            counters.synaptic_events as f64 / n,
+        ))
+    };
+    let differences = ends(first)?
+        .into_iter()
+        .zip(ends(other)?)
+        .map(|(ours, theirs)| 1e-3 * prices.static_mw.value * (theirs - ours));
+    let low = differences.clone().fold(f64::INFINITY, f64::min);
+    Some([low, differences.fold(f64::NEG_INFINITY, f64::max)])
 }
 
 fn may_be_compared(first: &Member, other: &Member) -> Result<(), BesideError> {
@@ -222,6 +278,7 @@ impl Member {
                 standard_error: both.and_then(|(a, b)| paired_error(a, b)),
                 hidden_spikes: theirs.hidden_spikes_per_inference - row.hidden_spikes_per_inference,
                 energy_uj: energies.map(|(theirs, ours)| theirs - ours),
+                energy_uj_range: self.prices.as_ref().and_then(|prices| range(prices, row, theirs)),
             });
         }
         all

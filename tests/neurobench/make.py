@@ -1,4 +1,4 @@
-"""Writes metrics.json: two small networks, their inputs, and what the package `neurobench` says of them.
+"""Writes metrics.json: three small networks, their inputs, and what the package `neurobench` says of them.
 
     python -m venv env && env/bin/pip install torch snntorch neurobench==2.3.0
     env/bin/python tests/neurobench/make.py

@@ -44,6 +44,14 @@ pub enum Pace {
 }
 
 impl Pace {
+    /// Key in `[pace]`.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::StepUs(_) => "step_us",
+            Self::TauMemUs(_) => "tau_mem_us",
+        }
+    }
+
     /// Its figure, whichever it is.
     pub fn quantity(&self) -> &Quantity {
         match self {

@@ -5,8 +5,10 @@ use alloc::{format, string::ToString, vec::Vec};
 use super::Problem;
 use crate::energy::Term;
 
-/// Endings of keys, and the factor to what the file should say.
-const OTHER_UNITS: [(&str, &str); 8] = [
+/// Endings of keys, and what they stand for.
+const UNITS: [(&str, &str); 10] = [
+    ("_mw", "mW"),
+    ("_pj", "pJ"),
     ("_w", "W"),
     ("_uw", "µW"),
     ("_nw", "nW"),
@@ -29,7 +31,7 @@ pub(super) fn problems(text: &str) -> Vec<Problem> {
         let term = Term::ALL
             .into_iter()
             .find(|term| stem(term.key()) == stem(key) && term.key() != key)?;
-        let unit = OTHER_UNITS.into_iter().find(|(ending, _)| key.ends_with(ending));
+        let unit = UNITS.into_iter().find(|(ending, _)| key.ends_with(ending));
         let wrong = match unit {
             Some((_, unit)) => format!("is in {unit}"),
             None => "has no unit".to_string(),
@@ -44,9 +46,6 @@ pub(super) fn problems(text: &str) -> Vec<Problem> {
 
 /// A key without its unit.
 fn stem(key: &str) -> &str {
-    let endings = OTHER_UNITS.iter().map(|(ending, _)| *ending).chain(["_mw", "_pj"]);
-    endings
-        .filter_map(|ending| key.strip_suffix(ending))
-        .next()
-        .unwrap_or(key)
+    let mut stems = UNITS.iter().filter_map(|(ending, _)| key.strip_suffix(ending));
+    stems.next().unwrap_or(key)
 }

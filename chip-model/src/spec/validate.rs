@@ -8,7 +8,7 @@ use alloc::{
 
 use super::{ChipSpec, Coefficient, Distribution, EnergySpec, Quantity, Scatter, Spread};
 #[cfg(feature = "toml")]
-use crate::energy::EnergyProfile;
+use crate::energy::{EnergyProfile, Pace};
 use crate::{
     dac::{CodeMap, Parameter},
     energy::Term,
@@ -152,7 +152,20 @@ pub(super) fn problems(spec: &ChipSpec) -> Vec<Problem> {
     adc(spec, &mut check);
     drift(spec, &mut check);
     energy(&spec.energy, &mut check);
+    without_clock(&spec.energy, &mut check);
     check.0
+}
+
+/// A price of what never happens would be charged to nobody.
+fn without_clock(energy: &EnergySpec, check: &mut Check) {
+    if energy.neuron_update_pj.value > 0.0 {
+        check.fail(
+            "energy.neuron_update_pj",
+            "has a price, but no clock updates the neurons of an analog chip; a clocked one is priced by a file of kind = \
+             \"energy\" with [pace] step_us"
+                .into(),
+        );
+    }
 }
 
 fn array(spec: &ChipSpec, check: &mut Check) {
@@ -361,6 +374,7 @@ fn energy(energy: &EnergySpec, check: &mut Check) {
     if let Some(fit) = &energy.fit {
         check.quantity("energy.fit.latency_us", &fit.latency_us, 1e-3, 1e9);
         check.quantity("energy.fit.events", &fit.events, 1.0, 1e12);
+        check.quantity("energy.fit.synaptic_events", &fit.synaptic_events, 1.0, 1e12);
     }
 }
 
@@ -371,8 +385,17 @@ pub(super) fn problems_of_energy(profile: &EnergyProfile) -> Vec<Problem> {
     if profile.name.is_empty() {
         check.fail("name", "is empty".into());
     }
-    if let Some(pace) = &profile.pace {
-        check.quantity("pace", pace.quantity(), 1e-6, 1e12);
+    match &profile.pace {
+        Some(pace) => {
+            check.quantity("pace", pace.quantity(), 1e-6, 1e12);
+            if !matches!(pace, Pace::StepUs(_)) {
+                without_clock(&profile.energy, &mut check);
+            }
+        }
+        None => check.fail(
+            "pace",
+            "is missing: write [pace] with step_us for a clocked chip, tau_mem_us for an analog one".into(),
+        ),
     }
     energy(&profile.energy, &mut check);
     check.0

@@ -6,13 +6,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use spikeloop::{
     compare::{engine_of, test},
-    energy::{Pricing, Statement, load_profile},
+    energy::{Pricing, Statement, Training, load_profile},
     experiment::Method,
     figures::run::Opened,
     neurobench::NeuroBench,
     report::energy as report,
     run_dir::{RunDir, RunRecord},
-    train::run::ChipUse,
 };
 use spikeloop_chip::energy::EnergyProfile;
 
@@ -66,9 +65,8 @@ impl Arguments {
             latency_us,
             steps: activity.steps,
         };
-        let own = metrics.iter().filter(|line| line.method == method);
-        let training = ChipUse::of_all(own.map(|line| &line.metrics));
-        let statement = Statement::of(&pricing, activity, evaluation.over_time.as_ref(), training.as_ref());
+        let training = Training::of(method, &metrics);
+        let statement = Statement::of(&pricing, activity, evaluation.over_time.as_ref(), training);
         let software = lab.software(true).neurobench(&weights, &lab.data.test);
         let bits = lab.spec.array.weight_bits.value as u32 + 1;
         let chip = NeuroBench::of_chip(&lab.network, bits, activity);

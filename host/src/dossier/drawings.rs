@@ -91,7 +91,7 @@ pub(super) fn of(
             Err(error) => return Err(error),
         }
     }
-    if !dossier.weight_codes.is_empty() {
+    if method.runs_on_a_chip() && !dossier.weight_codes.is_empty() {
         all.push(Drawing::new(
             "weights",
             format!("Weight codes that {} has programmed.", method.name()),

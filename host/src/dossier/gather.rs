@@ -7,7 +7,7 @@ use spikeloop_chip::{energy::EnergyProfile, weights::Weights};
 use super::{Codes, Dossier, Sides, drawings};
 use crate::{
     compare::{engine_of, test, transferred_from},
-    energy::{Pricing, Statement},
+    energy::{Pricing, Statement, Training},
     figures::{FigureError, confusion::Confusion, run::Opened},
     lab::Lab,
     matrix::Matrix,
@@ -15,7 +15,6 @@ use crate::{
     neurobench::NeuroBench,
     report::comparison,
     run_dir::RunDir,
-    train::run::ChipUse,
 };
 
 impl Dossier {
@@ -58,10 +57,8 @@ impl Dossier {
                 latency_us,
                 steps: activity.steps,
             };
-            let own = metrics.iter().filter(|line| line.method == method);
-            let training = ChipUse::of_all(own.map(|line| &line.metrics));
-            let over_time = evaluation.over_time.as_ref();
-            dossier.energy = Some(Statement::of(&pricing, activity, over_time, training.as_ref()));
+            let (over_time, training) = (evaluation.over_time.as_ref(), Training::of(method, &metrics));
+            dossier.energy = Some(Statement::of(&pricing, activity, over_time, training));
             let bits = lab.spec.array.weight_bits.value as u32 + 1;
             dossier.neurobench = Some(Sides {
                 ideal_network: lab.software(true).neurobench(&weights, data),

@@ -132,7 +132,10 @@ fn section(dossier: &Dossier, number: usize, alone: bool) -> Section {
         };
         vec![
             card(
-                "energy an inference",
+                match energy.lower_bound {
+                    true => "energy an inference, at least",
+                    false => "energy an inference",
+                },
                 "uj_per_inference",
                 &energy.uj_per_inference,
                 figure(&energy.uj_per_inference),

@@ -13,8 +13,10 @@ pub fn markdown(subjects: &Subjects, figures: Option<&str>) -> String {
         });
         text.push_str(&one(dossier, folder.as_deref()));
     }
-    for study in &subjects.studies {
-        text.push_str(&of_study(study, figures));
+    for (number, study) in subjects.studies.iter().enumerate() {
+        let own = subjects.folder_of_study(number);
+        let folder = figures.map(|folder| format!("{folder}/{own}").trim_end_matches('/').to_owned());
+        text.push_str(&of_study(study, folder.as_deref()));
     }
     text
 }
@@ -24,10 +26,23 @@ fn of_study(study: &StudyDossier, figures: Option<&str>) -> String {
     text.push_str(&study.table.to_markdown());
     text.push_str(&drawn(&study.drawings, figures));
     text.push_str(&format!(
-        "\n## Study file\n\n```toml\n{}\n```\n\n",
+        "\n## Study file\n\n~~~~toml\n{}\n~~~~\n\n",
         study.file.trim_end()
     ));
     text
+}
+
+/// Text that cannot be mistaken for markup.
+fn plain(text: &str) -> String {
+    let special = |c: char| "\\`*_<>[]#|".contains(c);
+    let mut safe = String::new();
+    for c in text.chars() {
+        if special(c) {
+            safe.push('\\');
+        }
+        safe.push(c);
+    }
+    safe
 }
 
 fn drawn(drawings: &[Drawing], figures: Option<&str>) -> String {
@@ -45,9 +60,9 @@ fn drawn(drawings: &[Drawing], figures: Option<&str>) -> String {
 }
 
 fn one(dossier: &Dossier, figures: Option<&str>) -> String {
-    let mut text = format!("# {}\n\n", dossier.title);
+    let mut text = format!("# {}\n\n", plain(&dossier.title));
     for (key, value) in &dossier.setting {
-        text.push_str(&format!("- {key}: {value}\n"));
+        text.push_str(&format!("- {key}: {}\n", plain(value)));
     }
     text.push_str(&format!("\n{}\n", comparison::table(&dossier.comparison).to_markdown()));
     for line in &dossier.verdict {
@@ -55,8 +70,9 @@ fn one(dossier: &Dossier, figures: Option<&str>) -> String {
     }
     if let Some(energy) = &dossier.energy {
         text.push_str(&format!(
-            "\n## Energy of {}\n\n{} an inference, {}, {} inferences a second, {} each.\n\n{}\n{}\n",
+            "\n## Energy of {}\n\n{}{} an inference, {}, {} inferences a second, {} each.\n\n{}\n{}\n",
             dossier.method.name(),
+            report::at_least(energy),
             report::figure(&energy.uj_per_inference),
             report::figure(&energy.power_mw),
             report::number(energy.inferences_per_s.value),
@@ -78,7 +94,7 @@ fn one(dossier: &Dossier, figures: Option<&str>) -> String {
     text.push_str(&drawn(&dossier.drawings, figures));
     text.push_str("\n## Provenance\n\n");
     for (key, value) in provenance(dossier) {
-        text.push_str(&format!("- {key}: `{value}`\n"));
+        text.push_str(&format!("- {key}: `` {value} ``\n"));
     }
     text.push('\n');
     text

@@ -92,6 +92,14 @@ impl Subjects {
         self.runs.len() == 1 && self.studies.is_empty()
     }
 
+    /// Where the figures of a study go: two may have one name.
+    fn folder_of_study(&self, number: usize) -> String {
+        match self.studies.len() {
+            0 | 1 => String::new(),
+            _ => format!("study-{}/", number + 1),
+        }
+    }
+
     /// The figures of all, each with the folder that they go to.
     pub fn drawings(&self) -> impl Iterator<Item = (String, &Drawing)> {
         let runs = self.runs.iter().enumerate().flat_map(|(number, dossier)| {
@@ -101,8 +109,11 @@ impl Subjects {
             };
             dossier.drawings.iter().map(move |drawing| (folder.clone(), drawing))
         });
-        let studies = self.studies.iter().flat_map(|study| &study.drawings);
-        runs.chain(studies.map(|drawing| (String::new(), drawing)))
+        let studies = self.studies.iter().enumerate().flat_map(|(number, study)| {
+            let folder = self.folder_of_study(number);
+            study.drawings.iter().map(move |drawing| (folder.clone(), drawing))
+        });
+        runs.chain(studies)
     }
 
     /// As JSON: one run is an object, else it is in `runs` and `studies`.

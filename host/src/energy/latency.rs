@@ -1,22 +1,23 @@
 //! How long the chip needs: accuracy as a function of the time at which one decides.
 
 use serde::Serialize;
+use spikeloop_chip::energy::{Component, Energy, Ledger, Usage};
 
-use super::Pricing;
+use super::{Figure, Pricing};
 
 /// Accuracy of a test set, had it been decided earlier.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct OverTime {
     /// Mean time of a sample's first input event since the run began, µs.
     pub onset_us: f64,
-    /// Ends of the bins of the host's time grid since the run began, µs.
+    /// Samples of the ADC since the run began, µs.
     pub time_us: Vec<f64>,
     /// Accuracy if all is decided by what came until then, 0–1.
     pub accuracy: Vec<f64>,
 }
 
 /// One moment to decide.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Moment {
     /// Since the run began, µs.
     pub time_us: f64,
@@ -24,12 +25,12 @@ pub struct Moment {
     pub since_onset_us: f64,
     /// Accuracy, 0–1.
     pub accuracy: f64,
-    /// Energy of an inference that ends there, with its reset, µJ: static power for that long, and all else as if it
-    /// had gone on, so that it is an upper bound.
-    pub uj: f64,
+    /// Energy of an inference that ends there, with its reset: static power for that long, and all else as if it had
+    /// gone on, so that it is an upper bound.
+    pub uj: Figure,
 }
 
-/// What can be said of a decision's time.
+/// What can be said of a decision's time. Both moments are found on the test set itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatencyLine {
     /// Accuracy over time.
@@ -42,23 +43,31 @@ pub struct LatencyLine {
 }
 
 impl LatencyLine {
-    /// Of so many samples that cost so much; none where nothing is known over time.
-    pub fn of(pricing: &Pricing, over_time: &OverTime, samples: usize, total_uj: f64) -> Option<Self> {
+    /// Of so many samples that cost so much each; none where nothing is known over time, or on a chip of another pace,
+    /// which need not decide when this one does.
+    pub fn of(pricing: &Pricing, over_time: &OverTime, samples: usize, ledger: &Ledger) -> Option<Self> {
+        if pricing.profile.pace.is_some() {
+            return None;
+        }
         let accuracy = &over_time.accuracy;
         let last = *accuracy.last()?;
         let best = accuracy.iter().copied().fold(0.0, f64::max);
         let error = libm::sqrt(last * (1.0 - last) / samples.max(1) as f64);
         let first = |limit: f64| accuracy.iter().position(|&at| at >= limit);
+        let end_us = *over_time.time_us.last()?;
+        let others = Component::ALL
+            .into_iter()
+            .filter(|component| *component != Component::Static);
+        let others = Energy::sum(others.map(|component| ledger.component(component)));
         let moment = |index: usize| {
             let time_us = over_time.time_us[index];
-            let end_us = over_time.time_us[accuracy.len() - 1];
-            // On a chip of another pace the same part of the window.
-            let saved_us = (end_us - time_us) * pricing.latency_us() / pricing.latency_us;
+            let lasting = Usage::lasting(pricing.latency_us - (end_us - time_us));
+            let total = Energy::sum([pricing.ledger(&lasting).component(Component::Static), others]);
             Moment {
                 time_us,
                 since_onset_us: time_us - over_time.onset_us,
                 accuracy: accuracy[index],
-                uj: total_uj - 1e-3 * pricing.profile.energy.static_mw.value * saved_us,
+                uj: Figure::energy(total),
             }
         };
         Some(Self {
@@ -95,16 +104,24 @@ mod tests {
             time_us: vec![2.5, 5.0, 7.5, 10.0],
             accuracy: vec![0.1, 0.93, 0.96, 0.95],
         };
-        let line = LatencyLine::of(&pricing, &over_time, 100, 2.36).unwrap();
+        let ledger = pricing.ledger(&Usage::lasting(11.8));
+        let line = LatencyLine::of(&pricing, &over_time, 100, &ledger).unwrap();
         assert_eq!(
             (line.peak.time_us, line.peak.since_onset_us, line.peak.accuracy),
             (7.5, 6.5, 0.96)
         );
         // σ of 95 % over 100 samples is 2.2 %.
         assert_eq!(line.early.time_us, 5.0);
-        // 200 mW for 5 µs.
-        assert!((line.early.uj - (2.36 - 1.0)).abs() < 1e-12);
+        // 200 ± 20 mW for 5 µs less.
+        assert!((line.early.uj.value - (2.36 - 1.0)).abs() < 1e-12);
+        assert!((line.early.uj.uncertainty - 0.136).abs() < 1e-12);
         let nothing = OverTime::default();
-        assert_eq!(LatencyLine::of(&pricing, &nothing, 100, 2.36), None);
+        assert_eq!(LatencyLine::of(&pricing, &nothing, 100, &ledger), None);
+        let profile = spikeloop_chip::builtin_energy("loihi").unwrap();
+        let elsewhere = Pricing {
+            profile: &profile,
+            ..pricing
+        };
+        assert_eq!(LatencyLine::of(&elsewhere, &over_time, 100, &ledger), None);
     }
 }

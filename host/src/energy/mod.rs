@@ -27,4 +27,4 @@ pub use dense::Dense;
 pub use latency::{LatencyLine, Moment, OverTime};
 pub use pricing::{Pricing, load_profile};
 pub use spread::Spread;
-pub use statement::{Bounds, ComponentLine, Figure, LayerLine, Statement, TermLine, TrainingLine};
+pub use statement::{Bounds, ComponentLine, Figure, LayerLine, PaceLine, Statement, TermLine, Training, TrainingLine};

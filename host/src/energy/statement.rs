@@ -4,10 +4,16 @@ use serde::{Deserialize, Serialize, Serializer};
 use spikeloop_chip::{
     counters::Counters,
     energy::{Component, Energy, EnergyProfile, Kind, Ledger, Term, Usage},
+    spec::{Coefficient, EnergySpec, Fit},
 };
 
 use super::{Activity, Dense, LatencyLine, OverTime, Pricing, SampleActivity, Spread};
-use crate::{energy::LayerActivity, train::run::ChipUse};
+use crate::{
+    energy::LayerActivity,
+    experiment::Method,
+    run_dir::MetricsLine,
+    train::run::{ChipUse, EpochMetrics},
+};
 
 /// A figure, one standard uncertainty, and its unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +36,7 @@ impl Figure {
         }
     }
 
-    fn energy(energy: Energy) -> Self {
+    pub(super) fn energy(energy: Energy) -> Self {
         Self::new(energy.uj, energy.uncertainty_uj, "µJ")
     }
 }
@@ -116,17 +122,92 @@ pub struct TrainingLine {
     pub weight_writes: u64,
 }
 
-/// Where the prices of events are unknown, because one total was measured: the ends of what can be.
+/// Where weights came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Training {
+    /// No chip was used.
+    InSoftware,
+    /// A chip, which counted this.
+    OnChip(ChipUse),
+    /// A chip, but not all of its epochs tell what it counted.
+    Unknown,
+}
+
+impl Training {
+    /// Of a method, by the metrics of a run.
+    pub fn of(method: Method, metrics: &[MetricsLine]) -> Self {
+        if !method.learns_on_its_chip() {
+            return Self::InSoftware;
+        }
+        let own = || {
+            let lines = metrics.iter().filter(|line| line.method == method);
+            lines.map(|line| &line.metrics)
+        };
+        let counted = |epoch: &EpochMetrics| epoch.chip.is_some();
+        match ChipUse::of_all(own()) {
+            Some(used) if own().all(counted) => Self::OnChip(used),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Where one total was measured, and what of it follows events is unknown: from none of it to all, and whichever events
+/// it be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Bounds {
     /// Events of an inference, those sent and spikes.
     pub events: f64,
-    /// Events of an inference of the workload that was measured.
+    /// The same of the workload that was measured, an estimate.
     pub events_of_fit: f64,
-    /// µJ an inference if events cost nothing.
-    pub uj_if_events_cost_nothing: f64,
-    /// µJ an inference if events cost everything.
-    pub uj_if_events_cost_all: f64,
+    /// Events at synapses of an inference.
+    pub synaptic_events: f64,
+    /// The same of the workload that was measured, an estimate.
+    pub synaptic_events_of_fit: f64,
+    /// The least that an inference could cost.
+    pub low: Figure,
+    /// The most.
+    pub high: Figure,
+}
+
+impl Bounds {
+    /// Of an inference that counts so much in so much chip time; none where events have prices of their own.
+    pub fn of(prices: &EnergySpec, latency_us: f64, events: f64, synaptic_events: f64) -> Option<Self> {
+        let fit = prices.fit.as_ref()?;
+        let ends = Self::ends(fit, latency_us, events, synaptic_events);
+        let energy = |pick: fn(f64, f64) -> f64, from: f64| {
+            let time_us = ends.into_iter().fold(from, pick);
+            let Coefficient { value, uncertainty, .. } = prices.static_mw;
+            Figure::new(1e-3 * value * time_us, 1e-3 * uncertainty * time_us, "µJ")
+        };
+        Some(Self {
+            events,
+            events_of_fit: fit.events.value,
+            synaptic_events,
+            synaptic_events_of_fit: fit.synaptic_events.value,
+            low: energy(f64::min, f64::INFINITY),
+            high: energy(f64::max, 0.0),
+        })
+    }
+
+    /// For how long the fitted power would have to flow, µs: if nothing follows events, if all of it does.
+    pub fn ends(fit: &Fit, latency_us: f64, events: f64, synaptic_events: f64) -> [f64; 3] {
+        [
+            latency_us,
+            fit.latency_us.value * events / fit.events.value,
+            fit.latency_us.value * synaptic_events / fit.synaptic_events.value,
+        ]
+    }
+}
+
+/// How time goes by on a chip of another pace.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PaceLine {
+    /// `step_us` or `tau_mem_us`.
+    pub key: &'static str,
+    /// µs.
+    pub value: f64,
+    /// Where that was read.
+    pub source: String,
 }
 
 /// All that is stated of one method's energy.
@@ -150,6 +231,7 @@ pub struct Statement {
     #[serde(serialize_with = "by_name")]
     pub components: Vec<ComponentLine>,
     /// Static, arithmetic, memory and communication apart.
+    #[serde(serialize_with = "by_kind")]
     pub kinds: Vec<(Kind, Figure)>,
     /// Who it is for.
     pub layers: Vec<LayerLine>,
@@ -163,10 +245,17 @@ pub struct Statement {
     pub events: Option<Spread>,
     /// Where events have no price of their own.
     pub bounds: Option<Bounds>,
+    /// Where it is not the chip that the run was on: how time goes by there. Power and throughput are as good as this.
+    pub pace: Option<PaceLine>,
+    /// Whether something happens that has no known price, and is in no measured total: then all totals are the least
+    /// that it could be.
+    pub lower_bound: bool,
     /// Accuracy over time, and what deciding early saves.
     pub latency: Option<LatencyLine>,
-    /// What it cost to train on this chip.
+    /// What it cost to train on this chip; none where it was not trained on a chip, or where that is not known.
     pub training: Option<TrainingLine>,
+    /// Whether it was trained on a chip that did not count all of it: in metrics of an earlier version.
+    pub training_unknown: bool,
     /// Without spikes.
     pub dense: Dense,
 }
@@ -175,26 +264,21 @@ fn by_name<S: Serializer>(components: &[ComponentLine], serializer: S) -> Result
     serializer.collect_map(components.iter().map(|line| (line.component.name(), line)))
 }
 
+fn by_kind<S: Serializer>(kinds: &[(Kind, Figure)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(kinds.iter().map(|(kind, figure)| (kind.name(), figure)))
+}
+
 impl Statement {
     /// Of a test set, and of what training used.
-    pub fn of(
-        pricing: &Pricing,
-        activity: &Activity,
-        over_time: Option<&OverTime>,
-        training: Option<&ChipUse>,
-    ) -> Self {
+    pub fn of(pricing: &Pricing, activity: &Activity, over_time: Option<&OverTime>, training: Training) -> Self {
         let samples = activity.samples.len();
         let number = samples.max(1) as f64;
         let usage = pricing.usage(&activity.counters, samples);
         let ledger = pricing.ledger(&usage).per(number);
         let total = ledger.total();
         let latency_us = pricing.latency_us();
-        let layers = layers(pricing, activity, number);
-        let of_layers = Energy::sum(layers.iter().map(|line| Energy {
-            uj: line.uj.value,
-            uncertainty_uj: 0.0,
-        }));
-        let rest = Ledger::of(&pricing.profile.energy, &Usage::lasting(latency_us)).total();
+        let parts = of_layers(pricing, activity, number);
+        let rest = ledger.without(&parts).total();
         let by_sample: Vec<f64> = activity
             .samples
             .iter()
@@ -217,26 +301,32 @@ impl Statement {
                 .map(|component| component_line(pricing.profile, &ledger, &usage, component, number))
                 .into(),
             kinds: Kind::ALL.map(|kind| (kind, Figure::energy(ledger.kind(kind)))).into(),
-            layers,
-            not_by_layer: Figure::new(
-                without_dust(total.uj - of_layers.uj, total.uj),
-                rest.uncertainty_uj,
-                "µJ",
-            ),
+            layers: lines(activity, &parts, number),
+            not_by_layer: Figure::energy(rest),
             attributed: in_layers as f64 / activity.counters.synaptic_events.max(1) as f64,
             distribution: Spread::of(by_sample),
             events: Spread::of(activity.samples.iter().map(events_of).collect()),
-            bounds: bounds(pricing, &activity.counters, number),
-            latency: over_time.and_then(|over_time| LatencyLine::of(pricing, over_time, samples, total.uj)),
-            training: training.map(|used| trained(pricing, used)),
+            bounds: Bounds::of(
+                &pricing.profile.energy,
+                latency_us,
+                (activity.counters.input_events + activity.counters.spikes) as f64 / number,
+                activity.counters.synaptic_events as f64 / number,
+            ),
+            pace: pricing.profile.pace.as_ref().map(|pace| PaceLine {
+                key: pace.key(),
+                value: pace.quantity().value,
+                source: pace.quantity().source.clone(),
+            }),
+            lower_bound: is_lower_bound(pricing.profile, &usage),
+            latency: over_time.and_then(|over_time| LatencyLine::of(pricing, over_time, samples, &ledger)),
+            training: match training {
+                Training::OnChip(used) => Some(trained(pricing, &used)),
+                Training::InSoftware | Training::Unknown => None,
+            },
+            training_unknown: training == Training::Unknown,
             dense: Dense::of(pricing.network),
         }
     }
-}
-
-/// A difference, without what rounding left of one that is none.
-fn without_dust(difference: f64, of: f64) -> f64 {
-    if difference.abs() > 1e-12 * of { difference } else { 0.0 }
 }
 
 fn component_line(
@@ -266,8 +356,18 @@ fn component_line(
     }
 }
 
-fn layers(pricing: &Pricing, activity: &Activity, number: f64) -> Vec<LayerLine> {
-    let line = |(index, layer): (usize, &LayerActivity)| {
+/// Whether something that happens has no known price, and no measured total holds it.
+fn is_lower_bound(profile: &EnergyProfile, usage: &Usage) -> bool {
+    let unknown = |term: &Term| {
+        let price = profile.energy.coefficient(*term);
+        price.value == 0.0 && price.source.starts_with("estimate") && usage.amount(*term) > 0.0
+    };
+    profile.energy.fit.is_none() && Term::ALL.iter().any(unknown)
+}
+
+/// What each layer costs an inference.
+fn of_layers(pricing: &Pricing, activity: &Activity, number: f64) -> Vec<Ledger> {
+    let one = |layer: &LayerActivity| {
         let counters = Counters {
             spikes: layer.spikes,
             synaptic_events: layer.synaptic_events,
@@ -277,21 +377,26 @@ fn layers(pricing: &Pricing, activity: &Activity, number: f64) -> Vec<LayerLine>
         };
         let updates = pricing.updates(layer.neurons) * activity.samples.len() as u64;
         let usage = Usage::of(&counters, pricing.spec, 0.0).clocked(updates);
-        LayerLine {
-            layer: if index + 1 == activity.layers.len() {
-                "output".into()
-            } else {
-                format!("hidden {}", index + 1)
-            },
-            neurons: layer.neurons,
-            synapses: layer.synapses,
-            spikes: layer.spikes as f64 / number,
-            synaptic_events: layer.synaptic_events as f64 / number,
-            adc_samples: layer.adc_samples as f64 / number,
-            uj: Figure::energy(pricing.ledger(&usage).per(number).total()),
-        }
+        pricing.ledger(&usage).per(number)
     };
-    activity.layers.iter().enumerate().map(line).collect()
+    activity.layers.iter().map(one).collect()
+}
+
+fn lines(activity: &Activity, parts: &[Ledger], number: f64) -> Vec<LayerLine> {
+    let line = |(index, (layer, part)): (usize, (&LayerActivity, &Ledger))| LayerLine {
+        layer: if index + 1 == activity.layers.len() {
+            "output".into()
+        } else {
+            format!("hidden {}", index + 1)
+        },
+        neurons: layer.neurons,
+        synapses: layer.synapses,
+        spikes: layer.spikes as f64 / number,
+        synaptic_events: layer.synaptic_events as f64 / number,
+        adc_samples: layer.adc_samples as f64 / number,
+        uj: Figure::energy(part.total()),
+    };
+    activity.layers.iter().zip(parts).enumerate().map(line).collect()
 }
 
 fn events_of(sample: &SampleActivity) -> f64 {
@@ -317,18 +422,6 @@ fn of_sample(pricing: &Pricing, sample: &SampleActivity, all: &Counters, number:
         pricing.ledger(&pricing.usage(&counters, 1)).total(),
         pricing.ledger(&writes).per(number).total(),
     ])
-}
-
-fn bounds(pricing: &Pricing, counters: &Counters, number: f64) -> Option<Bounds> {
-    let fit = pricing.profile.energy.fit.as_ref()?;
-    let events = (counters.input_events + counters.spikes) as f64 / number;
-    let power_mw = pricing.profile.energy.static_mw.value;
-    Some(Bounds {
-        events,
-        events_of_fit: fit.events.value,
-        uj_if_events_cost_nothing: 1e-3 * power_mw * pricing.latency_us(),
-        uj_if_events_cost_all: 1e-3 * power_mw * fit.latency_us.value * events / fit.events.value,
-    })
 }
 
 fn trained(pricing: &Pricing, used: &ChipUse) -> TrainingLine {

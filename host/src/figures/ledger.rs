@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     energy::{ComponentLine, Figure, Statement, TermLine},
-    report::energy::{figure, number},
+    report::energy::figure,
 };
 
 const WIDTH: f64 = 640.0;
@@ -34,7 +34,7 @@ pub fn svg(statement: &Statement) -> String {
     let mut svg = Svg::new(WIDTH, height, &title, &description);
     svg.text((20.0, 24.0), &title, Style::default().bold(true).sized(TEXT + 2.0));
     let ends = [statement.bounds.as_ref()].into_iter().flatten();
-    let ends = ends.flat_map(|bounds| [bounds.uj_if_events_cost_nothing, bounds.uj_if_events_cost_all]);
+    let ends = ends.flat_map(|bounds| [bounds.low.value, bounds.high.value]);
     let values = shown.iter().map(|component| component.uj.value);
     let panel = Panel {
         left: LEFT,
@@ -66,16 +66,19 @@ pub fn svg(statement: &Statement) -> String {
     let total = &statement.uj_per_inference;
     line(&mut svg, shown.len(), "total", total, &figure(total), of(1, 2));
     if let Some(bounds) = &statement.bounds {
-        let ends = [bounds.uj_if_events_cost_all, bounds.uj_if_events_cost_nothing];
-        let [all, nothing] = ends.map(|uj| panel.at(uj, panel.y.min).0);
+        let [low, high] = [&bounds.low, &bounds.high].map(|end| panel.at(end.value, panel.y.min).0);
         let y = TOP + shown.len() as f64 * ROW + ROW + 6.0;
-        svg.group("bounds", "total, from all power for events to none", |svg| {
-            svg.text((LEFT - 8.0, y + 4.0), "range", Style::anchored(Anchor::End));
-            svg.line((panel.left, y), (panel.right(), y), Stroke::new(HAIR, 0.6));
-            svg.line((all, y), (nothing, y), Stroke::new(FAINT, 3.0));
-            let words = format!("{} if events cost all of it", number(ends[0]));
-            svg.text((panel.right() + 14.0, y + 4.0), &words, Style::default());
-        });
+        svg.group(
+            "bounds",
+            "from all of the power for some kind of event to none of it",
+            |svg| {
+                svg.text((LEFT - 8.0, y + 4.0), "range", Style::anchored(Anchor::End));
+                svg.line((panel.left, y), (panel.right(), y), Stroke::new(HAIR, 0.6));
+                svg.line((low, y), (high, y), Stroke::new(FAINT, 3.0));
+                let words = format!("from {} if events cost it all", figure(&bounds.low));
+                svg.text((panel.right() + 14.0, y + 4.0), &words, Style::default());
+            },
+        );
     }
     let frame = Frame {
         x_name: "energy of an inference (µJ), logarithmic",

@@ -70,7 +70,7 @@ pub fn svg(method: Method, latency: &LatencyLine) -> String {
     let (x, y) = panel.at(latency.early.time_us, percent(latency.early.accuracy));
     svg.group("early", "decided early", |svg| {
         svg.line((x, y + 4.0), (x, panel.bottom()), Stroke::new(INK, 0.8).dashed());
-        let text = format!("{:.1} µs, {:.2} µJ", latency.early.time_us, latency.early.uj);
+        let text = format!("{:.1} µs, {:.2} µJ", latency.early.time_us, latency.early.uj.value);
         svg.text((x + 4.0, panel.bottom() - 6.0), &text, Style::default());
     });
     svg.finish()
@@ -79,7 +79,7 @@ pub fn svg(method: Method, latency: &LatencyLine) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::energy::OverTime;
+    use crate::energy::{Figure, OverTime};
 
     #[test]
     fn it_has_a_dot_for_each_moment() {
@@ -87,7 +87,7 @@ mod tests {
             time_us,
             since_onset_us: time_us - 1.0,
             accuracy,
-            uj: 1.0,
+            uj: Figure::new(1.0, 0.1, "µJ"),
         };
         let latency = LatencyLine {
             over_time: OverTime {

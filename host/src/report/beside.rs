@@ -57,12 +57,26 @@ pub fn notes(beside: &Beside) -> Vec<String> {
          what other seeds would change."
             .to_owned(),
     ];
+    for of in &beside.differences {
+        if let Some([low, high]) = of.energy_uj_range.filter(|[low, high]| low != high) {
+            notes.push(format!(
+                "{} of {} takes {low:+.2} to {high:+.2} µJ an inference more than that of the first: what of the chip's power \
+                 follows events is unknown.",
+                of.method.name(),
+                of.run
+            ));
+        }
+    }
     if !beside.same_instance {
-        notes.push(
-            "The runs were on different instances of the chip: what differs may be the instance's doing; `spikeloop study` \
-             compares over many."
-                .into(),
-        );
+        let chips = beside
+            .runs
+            .iter()
+            .map(|run| format!("{}: instance {}, {}", run.run, run.record.seeds.chip, run.chip));
+        notes.push(format!(
+            "The runs were on different instances of the chip, or on one that was set up differently ({}): what differs may be \
+             its doing; `spikeloop study` compares over many.",
+            chips.collect::<Vec<_>>().join("; ")
+        ));
     }
     notes
 }

@@ -9,7 +9,8 @@ use crate::{
 /// All of it.
 pub fn text(statement: &Statement) -> String {
     let mut text = format!(
-        "  {} an inference, {}, {} inferences a second, {} each\n\n",
+        "  {}{} an inference, {}, {} inferences a second, {} each\n\n",
+        at_least(statement),
         figure(&statement.uj_per_inference),
         figure(&statement.power_mw),
         number(statement.inferences_per_s.value),
@@ -23,6 +24,11 @@ pub fn text(statement: &Statement) -> String {
         text.push_str(&format!("{note}\n"));
     }
     text
+}
+
+/// What goes before a total that is the least that it could be.
+pub fn at_least(statement: &Statement) -> &'static str {
+    if statement.lower_bound { "at least " } else { "" }
 }
 
 /// The ledger, term by term; what a chip does not have is left out.
@@ -100,8 +106,10 @@ pub fn layers(statement: &Statement) -> Table {
 }
 
 /// NeuroBench's metrics of the weights in software and on the chip.
+///
+/// Both count by steps: those of the ideal network, and those of the host's grid.
 pub fn neurobench(software: &NeuroBench, chip: &NeuroBench) -> Table {
-    let mut table = Table::new(&["metric", ">ideal network", ">on the chip"]);
+    let mut table = Table::new(&["metric", ">ideal network, its steps", ">on the chip, the host's steps"]);
     let cell = |metric: &Metric| match metric {
         Ok(value) => number(*value),
         Err(_) => "undefined".into(),
@@ -144,16 +152,29 @@ pub fn notes(statement: &Statement) -> Vec<String> {
         .map(|(kind, energy)| format!("{} {}", kind.name(), figure(energy)))
         .collect();
     notes.push(format!("By kind: {}.", kinds.join(", ")));
-    if let Some(bounds) = &statement.bounds {
-        let [low, high] = [bounds.uj_if_events_cost_nothing, bounds.uj_if_events_cost_all];
+    if statement.lower_bound {
+        notes.push("Totals are the least that it could be: what has no known price is charged to nobody.".into());
+    }
+    if let Some(pace) = &statement.pace {
         notes.push(format!(
-            "The power of {} is one measured total, and what of it follows events is unknown: {} µJ an inference if \
-             nothing does, {} µJ if all of it does ({} events an inference here, {} when it was measured).",
+            "Time, power and throughput there follow from {} = {} ({}).",
+            pace.key,
+            number(pace.value),
+            pace.source
+        ));
+    }
+    if let Some(bounds) = &statement.bounds {
+        notes.push(format!(
+            "The power of {} is one measured total, and what of it follows events is unknown: from {} an inference to {}, as all \
+             of it follows some kind of event, or none does (here {} events and {} at synapses, in the workload that was \
+             measured, by an estimate, {} and {}).",
             statement.chip,
-            number(low),
-            number(high),
+            figure(&bounds.low),
+            figure(&bounds.high),
             number(bounds.events),
+            number(bounds.synaptic_events),
             number(bounds.events_of_fit),
+            number(bounds.synaptic_events_of_fit),
         ));
     }
     let spread = |of: &Spread, unit: &str| {
@@ -178,15 +199,15 @@ pub fn notes(statement: &Statement) -> Vec<String> {
     if let Some(latency) = &statement.latency {
         let says = |moment: &Moment| {
             format!(
-                "{:.2} % at {} µs ({} after the inputs begin, {} µJ)",
+                "{:.2} % at {} µs ({} after the inputs begin, {})",
                 100.0 * moment.accuracy,
                 number(moment.time_us),
                 number(moment.since_onset_us),
-                number(moment.uj)
+                figure(&moment.uj)
             )
         };
         notes.push(format!(
-            "Decided earlier: within one standard error of the end {}; best {}.",
+            "Decided earlier: within one standard error of the end {}; best {} (both found on the test set itself).",
             says(&latency.early),
             says(&latency.peak)
         ));
@@ -200,6 +221,13 @@ pub fn notes(statement: &Statement) -> Vec<String> {
             figure(&training.mj)
         ));
     }
+    if statement.training_unknown {
+        notes.push(
+            "What training on the chip cost is not known: the metrics of this run, or of some of its epochs, are of an earlier \
+             version, which did not keep what the chip counted."
+                .into(),
+        );
+    }
     notes.push(format!(
         "A dense network of this size would need {} multiply-accumulates: {} in f32, {} in int8 ({}).",
         number(statement.dense.macs as f64),
@@ -207,7 +235,14 @@ pub fn notes(statement: &Statement) -> Vec<String> {
         figure(&statement.dense.int8_uj),
         statement.dense.source
     ));
-    if (statement.attributed - 1.0).abs() > 0.001 {
+    if statement.attributed > 1.001 {
+        notes.push(format!(
+            "Layers are charged {:.1} % of the synaptic events that the chip counted: events that its link lost on the way in are \
+             among them.",
+            100.0 * statement.attributed
+        ));
+    }
+    if statement.attributed < 0.999 {
         notes.push(format!(
             "Layers account for {:.1} % of the synaptic events that the chip counted; of the rest the host saw no event.",
             100.0 * statement.attributed
@@ -217,7 +252,10 @@ pub fn notes(statement: &Statement) -> Vec<String> {
         let priced = component.terms.iter().filter(|term| term.price.value > 0.0);
         priced.map(|term| format!("{}: {}", term.price_key, term.source))
     });
-    notes.push(format!("Prices: {}.", sources.collect::<Vec<_>>().join("; ")));
+    let sources: Vec<_> = sources.collect();
+    if !sources.is_empty() {
+        notes.push(format!("Prices: {}.", sources.join("; ")));
+    }
     let keys = |unknown: bool| -> Vec<&str> {
         let all = statement.components.iter().flat_map(|component| &component.terms);
         all.filter(|term| term.is_estimate() && term.is_unknown() == unknown)

@@ -324,7 +324,8 @@ impl<S: Substrate> InTheLoop<S> {
 }
 
 impl<S> InTheLoop<S> {
-    /// Whether a sample would be right if it were decided at the end of each bin.
+    /// Whether a sample would be right if it were decided at each sample of the ADC: between them membranes are
+    /// interpolated towards what is not known yet.
     fn right_over_time(&self, label: u16, workspace: &InjectedWorkspace) -> Vec<bool> {
         let loss = &self.settings.loss;
         let output = &workspace.sample.layers[self.placement.network.layers.len() - 1];
@@ -339,16 +340,21 @@ impl<S> InTheLoop<S> {
             };
             loss.evaluate(until, label.into(), None).prediction == usize::from(label)
         };
-        (1..=self.grid.bins()).map(right).collect()
+        (1..=self.grid.points)
+            .map(|point| right(point * self.grid.refine))
+            .collect()
     }
 
-    /// Accuracies by bin from how many were right, and when inputs began.
-    fn over_time(&self, right: &[usize], onsets_ns: f64, samples: usize) -> OverTime {
+    /// Accuracies at the ADC's samples from how many were right, and when inputs began: of all samples that had any.
+    fn over_time(&self, right: &[usize], onsets_ns: &[f64], samples: usize) -> OverTime {
         let n = samples.max(1) as f64;
-        let end = |bin: usize| self.grid.start_us() + (bin + 1) as f64 * self.grid.dt_us();
+        let at = |point: usize| {
+            let bins = (point + 1) * self.grid.refine;
+            self.grid.start_us() + bins as f64 * self.grid.dt_us()
+        };
         OverTime {
-            onset_us: 1e-3 * onsets_ns / n,
-            time_us: (0..right.len()).map(end).collect(),
+            onset_us: 1e-3 * onsets_ns.iter().sum::<f64>() / onsets_ns.len().max(1) as f64,
+            time_us: (0..right.len()).map(at).collect(),
             accuracy: right.iter().map(|&right| right as f64 / n).collect(),
         }
     }
@@ -428,7 +434,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
         let hidden = self.network().hidden_neurons();
         let (mut counters, mut spikes) = (Counters::default(), 0_usize);
         let mut outcomes = Vec::with_capacity(data.len());
-        let (mut right, mut onsets_ns) = (vec![0; self.grid.bins()], 0.0);
+        let (mut right, mut onsets_ns) = (vec![0; self.grid.points], Vec::new());
         let indices: Vec<usize> = (0..data.len()).collect();
         for chunk in indices.chunks(EVALUATION_BATCH) {
             let events = EventBatch::gather(data, chunk);
@@ -457,10 +463,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
                     .iter_mut()
                     .zip(over_time)
                     .for_each(|(sum, one)| *sum += usize::from(one));
-                onsets_ns += events
-                    .sample(number)
-                    .first()
-                    .map_or(0.0, |event| f64::from(event.time_ns));
+                onsets_ns.extend(events.sample(number).first().map(|event| f64::from(event.time_ns)));
             }
         }
         let n = data.len().max(1) as f64;
@@ -471,7 +474,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             latency_us: Some(latency_us),
             energy_uj_per_inference: Some(ledger.per(n).total().uj),
             activity: Some(tally.finish(counters, self.grid.bins())),
-            over_time: (occasion == Occasion::Test).then(|| self.over_time(&right, onsets_ns, data.len())),
+            over_time: (occasion == Occasion::Test).then(|| self.over_time(&right, &onsets_ns, data.len())),
             ..Evaluation::of(&outcomes, &data.labels, spikes)
         })
     }
