@@ -225,6 +225,17 @@ fn runs_are_compared_where_that_makes_sense() {
     let error = of["standard_error"].as_f64().unwrap();
     assert!(error > 0.0 && error < 0.05, "{error}");
     assert_eq!(json["same_instance"], true);
+    assert_eq!(compare(&["a", "b", "--html", "pages/both.html"]), "pages/both.html\n");
+    let energy = ["energy", "b", "--html", "pages/energy.html"];
+    assert_eq!(succeed(program(scratch.path()).args(energy)), "pages/energy.html\n");
+    for (file, holds) in [("both", "points from the first"), ("energy", "effective ACs")] {
+        let html = fs::read_to_string(scratch.path().join(format!("pages/{file}.html"))).unwrap();
+        let html = page::parse(&html);
+        assert!(
+            roxmltree::Document::parse(&html).is_ok() && html.contains(holds),
+            "{html}"
+        );
+    }
     let same: Value = serde_json::from_str(&compare(&["a", "a", "--json"])).unwrap();
     assert_eq!(same["differences"][0]["standard_error"], 0.0);
     // Static power alone has a price; if all of it followed events, what they differ by would count.

@@ -4,9 +4,15 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
-use spikeloop::{beside::Beside, report::beside as report};
+use spikeloop::{
+    beside::Beside,
+    report::{
+        beside as report,
+        page::{Part, page},
+    },
+};
 
-use super::print;
+use super::{print, shared::save_page};
 
 /// Put runs beside one another: what each method came to, and by how much they differ sample by sample
 #[derive(Args)]
@@ -17,13 +23,22 @@ pub struct Arguments {
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
+    /// Write it as a page instead
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
 }
 
 impl Arguments {
     /// Does so.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let beside = Beside::of(&self.runs)?;
-        if self.json {
+        if let Some(path) = &self.html {
+            let part = Part {
+                notes: report::notes(&beside),
+                ..Part::new("").table("runs beside one another", report::table(&beside))
+            };
+            save_page(path, &page("Runs beside one another", &[part])?)?;
+        } else if self.json {
             let text = serde_json::to_string_pretty(&beside).context("a figure is no number")?;
             print(&format!("{text}\n"))?;
         } else {

@@ -8,14 +8,21 @@ use spikeloop::{
     compare::{engine_of, test},
     energy::{Pricing, Statement, Training, load_profile},
     experiment::Method,
-    figures::run::Opened,
+    figures::{ledger, run::Opened},
     neurobench::NeuroBench,
-    report::energy as report,
+    report::{
+        energy as report,
+        page::{Part, page},
+    },
     run_dir::{RunDir, RunRecord},
 };
 use spikeloop_chip::energy::EnergyProfile;
 
-use super::{board::MaybeTarget, on_threads, print, shared::Machine};
+use super::{
+    board::MaybeTarget,
+    on_threads, print,
+    shared::{Machine, save_page},
+};
 
 /// Say what an inference costs: by component and by layer, with uncertainties and their sources
 #[derive(Args)]
@@ -31,6 +38,9 @@ pub struct Arguments {
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
+    /// Write it as a page instead
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     machine: Machine,
     #[command(flatten)]
@@ -79,24 +89,46 @@ impl Arguments {
             ))?;
             return Ok(ExitCode::SUCCESS);
         }
-        print(&format!(
-            "{} of {}: {:.2} % of {} test samples on {}, instance {}\nPrices of {}: {}\n\n{}",
-            method.name(),
-            record.experiment,
-            100.0 * evaluation.accuracy,
-            evaluation.samples,
-            record.chip,
-            record.seeds.chip,
-            statement.chip,
-            statement.description,
-            report::text(&statement)
-        ))?;
+        let about = [
+            format!(
+                "{} of {}: {:.2} % of {} test samples on {}, instance {}",
+                method.name(),
+                record.experiment,
+                100.0 * evaluation.accuracy,
+                evaluation.samples,
+                record.chip,
+                record.seeds.chip
+            ),
+            format!("Prices of {}: {}", statement.chip, statement.description),
+        ];
         let undefined = report::undefined(&software, &chip);
-        print(&format!(
-            "\nNeuroBench:\n\n{}\n{}\n",
-            report::neurobench(&software, &chip).to_terminal(),
-            undefined.join("\n")
-        ))?;
+        let metrics = report::neurobench(&software, &chip);
+        let Some(path) = &self.html else {
+            print(&format!(
+                "{}\n\n{}\nNeuroBench:\n\n{}\n{}\n",
+                about.join("\n"),
+                report::text(&statement),
+                metrics.to_terminal(),
+                undefined.join("\n")
+            ))?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        let parts = [
+            Part {
+                lines: about.into_iter().chain([report::headline(&statement)]).collect(),
+                drawings: vec![ledger::svg(&statement)],
+                notes: report::notes(&statement),
+                ..Part::new("")
+                    .table("energy by component", report::components(&statement))
+                    .table("activity and energy by layer", report::layers(&statement))
+            },
+            Part {
+                notes: undefined,
+                ..Part::new("NeuroBench").table("NeuroBench metrics", metrics)
+            },
+        ];
+        let title = format!("Energy of {}, {}", record.experiment, method.name());
+        save_page(path, &page(&title, &parts)?)?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -1,7 +1,6 @@
 //! `spikeloop report`
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -10,10 +9,13 @@ use anyhow::Context;
 use clap::Args;
 use spikeloop::{
     dossier::{Dossier, StudyDossier, Subjects, html, markdown},
-    run_dir::{RunDir, write_atomically},
+    run_dir::RunDir,
 };
 
-use super::{on_threads, print, shared::Machine};
+use super::{
+    on_threads,
+    shared::{Machine, save_page},
+};
 
 /// Write a page that can be handed to a reviewer, about runs or studies: one HTML file with everything in it, also Markdown
 /// and JSON
@@ -70,7 +72,7 @@ impl Arguments {
         }
         if let Some(folder) = &self.figures {
             for (own, drawing) in subjects.drawings() {
-                save(&folder.join(own).join(format!("{}.svg", drawing.name)), &drawing.svg)?;
+                save_page(&folder.join(own).join(format!("{}.svg", drawing.name)), &drawing.svg)?;
             }
         }
         let nothing_else = self.json.is_none() && self.markdown.is_none() && self.figures.is_none();
@@ -79,14 +81,14 @@ impl Arguments {
             .clone()
             .or_else(|| nothing_else.then(|| beside_first(&self.subjects[0])));
         if let Some(path) = &page {
-            save(path, &html(&subjects)?)?;
+            save_page(path, &html(&subjects)?)?;
         }
         if let Some(path) = &self.markdown {
             let figures = self.figures.as_deref().map(|folder| beside(path, folder));
-            save(path, &markdown(&subjects, figures.as_deref()))?;
+            save_page(path, &markdown(&subjects, figures.as_deref()))?;
         }
         if let Some(path) = &self.json {
-            save(path, &subjects.json().context("a figure is no number")?)?;
+            save_page(path, &subjects.json().context("a figure is no number")?)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -111,18 +113,4 @@ fn beside(page: &Path, folder: &Path) -> String {
         .unwrap_or_else(|_| folder.into())
         .display()
         .to_string()
-}
-
-fn save(path: &Path, text: &str) -> anyhow::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| write_atomically(path, text.as_bytes()))
-        .with_context(|| {
-            format!(
-                "cannot write {}; check the directory and the space left",
-                path.display()
-            )
-        })?;
-    print(&format!("{}\n", path.display()))
 }

@@ -11,9 +11,9 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use spikeloop::{data::data_dir, experiment::Experiment};
+use spikeloop::{data::data_dir, experiment::Experiment, run_dir::write_atomically};
 
-use super::{INTERRUPTED, parse_threads, say};
+use super::{INTERRUPTED, parse_threads, print, say};
 
 /// Where data are, and how many threads work.
 #[derive(Args)]
@@ -103,6 +103,21 @@ pub fn stop_on_ctrl_c(word: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
     };
     ctrlc::set_handler(handler).context("cannot watch for Ctrl-C")?;
     Ok(stop)
+}
+
+/// Writes a page or a figure, and says so.
+pub fn save_page(path: &Path, text: &str) -> anyhow::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| write_atomically(path, text.as_bytes()))
+        .with_context(|| {
+            format!(
+                "cannot write {}; check the directory and the space left",
+                path.display()
+            )
+        })?;
+    print(&format!("{}\n", path.display()))
 }
 
 /// A path as a shell takes it.

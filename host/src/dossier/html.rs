@@ -5,13 +5,8 @@ use askama::Template;
 use super::{Dossier, Drawing, StudyDossier, Subjects, markdown::provenance};
 use crate::{
     energy::Figure,
-    report::{energy as report, energy::figure},
+    report::{energy as report, energy::figure, page::PageError},
 };
-
-/// Why there is no page.
-#[derive(Debug, thiserror::Error)]
-#[error("the page cannot be put together: {0}")]
-pub struct HtmlError(#[from] askama::Error);
 
 /// A figure that the page shows large, and where the JSON has it.
 struct Card {
@@ -77,7 +72,7 @@ struct Page<'a> {
 ///
 /// # Errors
 /// A template that does not come out.
-pub fn html(subjects: &Subjects) -> Result<String, HtmlError> {
+pub fn html(subjects: &Subjects) -> Result<String, PageError> {
     let (runs, studies) = (&subjects.runs, &subjects.studies);
     let titles = runs
         .iter()

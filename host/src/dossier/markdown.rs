@@ -70,13 +70,9 @@ fn one(dossier: &Dossier, figures: Option<&str>) -> String {
     }
     if let Some(energy) = &dossier.energy {
         text.push_str(&format!(
-            "\n## Energy of {}\n\n{}{} an inference, {}, {} inferences a second, {} each.\n\n{}\n{}\n",
+            "\n## Energy of {}\n\n{}.\n\n{}\n{}\n",
             dossier.method.name(),
-            report::at_least(energy),
-            report::figure(&energy.uj_per_inference),
-            report::figure(&energy.power_mw),
-            report::number(energy.inferences_per_s.value),
-            report::figure(&energy.latency_us),
+            report::headline(energy),
             report::components(energy).to_markdown(),
             report::layers(energy).to_markdown()
         ));

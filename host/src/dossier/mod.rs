@@ -21,7 +21,7 @@ mod study;
 use serde::Serialize;
 
 pub use drawings::Drawing;
-pub use html::{HtmlError, html};
+pub use html::html;
 pub use markdown::markdown;
 pub use study::{GroupLine, StudyDossier};
 

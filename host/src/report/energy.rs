@@ -8,14 +8,7 @@ use crate::{
 
 /// All of it.
 pub fn text(statement: &Statement) -> String {
-    let mut text = format!(
-        "  {}{} an inference, {}, {} inferences a second, {} each\n\n",
-        at_least(statement),
-        figure(&statement.uj_per_inference),
-        figure(&statement.power_mw),
-        number(statement.inferences_per_s.value),
-        figure(&statement.latency_us),
-    );
+    let mut text = format!("  {}\n\n", headline(statement));
     text.push_str(&components(statement).to_terminal());
     text.push('\n');
     text.push_str(&layers(statement).to_terminal());
@@ -24,6 +17,18 @@ pub fn text(statement: &Statement) -> String {
         text.push_str(&format!("{note}\n"));
     }
     text
+}
+
+/// The four figures that matter most, in a line.
+pub fn headline(statement: &Statement) -> String {
+    format!(
+        "{}{} an inference, {}, {} inferences a second, {} each",
+        at_least(statement),
+        figure(&statement.uj_per_inference),
+        figure(&statement.power_mw),
+        number(statement.inferences_per_s.value),
+        figure(&statement.latency_us)
+    )
 }
 
 /// What goes before a total that is the least that it could be.

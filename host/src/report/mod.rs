@@ -6,6 +6,7 @@ pub mod chip;
 pub mod comparison;
 pub mod energy;
 pub mod gap;
+pub mod page;
 pub mod tensorboard;
 
 use comfy_table::{CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, TableStyle};
