@@ -199,8 +199,12 @@ fn impossible_wishes_are_refused() {
         &["nonsense", "b1, b2, chip"],
     );
     refuse(
+        program(scratch.path()).args(["chip", "show", "spikey"]),
+        &["spikey", "hicann-x"],
+    );
+    refuse(
         program(scratch.path()).args(["chip", "show", "loihi"]),
-        &["loihi", "hicann-x"],
+        &["loihi is known by its energy only", "spikeloop energy"],
     );
     refuse(
         program(scratch.path()).args(["chip", "show", "--sigma-d", "20"]),
