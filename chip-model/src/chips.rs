@@ -99,6 +99,17 @@ mod tests {
     }
 
     #[test]
+    fn physics_has_no_prices_and_is_a_chip() {
+        let spec = builtin("hicann-x").unwrap();
+        let physics = spec.physics().validated().unwrap();
+        assert!(physics.energy.fit.is_none() && physics.energy.static_mw.value == 0.0);
+        assert_eq!(physics.parameters, spec.parameters);
+        let mut dearer = spec.clone();
+        dearer.energy.static_mw.value *= 2.0;
+        assert_eq!(dearer.physics(), physics);
+    }
+
+    #[test]
     fn nothing_is_priced_that_is_never_counted() {
         let refused = |text: &str| EnergyProfile::from_toml(text).unwrap_err().to_string();
         let loihi = builtin_text("loihi").unwrap();

@@ -28,8 +28,13 @@ impl Long {
     }
 }
 
-/// The canonical encoding of a chip: what its digest is taken of.
+/// The canonical encoding of a chip's physics: prices stay with the host.
 pub fn chip(spec: &ChipSpec) -> Long {
+    encoded(&spec.physics())
+}
+
+/// The canonical encoding of a chip.
+pub fn encoded(spec: &ChipSpec) -> Long {
     // Encoding plain numbers and strings into memory cannot fail.
     Long::new(postcard::to_allocvec(spec).unwrap_or_default())
 }

@@ -16,7 +16,7 @@ use super::{
     rig::Effort,
     search::{Failed, Found},
 };
-use crate::{lab::chip_digest, run_dir::write_atomically};
+use crate::{lab::physics_digest, run_dir::write_atomically};
 
 /// Newest layout of calibration files that this version reads.
 pub const SCHEMA: u32 = 1;
@@ -88,7 +88,7 @@ pub enum RecordError {
 pub struct Identity {
     /// Name of the chip file.
     pub name: String,
-    /// SHA-256 of the chip's resolved specification.
+    /// SHA-256 of the chip's physics: of its resolved specification without prices.
     pub digest: String,
     /// Which instance.
     pub seed: u64,
@@ -104,7 +104,7 @@ impl Identity {
     pub fn of(instance: &Instance) -> Self {
         Self {
             name: instance.spec().name.clone(),
-            digest: chip_digest(instance.spec()),
+            digest: physics_digest(instance.spec()),
             seed: instance.seed(),
             uncalibrated: instance.condition() == Condition::Uncalibrated,
             board: None,
