@@ -401,27 +401,6 @@ impl Default for Coefficient {
 }
 
 impl EnergySpec {
-    /// With no price at all.
-    fn without_prices() -> Self {
-        let none = || Coefficient {
-            value: 0.0,
-            uncertainty: 0.0,
-            source: "none".into(),
-        };
-        Self {
-            static_mw: none(),
-            spike_pj: none(),
-            neuron_update_pj: none(),
-            synaptic_event_pj: none(),
-            memory_access_pj: none(),
-            adc_sample_pj: none(),
-            link_event_pj: none(),
-            weight_write_pj: none(),
-            host_byte_pj: none(),
-            fit: None,
-        }
-    }
-
     /// The price of a term.
     pub fn coefficient(&self, term: Term) -> &Coefficient {
         match term {
@@ -526,10 +505,16 @@ impl ChipSpec {
     /// The same chip without prices: what it does, and not what that costs. A calibration belongs to this, and a board
     /// has no use for more.
     pub fn physics(&self) -> Self {
-        Self {
-            energy: EnergySpec::without_prices(),
-            ..self.clone()
+        let mut physics = self.clone();
+        for term in Term::ALL {
+            *physics.energy.coefficient_mut(term) = Coefficient {
+                value: 0.0,
+                uncertainty: 0.0,
+                source: "none".into(),
+            };
         }
+        physics.energy.fit = None;
+        physics
     }
 
     /// The same specification, if it makes sense.

@@ -20,6 +20,7 @@ use crate::{
     data::SpikeDataset,
     energy::Activity,
     isa::Isa,
+    lab::Lab,
     matrix::Matrix,
     network::{Below, Network},
     substrate::EventBatch,
@@ -75,6 +76,26 @@ pub struct NeuroBench {
     pub dense: Metric,
     /// A sample.
     pub membrane_updates: Metric,
+}
+
+/// The same weights in software and on the chip.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sides {
+    /// The discrete recursion with quantised weights.
+    pub ideal_network: NeuroBench,
+    /// The chip.
+    pub chip: NeuroBench,
+}
+
+impl Sides {
+    /// Of weights whose test made a lab's chip do this.
+    pub fn of(lab: &Lab, weights: &[Matrix], activity: &Activity) -> Self {
+        let bits = lab.spec.array.weight_bits.value as u32 + 1;
+        Self {
+            ideal_network: lab.software(true).neurobench(weights, &lab.data.test),
+            chip: NeuroBench::of_chip(&lab.network, bits, activity),
+        }
+    }
 }
 
 impl NeuroBench {

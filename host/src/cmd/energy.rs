@@ -6,10 +6,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use spikeloop::{
     compare::{engine_of, test},
-    energy::{Pricing, Statement, Training, load_profile},
+    energy::{Statement, Training, load_profile},
     experiment::Method,
     figures::{ledger, run::Opened},
-    neurobench::NeuroBench,
+    neurobench::Sides,
     report::{
         energy as report,
         page::{Part, page},
@@ -64,25 +64,15 @@ impl Arguments {
         let lab = &opened.lab;
         let mut engine = engine_of(lab, method)?;
         let evaluation = test(&mut *engine, &weights, lab)?;
-        let (Some(activity), Some(latency_us)) = (&evaluation.activity, evaluation.latency_us) else {
+        let profile = profile.unwrap_or_else(|| EnergyProfile::of(&lab.spec));
+        let training = Training::of(method, &metrics);
+        let statement = Statement::of_test(lab, &profile, &evaluation, training);
+        let (Some(statement), Some(activity)) = (statement, &evaluation.activity) else {
             bail!("{} counted nothing", method.name());
         };
-        let profile = profile.unwrap_or_else(|| EnergyProfile::of(&lab.spec));
-        let pricing = Pricing {
-            profile: &profile,
-            spec: &lab.spec,
-            network: &lab.network,
-            latency_us,
-            steps: activity.steps,
-        };
-        let training = Training::of(method, &metrics);
-        let statement = Statement::of(&pricing, activity, evaluation.over_time.as_ref(), training);
-        let software = lab.software(true).neurobench(&weights, &lab.data.test);
-        let bits = lab.spec.array.weight_bits.value as u32 + 1;
-        let chip = NeuroBench::of_chip(&lab.network, bits, activity);
+        let sides = Sides::of(lab, &weights, activity);
         if self.json {
-            let mut all = json(&record, method, evaluation.accuracy, &statement);
-            all["neurobench"] = serde_json::json!({ "ideal_network": software, "chip": chip });
+            let all = json(&record, method, evaluation.accuracy, &statement, &sides);
             print(&format!(
                 "{}\n",
                 serde_json::to_string_pretty(&all).context("a figure is no number")?
@@ -101,8 +91,8 @@ impl Arguments {
             ),
             format!("Prices of {}: {}", statement.chip, statement.description),
         ];
-        let undefined = report::undefined(&software, &chip);
-        let metrics = report::neurobench(&software, &chip);
+        let undefined = report::undefined(&sides);
+        let metrics = report::neurobench(&sides);
         let Some(path) = &self.html else {
             print(&format!(
                 "{}\n\n{}\nNeuroBench:\n\n{}\n{}\n",
@@ -157,7 +147,7 @@ impl Arguments {
 }
 
 /// All that is known.
-fn json(record: &RunRecord, method: Method, accuracy: f64, statement: &Statement) -> serde_json::Value {
+fn json(record: &RunRecord, method: Method, accuracy: f64, statement: &Statement, sides: &Sides) -> serde_json::Value {
     serde_json::json!({
         "experiment": record.experiment,
         "method": method.name(),
@@ -169,5 +159,6 @@ fn json(record: &RunRecord, method: Method, accuracy: f64, statement: &Statement
         },
         "spikeloop": record.spikeloop,
         "energy": statement,
+        "neurobench": sides,
     })
 }

@@ -4,15 +4,15 @@ use std::path::Path;
 
 use spikeloop_chip::{energy::EnergyProfile, weights::Weights};
 
-use super::{Codes, Dossier, Sides, drawings};
+use super::{Codes, Dossier, drawings};
 use crate::{
     compare::{engine_of, test, transferred_from},
-    energy::{Pricing, Statement, Training},
+    energy::{Statement, Training},
     figures::{FigureError, confusion::Confusion, run::Opened},
     lab::Lab,
     matrix::Matrix,
     network::Below,
-    neurobench::NeuroBench,
+    neurobench::Sides,
     report::comparison,
     run_dir::RunDir,
 };
@@ -48,23 +48,10 @@ impl Dossier {
             weight_codes: codes(lab, &weights),
             drawings: Vec::new(),
         };
-        if let (Some(activity), Some(latency_us)) = (&evaluation.activity, evaluation.latency_us) {
-            let profile = EnergyProfile::of(&lab.spec);
-            let pricing = Pricing {
-                profile: &profile,
-                spec: &lab.spec,
-                network: &lab.network,
-                latency_us,
-                steps: activity.steps,
-            };
-            let (over_time, training) = (evaluation.over_time.as_ref(), Training::of(method, &metrics));
-            dossier.energy = Some(Statement::of(&pricing, activity, over_time, training));
-            let bits = lab.spec.array.weight_bits.value as u32 + 1;
-            dossier.neurobench = Some(Sides {
-                ideal_network: lab.software(true).neurobench(&weights, data),
-                chip: NeuroBench::of_chip(&lab.network, bits, activity),
-            });
-        }
+        let training = Training::of(method, &metrics);
+        dossier.energy = Statement::of_test(lab, &EnergyProfile::of(&lab.spec), &evaluation, training);
+        let activity = evaluation.activity.as_ref();
+        dossier.neurobench = activity.map(|activity| Sides::of(lab, &weights, activity));
         dossier.drawings = drawings::of(&dossier, &run, &opened, &confusion, samples)?;
         Ok(dossier)
     }

@@ -162,10 +162,8 @@ fn section(dossier: &Dossier, number: usize, alone: bool) -> Section {
         ledger: energy.map_or(String::new(), |energy| report::components(energy).to_html()),
         layers: energy.map_or(String::new(), |energy| report::layers(energy).to_html()),
         notes: energy.map_or(Vec::new(), report::notes),
-        neurobench: sides.map_or(String::new(), |sides| {
-            report::neurobench(&sides.ideal_network, &sides.chip).to_html()
-        }),
-        undefined: sides.map_or(Vec::new(), |sides| report::undefined(&sides.ideal_network, &sides.chip)),
+        neurobench: sides.map_or(String::new(), |sides| report::neurobench(sides).to_html()),
+        undefined: sides.map_or(Vec::new(), report::undefined),
         drawings: drawn(&dossier.drawings, &format!("f{number}")),
         provenance: provenance(dossier),
     }

@@ -81,9 +81,9 @@ fn one(dossier: &Dossier, figures: Option<&str>) -> String {
         }
     }
     if let Some(sides) = &dossier.neurobench {
-        let table = report::neurobench(&sides.ideal_network, &sides.chip).to_markdown();
+        let table = report::neurobench(sides).to_markdown();
         text.push_str(&format!("\n## NeuroBench\n\n{table}\n"));
-        for line in report::undefined(&sides.ideal_network, &sides.chip) {
+        for line in report::undefined(sides) {
             text.push_str(&format!("- {line}\n"));
         }
     }

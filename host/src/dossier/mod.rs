@@ -25,7 +25,7 @@ pub use html::html;
 pub use markdown::markdown;
 pub use study::{GroupLine, StudyDossier};
 
-use crate::{compare::Row, energy::Statement, experiment::Method, neurobench::NeuroBench, run_dir::RunRecord};
+use crate::{compare::Row, energy::Statement, experiment::Method, neurobench::Sides, run_dir::RunRecord};
 
 /// Everything that is stated of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -53,15 +53,6 @@ pub struct Dossier {
     /// Drawn.
     #[serde(skip)]
     pub drawings: Vec<Drawing>,
-}
-
-/// The same weights in software and on the chip.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Sides {
-    /// The discrete recursion with quantised weights.
-    pub ideal_network: NeuroBench,
-    /// The chip.
-    pub chip: NeuroBench,
 }
 
 /// How often each code occurs.

@@ -1,7 +1,5 @@
 //! Whose prices, and how long an inference takes there.
 
-use std::path::Path;
-
 use spikeloop_chip::{
     BUILTIN, BUILTIN_ENERGY,
     counters::Counters,
@@ -9,7 +7,10 @@ use spikeloop_chip::{
     spec::ChipSpec,
 };
 
-use crate::{lab::LabError, network::Network};
+use crate::{
+    lab::{LabError, chip_text},
+    network::Network,
+};
 
 /// Prices, and what they are the prices of.
 #[derive(Clone, Copy)]
@@ -61,19 +62,8 @@ impl Pricing<'_> {
 /// # Errors
 /// [`LabError::ChipFile`], [`LabError::Chip`].
 pub fn load_profile(file: &str) -> Result<EnergyProfile, LabError> {
-    let text = match spikeloop_chip::builtin_text(file) {
-        Some(text) => text.to_owned(),
-        None => std::fs::read_to_string(Path::new(file)).map_err(|source| LabError::ChipFile {
-            path: file.into(),
-            source,
-            builtin: BUILTIN
-                .iter()
-                .chain(&BUILTIN_ENERGY)
-                .map(|(name, _)| *name)
-                .collect::<Vec<_>>()
-                .join(", "),
-        })?,
-    };
+    let known: Vec<_> = BUILTIN.iter().chain(&BUILTIN_ENERGY).map(|(name, _)| *name).collect();
+    let text = chip_text(file, &known)?;
     EnergyProfile::from_toml(&text).map_err(|source| LabError::Chip {
         path: file.into(),
         source,

@@ -11,8 +11,12 @@ use super::{Activity, Dense, LatencyLine, OverTime, Pricing, SampleActivity, Spr
 use crate::{
     energy::LayerActivity,
     experiment::Method,
+    lab::Lab,
     run_dir::MetricsLine,
-    train::run::{ChipUse, EpochMetrics},
+    train::{
+        engine::Evaluation,
+        run::{ChipUse, EpochMetrics},
+    },
 };
 
 /// A figure, one standard uncertainty, and its unit.
@@ -269,6 +273,19 @@ fn by_kind<S: Serializer>(kinds: &[(Kind, Figure)], serializer: S) -> Result<S::
 }
 
 impl Statement {
+    /// Of a lab's test at some chip's prices; none where no chip ran.
+    pub fn of_test(lab: &Lab, profile: &EnergyProfile, evaluation: &Evaluation, training: Training) -> Option<Self> {
+        let activity = evaluation.activity.as_ref()?;
+        let pricing = Pricing {
+            profile,
+            spec: &lab.spec,
+            network: &lab.network,
+            latency_us: evaluation.latency_us?,
+            steps: activity.steps,
+        };
+        Some(Self::of(&pricing, activity, evaluation.over_time.as_ref(), training))
+    }
+
     /// Of a test set, and of what training used.
     pub fn of(pricing: &Pricing, activity: &Activity, over_time: Option<&OverTime>, training: Training) -> Self {
         let samples = activity.samples.len();
@@ -284,6 +301,12 @@ impl Statement {
             .iter()
             .map(|sample| of_sample(pricing, sample, &activity.counters, number).uj)
             .collect();
+        let components =
+            Component::ALL.map(|component| component_line(pricing.profile, &ledger, &usage, component, number));
+        let happens_without_a_price = || {
+            let mut terms = components.iter().flat_map(|component| &component.terms);
+            terms.any(|term| term.is_unknown() && term.per_inference > 0.0)
+        };
         let in_layers: u64 = activity.layers.iter().map(|layer| layer.synaptic_events).sum();
         Self {
             chip: pricing.profile.name.clone(),
@@ -297,9 +320,8 @@ impl Statement {
             ),
             inferences_per_s: Figure::new(1e6 / latency_us, 0.0, "1/s"),
             latency_us: Figure::new(latency_us, 0.0, "µs"),
-            components: Component::ALL
-                .map(|component| component_line(pricing.profile, &ledger, &usage, component, number))
-                .into(),
+            lower_bound: pricing.profile.energy.fit.is_none() && happens_without_a_price(),
+            components: components.into(),
             kinds: Kind::ALL.map(|kind| (kind, Figure::energy(ledger.kind(kind)))).into(),
             layers: lines(activity, &parts, number),
             not_by_layer: Figure::energy(rest),
@@ -317,7 +339,6 @@ impl Statement {
                 value: pace.quantity().value,
                 source: pace.quantity().source.clone(),
             }),
-            lower_bound: is_lower_bound(pricing.profile, &usage),
             latency: over_time.and_then(|over_time| LatencyLine::of(pricing, over_time, samples, &ledger)),
             training: match training {
                 Training::OnChip(used) => Some(trained(pricing, &used)),
@@ -354,15 +375,6 @@ fn component_line(
         uj: Figure::energy(ledger.component(component)),
         terms: own.map(line).collect(),
     }
-}
-
-/// Whether something that happens has no known price, and no measured total holds it.
-fn is_lower_bound(profile: &EnergyProfile, usage: &Usage) -> bool {
-    let unknown = |term: &Term| {
-        let price = profile.energy.coefficient(*term);
-        price.value == 0.0 && price.source.starts_with("estimate") && usage.amount(*term) > 0.0
-    };
-    profile.energy.fit.is_none() && Term::ALL.iter().any(unknown)
 }
 
 /// What each layer costs an inference.

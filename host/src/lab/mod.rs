@@ -149,19 +149,24 @@ pub struct Lab {
 /// # Errors
 /// [`LabError::ChipFile`], [`LabError::Chip`].
 pub fn load_chip(file: &str) -> Result<(ChipSpec, String), LabError> {
-    let text = match spikeloop_chip::builtin_text(file) {
-        Some(text) => text.to_owned(),
-        None => std::fs::read_to_string(file).map_err(|source| LabError::ChipFile {
-            path: file.into(),
-            source,
-            builtin: spikeloop_chip::BUILTIN.map(|(name, _)| name).join(", "),
-        })?,
-    };
+    let text = chip_text(file, &spikeloop_chip::BUILTIN.map(|(name, _)| name))?;
     let spec = ChipSpec::from_toml(&text).map_err(|source| LabError::Chip {
         path: file.into(),
         source,
     })?;
     Ok((spec, text))
+}
+
+/// The text of a built-in chip file, or of one on the disk; `known` are the names that would have been good.
+pub(crate) fn chip_text(file: &str, known: &[&str]) -> Result<String, LabError> {
+    match spikeloop_chip::builtin_text(file) {
+        Some(text) => Ok(text.to_owned()),
+        None => std::fs::read_to_string(file).map_err(|source| LabError::ChipFile {
+            path: file.into(),
+            source,
+            builtin: known.join(", "),
+        }),
+    }
 }
 
 /// SHA-256 of the canonical encoding of a chip, in hexadecimal.

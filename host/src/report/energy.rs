@@ -3,7 +3,7 @@
 use super::Table;
 use crate::{
     energy::{Figure, Moment, Spread, Statement},
-    neurobench::{Metric, NeuroBench},
+    neurobench::{Metric, Sides},
 };
 
 /// All of it.
@@ -113,13 +113,13 @@ pub fn layers(statement: &Statement) -> Table {
 /// NeuroBench's metrics of the weights in software and on the chip.
 ///
 /// Both count by steps: those of the ideal network, and those of the host's grid.
-pub fn neurobench(software: &NeuroBench, chip: &NeuroBench) -> Table {
+pub fn neurobench(sides: &Sides) -> Table {
     let mut table = Table::new(&["metric", ">ideal network, its steps", ">on the chip, the host's steps"]);
     let cell = |metric: &Metric| match metric {
         Ok(value) => number(*value),
         Err(_) => "undefined".into(),
     };
-    for ((name, software), (_, chip)) in software.all().into_iter().zip(chip.all()) {
+    for ((name, software), (_, chip)) in sides.ideal_network.all().into_iter().zip(sides.chip.all()) {
         table.row([in_words(name), cell(software), cell(chip)]);
     }
     table
@@ -139,8 +139,8 @@ fn in_words(name: &str) -> String {
 }
 
 /// Why some of them are undefined, a line each.
-pub fn undefined(software: &NeuroBench, chip: &NeuroBench) -> Vec<String> {
-    let both = software.all().into_iter().chain(chip.all());
+pub fn undefined(sides: &Sides) -> Vec<String> {
+    let both = sides.ideal_network.all().into_iter().chain(sides.chip.all());
     both.filter_map(|(name, metric)| {
         let reason = metric.as_ref().err()?;
         Some(format!("Undefined, {}: {reason}.", in_words(name)))
