@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use serde::{Deserialize, Serialize};
+use spikeloop_chip::energy::EnergyProfile;
 
 use crate::{
     data::samples::First,
+    energy::{Moment, Rehearsal, RehearsedOn, Statement, Training},
     experiment::Method,
     lab::{Lab, LabError},
     matrix::Matrix,
@@ -38,6 +40,9 @@ pub struct Row {
     /// Time constants of each layer, where they were learned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_constants: Option<Vec<Summary>>,
+    /// Had it been decided as soon as a rehearsal was as good as at its end, to one standard error; none where no chip ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_decision: Option<Moment>,
     /// Everything the chip counted over the test set; `null` where no chip ran.
     pub counters: Option<spikeloop_chip::counters::Counters>,
 }
@@ -54,8 +59,19 @@ impl Row {
             loss: evaluation.loss,
             samples: evaluation.samples,
             counters: evaluation.counters,
+            early_decision: None,
             time_constants: None,
         }
+    }
+
+    /// With what could have been decided early.
+    pub fn with_early_decision(mut self, lab: &Lab, tested: &Tested) -> Self {
+        let profile = EnergyProfile::of(&lab.spec);
+        let statement = Statement::of_test(lab, &profile, tested, Training::Unknown);
+        self.early_decision = statement
+            .and_then(|statement| statement.latency)
+            .map(|latency| latency.early);
+        self
     }
 
     /// With what a learner made of the time constants.
@@ -203,9 +219,11 @@ pub fn compare(
             }
         };
         if wanted {
-            let evaluation = test(&mut *engine, learner.chosen(), lab)?;
-            let row = Row::new(method, &evaluation).with_time_constants(lab, learner.chosen());
-            spectator.end(method, &row, &learner, &evaluation);
+            let tested = Tested::of(&mut *engine, learner.chosen(), lab)?;
+            let row = Row::new(method, &tested.evaluation)
+                .with_early_decision(lab, &tested)
+                .with_time_constants(lab, learner.chosen());
+            spectator.end(method, &row, &learner, &tested.evaluation);
             rows.push(row);
             rows.sort_by_key(|row| row.method);
         }
@@ -223,4 +241,41 @@ pub fn compare(
 /// A substrate's.
 pub fn test(engine: &mut dyn Engine, weights: &[Matrix], lab: &Lab) -> Result<Evaluation, LabError> {
     Ok(engine.evaluate(weights, &lab.data.test, Occasion::Test)?)
+}
+
+/// A test, and what was chosen before it.
+#[derive(Clone, Debug)]
+pub struct Tested {
+    /// The test set.
+    pub evaluation: Evaluation,
+    /// Other samples, by which the time of a decision is chosen; none where no chip ran.
+    pub rehearsal: Option<Rehearsal>,
+}
+
+impl Tested {
+    /// Runs the test set, and on a chip as many other samples: those for validation, else the first ones to learn from.
+    ///
+    /// # Errors
+    /// A substrate's.
+    pub fn of(engine: &mut dyn Engine, weights: &[Matrix], lab: &Lab) -> Result<Self, LabError> {
+        let evaluation = test(engine, weights, lab)?;
+        if evaluation.over_time.is_none() {
+            return Ok(Self {
+                evaluation,
+                rehearsal: None,
+            });
+        }
+        let (on, set) = match &lab.data.validation {
+            Some(held_back) => (RehearsedOn::Validation, held_back),
+            None => (RehearsedOn::Training, &lab.data.train),
+        };
+        let rehearsed = engine.evaluate(weights, &set.take(lab.data.test.len()), Occasion::Rehearsal)?;
+        let samples = rehearsed.samples;
+        Ok(Self {
+            evaluation,
+            rehearsal: rehearsed
+                .over_time
+                .map(|over_time| Rehearsal { on, samples, over_time }),
+        })
+    }
 }

@@ -221,6 +221,15 @@ impl Placement {
         Ok(placement)
     }
 
+    /// Circuits that a network takes on a chip of this kind, however many it has.
+    ///
+    /// # Errors
+    /// [`PlacementError::FanIn`].
+    pub fn circuits(network: &Network, spec: &ChipSpec) -> Result<usize, PlacementError> {
+        let joined = joined_circuits(network, spec)?;
+        Ok(network.layers.iter().zip(joined).map(|(layer, c)| layer.size * c).sum())
+    }
+
     /// The synaptic gain q that gives a layer its weight range, LSB/µs for weight 1.
     ///
     /// ω is the charge of one spike as a fraction of the threshold: ω = q w τ_syn / (c Δ), with c

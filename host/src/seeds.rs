@@ -26,8 +26,17 @@ pub enum Occasion {
     Validation(u32),
     /// The final test, and evaluations.
     Test,
+    /// A test on samples by which something may be chosen before the final one.
+    Rehearsal,
     /// Runs without inputs, before anything else.
     Silent,
+}
+
+impl Occasion {
+    /// Whether it is asked what would have been decided at each moment.
+    pub fn asks_when(self) -> bool {
+        matches!(self, Self::Test | Self::Rehearsal)
+    }
 }
 
 impl Seeds {
@@ -73,6 +82,7 @@ impl Seeds {
             Occasion::Test => (3, 0),
             Occasion::Validation(epochs) => (4, epochs),
             Occasion::Silent => (5, 0),
+            Occasion::Rehearsal => (6, 0),
         };
         Stream::new(purpose, &[self.master]).seed(index as u32, epoch, draw)
     }

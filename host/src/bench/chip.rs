@@ -6,6 +6,7 @@ use spikeloop_chip::instance::{Condition, Instance};
 
 use super::{
     BenchError, Budget, Measurement, Mode, Name,
+    dense::DenseSimulation,
     draw::Draw,
     measurement, time,
     work::{ChipNumbers, RecursionNumbers},
@@ -13,7 +14,8 @@ use super::{
 use crate::{
     data::{DataSplits, SpikeDataset},
     experiment::{BUILT_IN, Experiment},
-    lab::{Lab, load_chip},
+    lab::{Lab, LabError, load_chip},
+    placement::Placement,
     seeds::Occasion,
     substrate::{EmulatedChip, EventBatch, RecordRequest, Recording, Substrate, SubstrateError, TrialSeed},
     train::{
@@ -21,11 +23,15 @@ use crate::{
         optimiser::{Group, Optimiser, OptimiserSettings},
         quantise::Quantiser,
         recursion::SpikeRegulariser,
+        software::effective_weights,
     },
 };
 
 /// Samples that the emulated chip runs at a time, and that an update takes.
 const CHIP_BATCH: [usize; 2] = [1000, 100];
+
+/// Hidden neurons of the published network: with them and ten readouts the chip is full.
+const HIDDEN: usize = 246;
 
 /// The published MNIST network on a chip.
 pub(super) struct ChipBench {
@@ -71,41 +77,19 @@ impl ChipBench {
     }
 
     fn with(name: Name, batch: [usize; 2]) -> Result<Self, BenchError> {
-        let lab = lab(name == Name::ChipNoise, batch[0])?;
+        let lab = lab(name == Name::ChipNoise, batch[0], HIDDEN)?;
         Ok(Self { lab, batch })
     }
 
     /// The chip of the lab with its initial weights, before the samples of a batch.
     pub(super) fn programmed(&self) -> Result<Programmed, BenchError> {
-        self.programmed_as(self.lab.instance.clone())
+        programmed(&self.lab, self.lab.instance.clone())
     }
 
     /// A chip of another seed, under the same codes.
     pub(super) fn another(&self, seed: u64) -> Result<Programmed, BenchError> {
         let own = &self.lab.instance;
-        self.programmed_as(Instance::fabricate(own.spec(), seed, Condition::Calibrated))
-    }
-
-    fn programmed_as(&self, instance: Instance) -> Result<Programmed, BenchError> {
-        let lab = &self.lab;
-        let data = &lab.data.train;
-        let mut chip = EmulatedChip::new(instance);
-        chip.configure(&lab.placement, &lab.codes, lab.seeds.configuration())?;
-        let quantiser = Quantiser::new(&lab.network, &lab.placement.weight_range, lab.placement.weight_max);
-        chip.program(&quantiser.codes(&lab.initial))?;
-        let indices: Vec<usize> = (0..data.len()).collect();
-        let trial = |&index: &usize| lab.seeds.trial(Occasion::Test, index);
-        Ok(Programmed {
-            chip,
-            events: EventBatch::gather(data, &indices),
-            trials: indices.iter().map(trial).collect(),
-            request: RecordRequest {
-                duration_ns: data.window_ns,
-                adc_interval_ns: lab.spec.adc_interval_ns(),
-                spikes: true,
-            },
-            recording: Recording::default(),
-        })
+        programmed(&self.lab, Instance::fabricate(own.spec(), seed, Condition::Calibrated))
     }
 
     /// An update of the loop, its batches in turn.
@@ -214,16 +198,44 @@ impl ChipBench {
     }
 }
 
-/// The published MNIST network and so many images, with every fixed imperfection, with or without temporal
-/// noise.
-fn lab(noise: bool, images: usize) -> Result<Lab, BenchError> {
+/// A chip with a lab's initial weights, before its samples to learn from.
+pub(super) fn programmed(lab: &Lab, instance: Instance) -> Result<Programmed, BenchError> {
+    let data = &lab.data.train;
+    let mut chip = EmulatedChip::new(instance);
+    chip.configure(&lab.placement, &lab.codes, lab.seeds.configuration())?;
+    let quantiser = Quantiser::new(&lab.network, &lab.placement.weight_range, lab.placement.weight_max);
+    chip.program(&quantiser.codes(&lab.initial))?;
+    let indices: Vec<usize> = (0..data.len()).collect();
+    let trial = |&index: &usize| lab.seeds.trial(Occasion::Test, index);
+    Ok(Programmed {
+        chip,
+        events: EventBatch::gather(data, &indices),
+        trials: indices.iter().map(trial).collect(),
+        request: RecordRequest {
+            duration_ns: data.window_ns,
+            adc_interval_ns: lab.spec.adc_interval_ns(),
+            spikes: true,
+        },
+        recording: Recording::default(),
+    })
+}
+
+/// The ideal network of a lab as a dense simulation.
+pub(super) fn dense(lab: &Lab) -> DenseSimulation {
+    let (recursion, dt_us) = lab.recursion();
+    let weights = effective_weights(&lab.network, &lab.initial, dt_us);
+    DenseSimulation::new(&lab.network, recursion, &weights, dt_us)
+}
+
+/// The published MNIST network, or one of its shape with so many hidden neurons, and so many images, with every fixed
+/// imperfection, with or without temporal noise. Where the network is too large the chip is made larger.
+pub(super) fn lab(noise: bool, images: usize, hidden: usize) -> Result<Lab, BenchError> {
     let settings = [
-        "name=bench",
-        "data.window_us=10.0",
-        "network.hidden=[246]",
-        "network.initial.spikes_per_neuron=0.15",
+        "name=bench".into(),
+        "data.window_us=10.0".into(),
+        format!("network.hidden=[{hidden}]"),
+        "network.initial.spikes_per_neuron=0.15".into(),
     ];
-    let settings = settings.map(String::from);
     let experiment = Experiment::from_toml("the benchmark", BUILT_IN, &settings)?;
     let (mut spec, _) = load_chip("hicann-x")?;
     if !noise {
@@ -240,6 +252,12 @@ fn lab(noise: bool, images: usize) -> Result<Lab, BenchError> {
         let mut spikes: Vec<_> = spikes.iter().map(in_ns).filter(|spike| spike.0 <= window_ns).collect();
         let label = (draw.uniform() * 10.0) as u16;
         train.push_sample(&mut spikes, label);
+    }
+    let network = experiment.network(train.inputs, train.classes);
+    let needed = Placement::circuits(&network, &spec).map_err(LabError::from)?;
+    if needed > spec.circuits() {
+        // Some are dead.
+        spec.array.circuits.value = (needed + needed / 50) as f64;
     }
     let data = DataSplits {
         test: train.take(1),

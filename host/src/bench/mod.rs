@@ -18,18 +18,22 @@
 //! | [`machine`] | what the machine can do at best |
 //! | [`work`] | what a sample takes, counted, and how near to that best it comes |
 //! | [`curves`], [`slope`] | how time grows with the size of a workload |
+//! | [`against_chip`], [`power`] | emulation against simulation, in time and energy |
 //! | [`memory`] | how much memory a process has taken |
 //! | [`pieces`] | one kernel at a time, for `cargo bench` |
 //! | [`board`] | boards and their lines |
 
+pub mod against_chip;
 pub mod board;
 mod chip;
 mod cuba;
 pub mod curves;
+mod dense;
 mod draw;
 pub mod machine;
 pub mod memory;
 pub mod pieces;
+pub mod power;
 mod recurrence;
 pub mod slope;
 pub mod work;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, bail};
 use clap::Args;
 use spikeloop::{
-    compare::{engine_of, test},
+    compare::{Tested, engine_of},
     energy::{Statement, Training, load_profile},
     experiment::Method,
     figures::{ledger, run::Opened},
@@ -63,10 +63,11 @@ impl Arguments {
         let weights = opened.weights(method)?;
         let lab = &opened.lab;
         let mut engine = engine_of(lab, method)?;
-        let evaluation = test(&mut *engine, &weights, lab)?;
+        let tested = Tested::of(&mut *engine, &weights, lab)?;
         let profile = profile.unwrap_or_else(|| EnergyProfile::of(&lab.spec));
         let training = Training::of(method, &metrics);
-        let statement = Statement::of_test(lab, &profile, &evaluation, training);
+        let statement = Statement::of_test(lab, &profile, &tested, training);
+        let evaluation = &tested.evaluation;
         let (Some(statement), Some(activity)) = (statement, &evaluation.activity) else {
             bail!("{} counted nothing", method.name());
         };

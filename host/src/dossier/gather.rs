@@ -6,7 +6,7 @@ use spikeloop_chip::{energy::EnergyProfile, weights::Weights};
 
 use super::{Codes, Dossier, drawings};
 use crate::{
-    compare::{engine_of, test, transferred_from},
+    compare::{Tested, engine_of, transferred_from},
     energy::{Statement, Training},
     figures::{FigureError, confusion::Confusion, run::Opened},
     lab::Lab,
@@ -29,7 +29,8 @@ impl Dossier {
         let method = opened.preferred();
         let (lab, weights) = (&opened.lab, opened.weights(method)?);
         let mut engine = engine_of(lab, method)?;
-        let evaluation = test(&mut *engine, &weights, lab)?;
+        let tested = Tested::of(&mut *engine, &weights, lab)?;
+        let evaluation = &tested.evaluation;
         let data = &lab.data.test;
         let confusion = Confusion::new(method, &data.name, data.classes, &data.labels, &evaluation.predictions);
         let mut dossier = Self {
@@ -49,7 +50,7 @@ impl Dossier {
             drawings: Vec::new(),
         };
         let training = Training::of(method, &metrics);
-        dossier.energy = Statement::of_test(lab, &EnergyProfile::of(&lab.spec), &evaluation, training);
+        dossier.energy = Statement::of_test(lab, &EnergyProfile::of(&lab.spec), &tested, training);
         let activity = evaluation.activity.as_ref();
         dossier.neurobench = activity.map(|activity| Sides::of(lab, &weights, activity));
         dossier.drawings = drawings::of(&dossier, &run, &opened, &confusion, samples)?;

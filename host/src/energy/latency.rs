@@ -1,6 +1,6 @@
 //! How long the chip needs: accuracy as a function of the time at which one decides.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use spikeloop_chip::energy::{Component, Energy, Ledger, Usage};
 
 use super::{Figure, Pricing};
@@ -16,8 +16,57 @@ pub struct OverTime {
     pub accuracy: Vec<f64>,
 }
 
+impl OverTime {
+    /// Place of the first moment that is as good as `limit`.
+    fn first(&self, limit: f64) -> Option<usize> {
+        self.accuracy.iter().position(|&at| at >= limit)
+    }
+
+    /// When it is first at its best.
+    fn peak(&self) -> Option<usize> {
+        self.first(self.accuracy.iter().copied().fold(0.0, f64::max))
+    }
+
+    /// When it is first as good as at the end, to one standard error over so many samples.
+    fn early(&self, samples: usize) -> Option<usize> {
+        let last = *self.accuracy.last()?;
+        self.first(last - libm::sqrt(last * (1.0 - last) / samples.max(1) as f64))
+    }
+}
+
+/// What moments are chosen by, so that the test set only says how good they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rehearsal {
+    /// Which samples it was on.
+    pub on: RehearsedOn,
+    /// How many.
+    pub samples: usize,
+    /// Accuracy over time on them.
+    pub over_time: OverTime,
+}
+
+/// Samples by which a moment is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RehearsedOn {
+    /// Those of the validation set.
+    Validation,
+    /// The first ones to learn from, where no others were held back.
+    Training,
+}
+
+impl RehearsedOn {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Validation => "validation samples",
+            Self::Training => "training samples",
+        }
+    }
+}
+
 /// One moment to decide.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Moment {
     /// Since the run began, µs.
     pub time_us: f64,
@@ -30,30 +79,27 @@ pub struct Moment {
     pub uj: Figure,
 }
 
-/// What can be said of a decision's time. Both moments are found on the test set itself.
+/// What can be said of a decision's time. Both moments are found in a rehearsal; how good they are, on the test set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatencyLine {
     /// Accuracy over time.
     #[serde(flatten)]
     pub over_time: OverTime,
-    /// When accuracy is first at its best.
+    /// By which samples the moments were chosen.
+    pub chosen_on: RehearsedOn,
+    /// When accuracy is first at its best in the rehearsal.
     pub peak: Moment,
-    /// When it is first as good as at the end, to one standard error of the accuracy.
+    /// When it is first as good there as at the end, to one standard error of the accuracy.
     pub early: Moment,
 }
 
 impl LatencyLine {
-    /// Of so many samples that cost so much each; none where nothing is known over time, or on a chip of another pace,
-    /// which need not decide when this one does.
-    pub fn of(pricing: &Pricing, over_time: &OverTime, samples: usize, ledger: &Ledger) -> Option<Self> {
+    /// Of samples that cost so much each; none where nothing is known over time, or on a chip of another pace, which need
+    /// not decide when this one does.
+    pub fn of(pricing: &Pricing, over_time: &OverTime, rehearsal: &Rehearsal, ledger: &Ledger) -> Option<Self> {
         if pricing.profile.pace.is_some() {
             return None;
         }
-        let accuracy = &over_time.accuracy;
-        let last = *accuracy.last()?;
-        let best = accuracy.iter().copied().fold(0.0, f64::max);
-        let error = libm::sqrt(last * (1.0 - last) / samples.max(1) as f64);
-        let first = |limit: f64| accuracy.iter().position(|&at| at >= limit);
         let end_us = *over_time.time_us.last()?;
         let others = Component::ALL
             .into_iter()
@@ -66,14 +112,15 @@ impl LatencyLine {
             Moment {
                 time_us,
                 since_onset_us: time_us - over_time.onset_us,
-                accuracy: accuracy[index],
+                accuracy: over_time.accuracy[index],
                 uj: Figure::energy(total),
             }
         };
         Some(Self {
             over_time: over_time.clone(),
-            peak: moment(first(best)?),
-            early: moment(first(last - error)?),
+            chosen_on: rehearsal.on,
+            peak: moment(rehearsal.over_time.peak()?),
+            early: moment(rehearsal.over_time.early(rehearsal.samples)?),
         })
     }
 }
@@ -105,23 +152,44 @@ mod tests {
             accuracy: vec![0.1, 0.93, 0.96, 0.95],
         };
         let ledger = pricing.ledger(&Usage::lasting(11.8));
-        let line = LatencyLine::of(&pricing, &over_time, 100, &ledger).unwrap();
+        let rehearsal = Rehearsal {
+            on: RehearsedOn::Validation,
+            samples: 100,
+            over_time: OverTime {
+                accuracy: vec![0.1, 0.92, 0.95, 0.94],
+                ..over_time.clone()
+            },
+        };
+        let line = LatencyLine::of(&pricing, &over_time, &rehearsal, &ledger).unwrap();
         assert_eq!(
             (line.peak.time_us, line.peak.since_onset_us, line.peak.accuracy),
-            (7.5, 6.5, 0.96)
+            (7.5, 6.5, 0.96),
+            "when is the rehearsal's, how good the test's"
         );
-        // σ of 95 % over 100 samples is 2.2 %.
-        assert_eq!(line.early.time_us, 5.0);
+        // σ of 94 % over 100 samples is 2.4 %.
+        assert_eq!((line.early.time_us, line.early.accuracy), (5.0, 0.93));
         // 200 ± 20 mW for 5 µs less.
         assert!((line.early.uj.value - (2.36 - 1.0)).abs() < 1e-12);
         assert!((line.early.uj.uncertainty - 0.136).abs() < 1e-12);
+        // More samples know better.
+        let large = Rehearsal {
+            samples: 10_000,
+            ..rehearsal.clone()
+        };
+        assert_eq!(
+            LatencyLine::of(&pricing, &over_time, &large, &ledger)
+                .unwrap()
+                .early
+                .time_us,
+            7.5
+        );
         let nothing = OverTime::default();
-        assert_eq!(LatencyLine::of(&pricing, &nothing, 100, &ledger), None);
+        assert_eq!(LatencyLine::of(&pricing, &nothing, &rehearsal, &ledger), None);
         let profile = spikeloop_chip::builtin_energy("loihi").unwrap();
         let elsewhere = Pricing {
             profile: &profile,
             ..pricing
         };
-        assert_eq!(LatencyLine::of(&elsewhere, &over_time, 100, &ledger), None);
+        assert_eq!(LatencyLine::of(&elsewhere, &over_time, &rehearsal, &ledger), None);
     }
 }

@@ -7,16 +7,14 @@ use spikeloop_chip::{
     spec::{Coefficient, EnergySpec, Fit},
 };
 
-use super::{Activity, Dense, LatencyLine, OverTime, Pricing, SampleActivity, Spread};
+use super::{Activity, Dense, LatencyLine, OverTime, Pricing, Rehearsal, SampleActivity, Spread};
 use crate::{
+    compare::Tested,
     energy::LayerActivity,
     experiment::Method,
     lab::Lab,
     run_dir::MetricsLine,
-    train::{
-        engine::Evaluation,
-        run::{ChipUse, EpochMetrics},
-    },
+    train::run::{ChipUse, EpochMetrics},
 };
 
 /// A figure, one standard uncertainty, and its unit.
@@ -274,7 +272,8 @@ fn by_kind<S: Serializer>(kinds: &[(Kind, Figure)], serializer: S) -> Result<S::
 
 impl Statement {
     /// Of a lab's test at some chip's prices; none where no chip ran.
-    pub fn of_test(lab: &Lab, profile: &EnergyProfile, evaluation: &Evaluation, training: Training) -> Option<Self> {
+    pub fn of_test(lab: &Lab, profile: &EnergyProfile, tested: &Tested, training: Training) -> Option<Self> {
+        let evaluation = &tested.evaluation;
         let activity = evaluation.activity.as_ref()?;
         let pricing = Pricing {
             profile,
@@ -283,11 +282,17 @@ impl Statement {
             latency_us: evaluation.latency_us?,
             steps: activity.steps,
         };
-        Some(Self::of(&pricing, activity, evaluation.over_time.as_ref(), training))
+        let over_time = evaluation.over_time.as_ref().zip(tested.rehearsal.as_ref());
+        Some(Self::of(&pricing, activity, over_time, training))
     }
 
     /// Of a test set, and of what training used.
-    pub fn of(pricing: &Pricing, activity: &Activity, over_time: Option<&OverTime>, training: Training) -> Self {
+    pub fn of(
+        pricing: &Pricing,
+        activity: &Activity,
+        over_time: Option<(&OverTime, &Rehearsal)>,
+        training: Training,
+    ) -> Self {
         let samples = activity.samples.len();
         let number = samples.max(1) as f64;
         let usage = pricing.usage(&activity.counters, samples);
@@ -339,7 +344,8 @@ impl Statement {
                 value: pace.quantity().value,
                 source: pace.quantity().source.clone(),
             }),
-            latency: over_time.and_then(|over_time| LatencyLine::of(pricing, over_time, samples, &ledger)),
+            latency: over_time
+                .and_then(|(over_time, rehearsal)| LatencyLine::of(pricing, over_time, rehearsal, &ledger)),
             training: match training {
                 Training::OnChip(used) => Some(trained(pricing, &used)),
                 Training::InSoftware | Training::Unknown => None,

@@ -14,13 +14,14 @@
 //! | [`curves`], [`confusion`], [`sample`] with [`readouts`] | the three figures |
 //! | [`ledger`], [`over_time`] | where energy goes; accuracy over the time of the decision |
 //! | [`histogram`] | weights, circuits |
-//! | [`growth`] | how time grows with the size of a workload |
+//! | [`growth`], [`against_chip`] | how time grows with the size of a workload; emulation against simulation |
 //! | [`svg`], [`axis`], [`panel`], [`labels`], [`palette`] | what they are drawn with |
 //! | [`terminal`] | the same for the terminal |
 //!
 //! SVG is written here: `plotters` rounds to whole pixels, and gives no title or description for
 //! screen readers. The same run gives the same bytes.
 
+pub mod against_chip;
 pub mod axis;
 pub mod capture;
 pub mod choose;

@@ -79,7 +79,7 @@ pub fn svg(method: Method, latency: &LatencyLine) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::energy::{Figure, OverTime};
+    use crate::energy::{Figure, OverTime, RehearsedOn};
 
     #[test]
     fn it_has_a_dot_for_each_moment() {
@@ -95,6 +95,7 @@ mod tests {
                 time_us: vec![2.0, 4.0, 6.0],
                 accuracy: vec![0.1, 0.9, 0.95],
             },
+            chosen_on: RehearsedOn::Training,
             peak: moment(6.0, 0.95),
             early: moment(4.0, 0.9),
         };

@@ -35,6 +35,7 @@ use crate::{
         grid::MeasuredChannel,
         initialise::{InitialiseError, initialise, weight_range},
         quantise::Quantiser,
+        recursion::Recursion,
         run::{Learner, TrainSettings, Training},
         software::{Software, recursion_of},
     },
@@ -403,17 +404,19 @@ impl Lab {
         }
     }
 
+    /// The discrete recursion of the ideal network, and its step, µs.
+    pub fn recursion(&self) -> (Recursion, f64) {
+        let (dt_us, steps) = ideal_grid(&self.experiment);
+        let reset_in_gradient = self.experiment.training.reset_in_gradient;
+        let surrogates = self.experiment.surrogates();
+        let recursion = recursion_of(&self.network, dt_us, steps, &surrogates, reset_in_gradient);
+        (recursion, dt_us)
+    }
+
     /// The ideal network, with float or with quantised weights.
     pub fn software(&self, quantise: bool) -> Software {
-        let (dt_us, steps) = ideal_grid(&self.experiment);
+        let (recursion, dt_us) = self.recursion();
         let training = &self.experiment.training;
-        let recursion = recursion_of(
-            &self.network,
-            dt_us,
-            steps,
-            &self.experiment.surrogates(),
-            training.reset_in_gradient,
-        );
         let loss = self.experiment.loss(self.network.outputs());
         Software::new(&self.network, recursion, dt_us, loss, self.quantiser(), quantise)
             .with_time_constants(training.time_constants)

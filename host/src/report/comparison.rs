@@ -314,6 +314,7 @@ mod tests {
             loss: 0.1,
             samples: 10,
             time_constants: None,
+            early_decision: None,
             counters: None,
         }
     }

@@ -212,9 +212,10 @@ pub fn notes(statement: &Statement) -> Vec<String> {
             )
         };
         notes.push(format!(
-            "Decided earlier: within one standard error of the end {}; best {} (both found on the test set itself).",
+            "Decided earlier: within one standard error of the end {}; best {} (moments that {} chose, accuracies of the test set).",
             says(&latency.early),
-            says(&latency.peak)
+            says(&latency.peak),
+            latency.chosen_on.name()
         ));
     }
     if let Some(training) = &statement.training {

@@ -73,6 +73,22 @@ impl Results {
     }
 }
 
+/// A result, or those in it with their names put together.
+fn lay_flat(flat: &mut Map<String, Value>, key: String, value: Value) {
+    match value {
+        Value::Object(inner) => {
+            for (name, value) in inner {
+                lay_flat(flat, format!("{key}.{name}"), value);
+            }
+        }
+        Value::Null => {}
+        value => {
+            // The study's own column of that name says it as the study does.
+            flat.entry(key).or_insert(value);
+        }
+    }
+}
+
 fn flat(record: &Record, timing: bool) -> Map<String, Value> {
     let mut flat = record.labels.clone();
     flat.insert("state".into(), record.state.name().into());
@@ -80,17 +96,7 @@ fn flat(record: &Record, timing: bool) -> Map<String, Value> {
         let row = outcome.row.as_ref().map(serde_json::to_value);
         if let Some(Ok(Value::Object(row))) = row {
             for (key, value) in row {
-                match value {
-                    Value::Object(inner) => {
-                        let inner = inner.into_iter().map(|(name, value)| (format!("{key}.{name}"), value));
-                        flat.extend(inner);
-                    }
-                    Value::Null => {}
-                    value => {
-                        // The study's own column of that name says it as the study does.
-                        flat.entry(key).or_insert(value);
-                    }
-                }
+                lay_flat(&mut flat, key, value);
             }
         }
         if let Some(error) = &outcome.error {

@@ -450,9 +450,9 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
                     .sample
                     .place_output(&self.grid, self.network(), &self.decoder, &self.recording, sample);
                 let outcome = self.outcome(&self.settings.loss, data.label(index), &mut workspace, false);
-                let over_time = match occasion {
-                    Occasion::Test => self.right_over_time(data.label(index), &workspace),
-                    _ => Vec::new(),
+                let over_time = match occasion.asks_when() {
+                    true => self.right_over_time(data.label(index), &workspace),
+                    false => Vec::new(),
                 };
                 self.workspaces.give(workspace);
                 (outcome, over_time)
@@ -474,7 +474,9 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             latency_us: Some(latency_us),
             energy_uj_per_inference: Some(ledger.per(n).total().uj),
             activity: Some(tally.finish(counters, self.grid.bins())),
-            over_time: (occasion == Occasion::Test).then(|| self.over_time(&right, &onsets_ns, data.len())),
+            over_time: occasion
+                .asks_when()
+                .then(|| self.over_time(&right, &onsets_ns, data.len())),
             ..Evaluation::of(&outcomes, &data.labels, spikes)
         })
     }

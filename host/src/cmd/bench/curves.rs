@@ -1,8 +1,7 @@
 //! Growth curves: a table, JSON lines, figures.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::Context;
 use serde::Serialize;
 use spikeloop::{
     bench::{
@@ -44,9 +43,6 @@ pub fn run(names: &[String], form: &Form) -> anyhow::Result<()> {
     let mut curves = curves?;
     if curves.is_empty() {
         curves = Curve::ALL.into();
-    }
-    if let Some(directory) = form.svg {
-        fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     }
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let mut table = Table::new(&[

@@ -1,12 +1,13 @@
 //! `spikeloop bench`
 
+mod against_chip;
 mod curves;
 mod lines;
 mod memory;
 
-use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, time::Duration};
+use std::{fs, num::NonZeroUsize, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use spikeloop::{
     bench::{Budget, Mode, Name, machine, repeat, run},
@@ -50,8 +51,15 @@ pub struct Arguments {
     /// Measure how time grows with the size of a workload, instead of the benchmarks
     #[arg(long, conflicts_with_all = ["memory", "mode"])]
     curves: bool,
-    /// Write a figure of each curve into this directory
-    #[arg(long, value_name = "DIR", requires = "curves")]
+    /// Compare time and energy of an inference, by network size: the chip by its own clock, emulated here, simulated here by
+    /// events and densely
+    #[arg(long, conflicts_with_all = ["memory", "mode", "curves", "names"])]
+    against_chip: bool,
+    /// What this machine draws meanwhile, W [default: by its own counter, else an estimate]
+    #[arg(long, value_name = "W", requires = "against_chip", value_parser = parse_watts)]
+    watts: Option<f64>,
+    /// Write the figures of --curves or --against-chip into this directory
+    #[arg(long, value_name = "DIR")]
     svg: Option<PathBuf>,
     /// Run N small batches and measure nothing: what tools that count instructions compare
     #[arg(long, value_name = "N", hide = true)]
@@ -71,6 +79,21 @@ impl Arguments {
     }
 
     fn work(self) -> anyhow::Result<ExitCode> {
+        if self.svg.is_some() && !self.curves && !self.against_chip {
+            bail!("--svg draws what grows: add --curves or --against-chip");
+        }
+        if let Some(directory) = &self.svg {
+            fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        }
+        if self.against_chip {
+            let form = against_chip::Form {
+                json: self.json,
+                markdown: self.markdown,
+                svg: self.svg.as_deref(),
+            };
+            against_chip::run(self.watts, &form)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         if self.curves {
             let form = curves::Form {
                 json: self.json,
@@ -176,5 +199,14 @@ impl Arguments {
             print(&format!("\n{}\n{}.\n", table.to_terminal(), machine::description()))?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn parse_watts(text: &str) -> Result<f64, String> {
+    let watts: f64 = text.parse().map_err(|_| "not a number of watts".to_owned())?;
+    if watts > 0.0 && watts.is_finite() {
+        Ok(watts)
+    } else {
+        Err("a machine that computes draws more than 0 W".into())
     }
 }
