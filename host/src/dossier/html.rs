@@ -5,27 +5,13 @@ use askama::Template;
 use super::{Dossier, Drawing, StudyDossier, Subjects, markdown::provenance};
 use crate::{
     energy::Figure,
-    report::{energy as report, energy::figure, page::PageError},
+    report::{Cell, comparison, energy as report, energy::figure, page::PageError},
 };
 
-/// A figure that the page shows large, and where the JSON has it.
+/// A figure that the page shows large.
 struct Card {
     title: &'static str,
-    pointer: String,
-    value: f64,
-    text: String,
-}
-
-/// A cell of the comparison.
-struct Cell {
-    pointer: String,
-    value: String,
-    text: String,
-}
-
-struct Row {
-    method: &'static str,
-    cells: Vec<Cell>,
+    number: String,
 }
 
 struct Drawn {
@@ -37,7 +23,7 @@ struct Drawn {
 struct Section {
     title: String,
     setting: Vec<(String, String)>,
-    rows: Vec<Row>,
+    comparison: String,
     verdict: Vec<String>,
     method: &'static str,
     cards: Vec<Card>,
@@ -55,7 +41,9 @@ struct StudySection {
     description: String,
     progress: String,
     table: String,
+    frontier: String,
     drawings: Vec<Drawn>,
+    provenance: Vec<(&'static str, String)>,
     file: String,
 }
 
@@ -92,12 +80,18 @@ pub fn html(subjects: &Subjects) -> Result<String, PageError> {
 }
 
 fn of_study((number, study): (usize, &StudyDossier)) -> StudySection {
+    let root = format!("/studies/{number}");
     StudySection {
         title: study.title.clone(),
         description: study.description.clone(),
         progress: study.progress(),
-        table: study.table.to_html(),
+        table: study.table.to_html(&root),
+        frontier: study
+            .frontier
+            .as_ref()
+            .map_or(String::new(), |frontier| frontier.table().to_html(&root)),
         drawings: drawn(&study.drawings, &format!("s{number}")),
+        provenance: study.provenance.lines(&study.title),
         file: study.file.clone(),
     }
 }
@@ -121,9 +115,7 @@ fn section(dossier: &Dossier, number: usize, alone: bool) -> Section {
     let cards = dossier.energy.as_ref().map_or(Vec::new(), |energy| {
         let card = |title, key: &str, of: &Figure, text: String| Card {
             title,
-            pointer: format!("{root}/energy/{key}/value"),
-            value: of.value,
-            text,
+            number: Cell::number(text, format!("/energy/{key}/value"), of.value).to_html(&root),
         };
         vec![
             card(
@@ -155,46 +147,18 @@ fn section(dossier: &Dossier, number: usize, alone: bool) -> Section {
     Section {
         title: dossier.title.clone(),
         setting: dossier.setting.clone(),
-        rows: rows(dossier, &root),
+        comparison: comparison::table(&dossier.comparison).to_html(&root),
         verdict: dossier.verdict.clone(),
         method: dossier.method.name(),
         cards,
-        ledger: energy.map_or(String::new(), |energy| report::components(energy).to_html()),
-        layers: energy.map_or(String::new(), |energy| report::layers(energy).to_html()),
+        ledger: energy.map_or(String::new(), |energy| report::components(energy).to_html(&root)),
+        layers: energy.map_or(String::new(), |energy| report::layers(energy).to_html(&root)),
         notes: energy.map_or(Vec::new(), report::notes),
-        neurobench: sides.map_or(String::new(), |sides| report::neurobench(sides).to_html()),
+        neurobench: sides.map_or(String::new(), |sides| report::neurobench(sides).to_html(&root)),
         undefined: sides.map_or(Vec::new(), report::undefined),
         drawings: drawn(&dossier.drawings, &format!("f{number}")),
         provenance: provenance(dossier),
     }
-}
-
-/// The comparison, each number with where the JSON has it.
-fn rows(dossier: &Dossier, root: &str) -> Vec<Row> {
-    let all = dossier.comparison.iter().enumerate();
-    all.map(|(index, row)| {
-        let cell = |key: &str, value: Option<f64>, text: &dyn Fn(f64) -> String| Cell {
-            pointer: format!("{root}/comparison/{index}/{key}"),
-            value: value.map_or(String::new(), |value| value.to_string()),
-            text: value.map_or("–".into(), text),
-        };
-        Row {
-            method: row.method.name(),
-            cells: vec![
-                cell("accuracy", Some(row.accuracy), &|value| format!("{:.2}", 100.0 * value)),
-                cell(
-                    "hidden_spikes_per_inference",
-                    Some(row.hidden_spikes_per_inference),
-                    &|value| format!("{value:.1}"),
-                ),
-                cell("energy_uj_per_inference", row.energy_uj_per_inference, &|value| {
-                    format!("{value:.2}")
-                }),
-                cell("latency_us", row.latency_us, &|value| format!("{value:.1}")),
-            ],
-        }
-    })
-    .collect()
 }
 
 /// A drawing among others: its ids are its own, and it has no XML declaration.

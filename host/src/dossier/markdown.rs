@@ -24,7 +24,14 @@ pub fn markdown(subjects: &Subjects, figures: Option<&str>) -> String {
 fn of_study(study: &StudyDossier, figures: Option<&str>) -> String {
     let mut text = format!("# {}\n\n{}\n\n{}\n\n", study.title, study.description, study.progress());
     text.push_str(&study.table.to_markdown());
+    if let Some(frontier) = &study.frontier {
+        let table = frontier.table().to_markdown();
+        text.push_str(&format!(
+            "\n## Frontier\n\nWhat no other choice beats in accuracy, time and energy at once.\n\n{table}"
+        ));
+    }
     text.push_str(&drawn(&study.drawings, figures));
+    text.push_str(&repeated_by(&study.provenance.lines(&study.title)));
     text.push_str(&format!(
         "\n## Study file\n\n~~~~toml\n{}\n~~~~\n\n",
         study.file.trim_end()
@@ -88,11 +95,16 @@ fn one(dossier: &Dossier, figures: Option<&str>) -> String {
         }
     }
     text.push_str(&drawn(&dossier.drawings, figures));
-    text.push_str("\n## Provenance\n\n");
-    for (key, value) in provenance(dossier) {
+    text.push_str(&repeated_by(&provenance(dossier)));
+    text.push('\n');
+    text
+}
+
+fn repeated_by(lines: &[(&'static str, String)]) -> String {
+    let mut text = String::from("\n## Provenance\n\n");
+    for (key, value) in lines {
         text.push_str(&format!("- {key}: `` {value} ``\n"));
     }
-    text.push('\n');
     text
 }
 

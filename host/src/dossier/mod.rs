@@ -23,7 +23,7 @@ use serde::Serialize;
 pub use drawings::Drawing;
 pub use html::html;
 pub use markdown::markdown;
-pub use study::{GroupLine, StudyDossier};
+pub use study::{GroupLine, StudyDossier, StudyProvenance};
 
 use crate::{compare::Row, energy::Statement, experiment::Method, neurobench::Sides, run_dir::RunRecord};
 

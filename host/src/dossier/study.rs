@@ -1,16 +1,22 @@
 //! What is stated of a study.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::Drawing;
 use crate::{
+    figures,
     report::Table,
+    run_dir::hex,
     study::{
-        StudyError, plot,
-        store::Store,
+        StudyError,
+        frontier::Frontier,
+        grid::Study,
+        plot,
+        store::{Record, Store},
         summary::{ACCURACY, Groups},
         table::Results,
     },
@@ -31,6 +37,11 @@ pub struct StudyDossier {
     pub failed: usize,
     /// Test accuracy by all axes but those that repeat.
     pub groups: Vec<GroupLine>,
+    /// What accuracy costs in time and energy, where the study asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frontier: Option<Frontier>,
+    /// Where results come from: each distinct one of its cells.
+    pub provenance: StudyProvenance,
     /// The study file.
     pub file: String,
     /// The groups for people.
@@ -39,6 +50,63 @@ pub struct StudyDossier {
     /// Its figure.
     #[serde(skip)]
     pub drawings: Vec<Drawing>,
+}
+
+/// Where the results of a study come from: what its cells say, each once.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct StudyProvenance {
+    /// Versions of Spikeloop, and of its random numbers.
+    pub versions: BTreeSet<String>,
+    /// SHA-256 of chips' specifications.
+    pub chip_digests: BTreeSet<String>,
+    /// SHA-256 of encoded data.
+    pub data_digests: BTreeSet<String>,
+    /// SHA-256 of the study file.
+    pub file_digest: String,
+    /// Wall time of all cells, one after the other, h.
+    pub cell_hours: f64,
+}
+
+impl StudyProvenance {
+    fn of(file: &str, records: &[Record]) -> Self {
+        let mut all = Self {
+            file_digest: hex(&Sha256::digest(file.as_bytes())),
+            ..Self::default()
+        };
+        for outcome in records.iter().filter_map(|record| record.outcome.as_ref()) {
+            let of = &outcome.provenance;
+            all.versions
+                .insert(format!("Spikeloop {}, random numbers {}", of.spikeloop, of.rng_version));
+            all.chip_digests.insert(of.chip_digest.clone());
+            all.data_digests.extend(of.data_digest.clone());
+            all.cell_hours += outcome.timing.seconds / 3600.0;
+        }
+        all
+    }
+
+    /// Key and value, for people.
+    pub(super) fn lines(&self, name: &str) -> Vec<(&'static str, String)> {
+        let list = |all: &BTreeSet<String>| all.iter().cloned().collect::<Vec<_>>().join(", ");
+        let digests = |all: &BTreeSet<String>| match all.len() {
+            0..=3 => list(all),
+            // A study over chip files has one each; the store has them all.
+            n => format!("{n} of them, in the export of the store"),
+        };
+        vec![
+            (
+                "command",
+                format!("spikeloop study run {name}.toml --store {name}.sqlite"),
+            ),
+            ("version", list(&self.versions)),
+            ("study file, SHA-256", self.file_digest.clone()),
+            ("chip files, SHA-256", digests(&self.chip_digests)),
+            ("data, SHA-256", digests(&self.data_digests)),
+            (
+                "time of all cells",
+                format!("{:.1} h, one after the other", self.cell_hours),
+            ),
+        ]
+    }
 }
 
 /// Cells that differ by chip and seed alone.
@@ -70,7 +138,8 @@ impl StudyDossier {
         let store = Store::open(path)?;
         let (text, axes, counts) = (store.study()?, store.axes()?, store.counts()?);
         let file = text.parse()?;
-        let results = Results::of(&store, false)?;
+        let records = store.records()?;
+        let results = Results::from_records(&axes, &records, false);
         let groups = Groups::of(&results, &axes, ACCURACY);
         let lines = groups.groups.iter().map(|group| {
             let of = group.statistics();
@@ -96,16 +165,29 @@ impl StudyDossier {
             Err(error) => return Err(error),
         };
         let caption = "Test accuracy: every dot is a chip, lines are means.";
+        let mut drawings: Vec<Drawing> = drawn
+            .map(|svg| Drawing::new(file.name.clone(), caption, svg))
+            .into_iter()
+            .collect();
+        let mut frontier = None;
+        if file.frontier.is_some() {
+            let of = Frontier::of(&Study::new(text.clone())?, &axes, &records)?;
+            drawings.push(Drawing::new(
+                "frontier",
+                "Test accuracy against what it costs; every dot is a choice, in means over chips.",
+                figures::frontier::svg("What accuracy costs", &of, file.plot.series.as_deref()),
+            ));
+            frontier = Some(of);
+        }
         Ok(Self {
             done: counts.done,
             open: counts.open,
             failed: counts.failed,
             groups: lines.collect(),
             table: groups.table(),
-            drawings: drawn
-                .map(|svg| Drawing::new(file.name.clone(), caption, svg))
-                .into_iter()
-                .collect(),
+            drawings,
+            frontier,
+            provenance: StudyProvenance::of(&text.text, &records),
             file: text.text,
             title: file.name,
             description: file.description,

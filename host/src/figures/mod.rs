@@ -13,6 +13,7 @@
 //! | [`capture`], [`choose`] | one sample on the ideal network and on the chip; the neurons worth showing |
 //! | [`curves`], [`confusion`], [`sample`] with [`readouts`] | the three figures |
 //! | [`ledger`], [`over_time`] | where energy goes; accuracy over the time of the decision |
+//! | [`frontier`] | what accuracy costs in time and energy |
 //! | [`histogram`] | weights, circuits |
 //! | [`growth`], [`against_chip`] | how time grows with the size of a workload; emulation against simulation |
 //! | [`svg`], [`axis`], [`panel`], [`labels`], [`palette`] | what they are drawn with |
@@ -28,6 +29,7 @@ pub mod choose;
 pub mod confusion;
 pub mod curves;
 mod error;
+pub mod frontier;
 pub mod growth;
 pub mod histogram;
 pub mod history;

@@ -186,6 +186,16 @@ impl Svg {
         ));
     }
 
+    /// A circle that is not filled.
+    pub fn ring(&mut self, centre: (f64, f64), radius: f64, stroke: &str) {
+        self.put(format_args!(
+            "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"none\" stroke=\"{stroke}\"/>",
+            number(centre.0),
+            number(centre.1),
+            number(radius)
+        ));
+    }
+
     /// A line of text on its base line.
     pub fn text(&mut self, at: (f64, f64), text: &str, style: Style) {
         let (x, y) = (number(at.0), number(at.1));

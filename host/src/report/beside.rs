@@ -1,6 +1,6 @@
 //! Runs beside one another, for people.
 
-use super::Table;
+use super::{Cell, Table};
 use crate::beside::Beside;
 
 /// Every method of every run.
@@ -22,28 +22,42 @@ pub fn table(beside: &Beside) -> Table {
         .collect();
     methods.sort_unstable();
     methods.dedup();
-    let or_dash = |value: Option<f64>, digits: usize| value.map_or("–".into(), |value| format!("{value:.digits$}"));
     for method in methods {
-        for run in &beside.runs {
-            let Some(row) = run.rows.iter().find(|row| row.method == method) else {
+        for (place, run) in beside.runs.iter().enumerate() {
+            let Some(index) = run.rows.iter().position(|row| row.method == method) else {
                 continue;
             };
-            let from_first = beside
+            let row = &run.rows[index];
+            let own = |key: &str| format!("/runs/{place}/rows/{index}/{key}");
+            let difference = beside
                 .differences
                 .iter()
-                .find(|of| of.run == run.run && of.method == method);
+                .position(|of| of.run == run.run && of.method == method);
+            let (points, error) = match difference {
+                None => ("–".into(), "–".into()),
+                Some(index) => {
+                    let (of, at) = (&beside.differences[index], format!("/differences/{index}"));
+                    (
+                        Cell::signed_percent(of.accuracy, 2, format!("{at}/accuracy")),
+                        of.standard_error.map_or("–".into(), |error| {
+                            Cell::percent(error, 2, format!("{at}/standard_error"))
+                        }),
+                    )
+                }
+            };
+            let or_dash = |value: Option<f64>, digits: usize, key: &str| match value {
+                Some(value) => Cell::number(format!("{value:.digits$}"), own(key), value),
+                None => "–".into(),
+            };
             table.row([
-                method.name().to_owned(),
-                run.run.clone(),
-                format!("{:.2}", 100.0 * row.accuracy),
-                from_first.map_or("–".into(), |of| format!("{:+.2}", 100.0 * of.accuracy + 0.0)),
-                or_dash(
-                    from_first.and_then(|of| of.standard_error).map(|error| 100.0 * error),
-                    2,
-                ),
-                format!("{:.1}", row.hidden_spikes_per_inference),
-                or_dash(row.energy_uj_per_inference, 2),
-                or_dash(row.latency_us, 1),
+                method.name().into(),
+                run.run.as_str().into(),
+                Cell::percent(row.accuracy, 2, own("accuracy")),
+                points,
+                error,
+                or_dash(Some(row.hidden_spikes_per_inference), 1, "hidden_spikes_per_inference"),
+                or_dash(row.energy_uj_per_inference, 2, "energy_uj_per_inference"),
+                or_dash(row.latency_us, 1, "latency_us"),
             ]);
         }
     }

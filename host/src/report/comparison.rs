@@ -1,6 +1,6 @@
 //! The comparison of methods, for people.
 
-use super::Table;
+use super::{Cell, Table};
 use crate::{
     compare::{Row, transferred_from},
     experiment::{DataName, Decalibrated, Experiment, Method},
@@ -22,17 +22,18 @@ pub fn table(rows: &[Row]) -> Table {
         ">energy, µJ / inference",
         ">latency, µs",
     ]);
-    let or_none = |value: Option<f64>, digits: usize| match value {
-        Some(value) => format!("{value:.digits$}"),
-        None => NONE.into(),
-    };
-    for row in rows {
+    for (place, row) in rows.iter().enumerate() {
+        let at = |key: &str| format!("/comparison/{place}/{key}");
+        let or_none = |value: Option<f64>, digits: usize, key: &str| match value {
+            Some(value) => Cell::number(format!("{value:.digits$}"), at(key), value),
+            None => NONE.into(),
+        };
         table.row([
-            row.method.name().to_owned(),
-            format!("{:.2}", 100.0 * row.accuracy),
-            format!("{:.1}", row.hidden_spikes_per_inference),
-            or_none(row.energy_uj_per_inference, 2),
-            or_none(row.latency_us, 1),
+            row.method.name().into(),
+            Cell::percent(row.accuracy, 2, at("accuracy")),
+            or_none(Some(row.hidden_spikes_per_inference), 1, "hidden_spikes_per_inference"),
+            or_none(row.energy_uj_per_inference, 2, "energy_uj_per_inference"),
+            or_none(row.latency_us, 1, "latency_us"),
         ]);
     }
     table

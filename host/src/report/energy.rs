@@ -1,6 +1,6 @@
 //! What an inference costs, for people.
 
-use super::Table;
+use super::{Cell, Table};
 use crate::{
     energy::{Figure, Moment, Spread, Statement},
     neurobench::{Metric, Sides},
@@ -48,9 +48,11 @@ pub fn components(statement: &Statement) -> Table {
     ]);
     let total = statement.uj_per_inference.value;
     for component in &statement.components {
-        for term in component.terms.iter().filter(|term| !term.is_absent()) {
+        let name = component.component.name();
+        for (place, term) in component.terms.iter().enumerate().filter(|(_, term)| !term.is_absent()) {
+            let at = |key: &str| format!("/energy/components/{name}/terms/{place}/{key}");
             let [price, uj, share] = if term.is_unknown() {
-                ["unknown", "–", "–"].map(String::from)
+                ["unknown", "–", "–"].map(Cell::from)
             } else {
                 let share = 100.0 * term.uj.value / total;
                 let share = if total > 0.0 {
@@ -58,26 +60,27 @@ pub fn components(statement: &Statement) -> Table {
                 } else {
                     "–".into()
                 };
-                [figure(&term.price), plain(&term.uj), share]
+                [
+                    Cell::number(figure(&term.price), at("price/value"), term.price.value),
+                    Cell::number(plain(&term.uj), at("uj/value"), term.uj.value),
+                    share.into(),
+                ]
             };
             table.row([
-                component.component.name().replace('_', " "),
-                number(term.per_inference),
-                term.counts.to_owned(),
+                name.replace('_', " ").into(),
+                Cell::number(number(term.per_inference), at("per_inference"), term.per_inference),
+                term.counts.into(),
                 price,
                 uj,
                 share,
             ]);
         }
     }
-    table.row([
-        "total".to_owned(),
-        String::new(),
-        String::new(),
-        String::new(),
-        plain(&statement.uj_per_inference),
-        String::new(),
-    ]);
+    let total = &statement.uj_per_inference;
+    let total = Cell::number(plain(total), "/energy/uj_per_inference/value", total.value);
+    let mut row: Vec<Cell> = ["total", "", "", "", "", ""].map(Cell::from).into();
+    row[4] = total;
+    table.row(row);
     table
 }
 
@@ -92,21 +95,24 @@ pub fn layers(statement: &Statement) -> Table {
         ">ADC samples",
         ">µJ",
     ]);
-    for layer in &statement.layers {
+    for (place, layer) in statement.layers.iter().enumerate() {
+        let at =
+            |text: String, key: &str, value: f64| Cell::number(text, format!("/energy/layers/{place}/{key}"), value);
+        let count = |key: &str, value: f64| at(number(value), key, value);
         table.row([
-            layer.layer.clone(),
-            layer.neurons.to_string(),
-            layer.synapses.to_string(),
-            number(layer.spikes),
-            number(layer.synaptic_events),
-            number(layer.adc_samples),
-            plain(&layer.uj),
+            layer.layer.as_str().into(),
+            at(layer.neurons.to_string(), "neurons", layer.neurons as f64),
+            at(layer.synapses.to_string(), "synapses", layer.synapses as f64),
+            count("spikes", layer.spikes),
+            count("synaptic_events", layer.synaptic_events),
+            count("adc_samples", layer.adc_samples),
+            at(plain(&layer.uj), "uj/value", layer.uj.value),
         ]);
     }
-    let mut rest = vec!["no layer".to_owned()];
-    rest.resize(6, String::new());
-    rest.push(plain(&statement.not_by_layer));
-    table.row(rest);
+    let rest = &statement.not_by_layer;
+    let mut row: Vec<Cell> = ["no layer", "", "", "", "", ""].map(Cell::from).into();
+    row.push(Cell::number(plain(rest), "/energy/not_by_layer/value", rest.value));
+    table.row(row);
     table
 }
 
@@ -115,12 +121,16 @@ pub fn layers(statement: &Statement) -> Table {
 /// Both count by steps: those of the ideal network, and those of the host's grid.
 pub fn neurobench(sides: &Sides) -> Table {
     let mut table = Table::new(&["metric", ">ideal network, its steps", ">on the chip, the host's steps"]);
-    let cell = |metric: &Metric| match metric {
-        Ok(value) => number(*value),
+    let cell = |side: &str, name: &str, metric: &Metric| match metric {
+        Ok(value) => Cell::number(number(*value), format!("/neurobench/{side}/{name}"), *value),
         Err(_) => "undefined".into(),
     };
     for ((name, software), (_, chip)) in sides.ideal_network.all().into_iter().zip(sides.chip.all()) {
-        table.row([in_words(name), cell(software), cell(chip)]);
+        table.row([
+            in_words(name).into(),
+            cell("ideal_network", name, software),
+            cell("chip", name, chip),
+        ]);
     }
     table
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{StudyError, grid};
+use super::{StudyError, frontier::FrontierSection, grid};
 use crate::experiment::{Experiment, TEMPLATES};
 
 /// Layout of study files.
@@ -35,6 +35,9 @@ pub struct StudyFile {
     /// What its figure shows.
     #[serde(default)]
     pub plot: PlotSection,
+    /// Where it asks what accuracy costs in time and energy.
+    #[serde(default)]
+    pub frontier: Option<FrontierSection>,
 }
 
 fn default_experiment() -> String {

@@ -18,6 +18,7 @@
 //! | [`table`] | results as columns; [`export`] writes them as CSV, JSON and Arrow |
 //! | [`summary`] | mean, spread and worst over chips |
 //! | [`plot`] | the same as a figure |
+//! | [`frontier`] | what accuracy costs in time and energy |
 
 pub mod cell;
 pub mod engine;
@@ -25,6 +26,7 @@ pub mod error;
 pub mod export;
 pub mod file;
 pub mod folder;
+pub mod frontier;
 pub mod grid;
 pub mod plot;
 pub mod runner;

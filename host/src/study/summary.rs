@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::table::Results;
-use crate::{experiment::Method, report::Table};
+use crate::{
+    experiment::Method,
+    report::{Cell, Table},
+};
 
 /// Axes that only repeat: what is left of them is a spread.
 pub const REPEATS: [&str; 2] = ["chip_seed", "seed"];
@@ -135,27 +138,28 @@ impl Groups {
             titles.push(">won back, %");
         }
         let mut table = Table::new(&titles);
-        for (group, won) in self.groups.iter().zip(won) {
-            let mut cells: Vec<String> = group.labels.iter().map(Results::text).collect();
+        for (place, (group, won)) in self.groups.iter().zip(won).enumerate() {
+            let mut cells: Vec<Cell> = group.labels.iter().map(|label| Results::text(label).into()).collect();
             let missing = if group.without > 0 {
                 format!(" ({} missing)", group.without)
             } else {
                 String::new()
             };
-            cells.push(format!("{}{missing}", group.cells.len()));
-            let dash = || "–".to_owned();
-            let percent = |value: f64| format!("{:.2}", 100.0 * value);
+            let at = |key: &str| format!("/groups/{place}/{key}");
+            let number = group.cells.len();
+            cells.push(Cell::number(format!("{number}{missing}"), at("cells"), number as f64));
+            let dash = || Cell::from("–");
             match group.statistics() {
                 Some(of) => cells.extend([
-                    percent(of.mean),
-                    of.sigma.map_or_else(dash, percent),
-                    percent(of.least),
-                    percent(of.most),
+                    Cell::percent(of.mean, 2, at("mean")),
+                    of.sigma.map_or_else(dash, |sigma| Cell::percent(sigma, 2, at("sigma"))),
+                    Cell::percent(of.least, 2, at("worst")),
+                    Cell::percent(of.most, 2, at("best")),
                 ]),
                 None => cells.extend([dash(), dash(), dash(), dash()]),
             }
             if any {
-                cells.push(won.map_or_else(dash, |won| format!("{:.1}", 100.0 * won)));
+                cells.push(won.map_or_else(dash, |won| Cell::percent(won, 1, at("won_back"))));
             }
             table.row(cells);
         }

@@ -6,13 +6,16 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use spikeloop::{
+    figures,
     run_dir::write_atomically,
     study::{
         export::{self, Format},
         folder::Folder,
+        frontier::Frontier,
+        grid::Study,
         plot,
         store::{State, Store},
         summary::{ACCURACY, Groups},
@@ -132,25 +135,38 @@ impl Status {
 pub struct Show {
     #[command(flatten)]
     at: At,
+    /// Instead, what no other choice beats in accuracy, time and energy at once
+    #[arg(long)]
+    frontier: bool,
     /// As Markdown
     #[arg(long)]
     markdown: bool,
+}
+
+/// What accuracy costs in time and energy.
+fn frontier(store: &Store) -> anyhow::Result<Frontier> {
+    let frontier = Frontier::of(&Study::new(store.study()?)?, &store.axes()?, &store.records()?)?;
+    if frontier.choices.is_empty() {
+        bail!("no cell has run on a chip yet: there is no time or energy to compare");
+    }
+    Ok(frontier)
 }
 
 impl Show {
     /// Shows.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let store = Store::open(&self.at.store)?;
-        let groups = Groups::of(&Results::of(&store, false)?, &store.axes()?, ACCURACY);
-        let table = groups.table();
+        let (table, what) = if self.frontier {
+            let what = "what no other choice beats in accuracy, time and energy at once";
+            (frontier(&store)?.table(), what)
+        } else {
+            let groups = Groups::of(&Results::of(&store, false)?, &store.axes()?, ACCURACY);
+            (groups.table(), "test accuracy over chips and seeds")
+        };
         let text = if self.markdown {
             table.to_markdown()
         } else {
-            format!(
-                "{}, test accuracy over chips and seeds\n\n{}",
-                store.study()?.parse()?.name,
-                table.to_terminal()
-            )
+            format!("{}, {what}\n\n{}", store.study()?.parse()?.name, table.to_terminal())
         };
         print(&text)?;
         let counts = store.counts()?;
@@ -211,6 +227,9 @@ impl Export {
 pub struct Plot {
     #[command(flatten)]
     at: At,
+    /// Instead, accuracy against spikes, time and energy of each choice
+    #[arg(long)]
+    frontier: bool,
     /// SVG file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -221,13 +240,16 @@ impl Plot {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let store = Store::open(&self.at.store)?;
         let file = store.study()?.parse()?;
-        let results = Results::of(&store, false)?;
         let title = if file.description.is_empty() {
             &file.name
         } else {
             &file.description
         };
-        let text = plot::svg(title, &results, &store.axes()?, &file.plot)?;
+        let text = if self.frontier {
+            figures::frontier::svg(title, &frontier(&store)?, file.plot.series.as_deref())
+        } else {
+            plot::svg(title, &Results::of(&store, false)?, &store.axes()?, &file.plot)?
+        };
         let path = self.out.display();
         write_atomically(&self.out, text.as_bytes()).with_context(|| format!("cannot write {path}"))?;
         print(&format!("wrote {path}\n"))?;
