@@ -43,6 +43,9 @@ pub struct Row {
     /// Had it been decided as soon as a rehearsal was as good as at its end, to one standard error; none where no chip ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_decision: Option<Moment>,
+    /// Had each sample been decided as soon as its class was so probable that a rehearsal was as good with it, in the mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confident_decision: Option<Moment>,
     /// Everything the chip counted over the test set; `null` where no chip ran.
     pub counters: Option<spikeloop_chip::counters::Counters>,
 }
@@ -60,6 +63,7 @@ impl Row {
             samples: evaluation.samples,
             counters: evaluation.counters,
             early_decision: None,
+            confident_decision: None,
             time_constants: None,
         }
     }
@@ -68,9 +72,10 @@ impl Row {
     pub fn with_early_decision(mut self, lab: &Lab, tested: &Tested) -> Self {
         let profile = EnergyProfile::of(&lab.spec);
         let statement = Statement::of_test(lab, &profile, tested, Training::Unknown);
-        self.early_decision = statement
-            .and_then(|statement| statement.latency)
-            .map(|latency| latency.early);
+        if let Some(latency) = statement.and_then(|statement| statement.latency) {
+            self.early_decision = Some(latency.early);
+            self.confident_decision = latency.confident.map(|confident| confident.mean);
+        }
         self
     }
 

@@ -14,9 +14,83 @@ pub struct OverTime {
     pub time_us: Vec<f64>,
     /// Accuracy if all is decided by what came until then, 0–1.
     pub accuracy: Vec<f64>,
+    /// `[sample][moment]`: what would have been decided of each.
+    #[serde(skip)]
+    pub looks: Vec<Look>,
+}
+
+/// What would be decided of one sample at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Look {
+    /// Whether that is right.
+    pub right: bool,
+    /// Probability of the class that is decided for, where the loss knows probabilities.
+    pub confidence: Option<f64>,
+}
+
+/// Probabilities at which one may decide: 0, 44 %, … 99.99 %, a quarter of a decade of what is missing to certainty apart.
+fn confidences() -> impl Iterator<Item = f64> {
+    (0..=16).map(|quarters| 1.0 - libm::exp10(-0.25 * f64::from(quarters)))
 }
 
 impl OverTime {
+    /// Of some samples at these times, whose inputs begin at `onset_us` in the mean.
+    pub fn of(onset_us: f64, time_us: Vec<f64>, looks: Vec<Look>) -> Self {
+        let moments = time_us.len();
+        let samples = looks.len() / moments.max(1);
+        let right = |moment: usize| {
+            looks
+                .iter()
+                .skip(moment)
+                .step_by(moments)
+                .filter(|look| look.right)
+                .count()
+        };
+        Self {
+            onset_us,
+            accuracy: (0..moments)
+                .map(|moment| right(moment) as f64 / samples.max(1) as f64)
+                .collect(),
+            time_us,
+            looks,
+        }
+    }
+
+    /// Mean time and accuracy if each sample is decided as soon as its class is so probable, or else at the end; none
+    /// where nobody knows probabilities.
+    fn when_confident(&self, confidence: f64) -> Option<(f64, f64)> {
+        let moments = self.time_us.len();
+        let (mut time_us, mut right) = (0.0, 0_usize);
+        for looks in self.looks.chunks_exact(moments.max(1)) {
+            let mut decided = moments - 1;
+            for (moment, look) in looks.iter().enumerate() {
+                if look.confidence? >= confidence {
+                    decided = moment;
+                    break;
+                }
+            }
+            time_us += self.time_us[decided];
+            right += usize::from(looks[decided].right);
+        }
+        let samples = (self.looks.len() / moments.max(1)) as f64;
+        (samples > 0.0).then(|| (time_us / samples, right as f64 / samples))
+    }
+
+    /// The smallest confidence with which accuracy is as good as at the end, to one standard error over so many samples.
+    fn confidence(&self, samples: usize) -> Option<f64> {
+        let limit = self.nearly_last(samples)?;
+        confidences().find(|&confidence| {
+            self.when_confident(confidence)
+                .is_some_and(|(_, accuracy)| accuracy >= limit)
+        })
+    }
+
+    /// One standard error below the last accuracy.
+    fn nearly_last(&self, samples: usize) -> Option<f64> {
+        let last = *self.accuracy.last()?;
+        Some(last - libm::sqrt(last * (1.0 - last) / samples.max(1) as f64))
+    }
+
     /// Place of the first moment that is as good as `limit`.
     fn first(&self, limit: f64) -> Option<usize> {
         self.accuracy.iter().position(|&at| at >= limit)
@@ -29,8 +103,7 @@ impl OverTime {
 
     /// When it is first as good as at the end, to one standard error over so many samples.
     fn early(&self, samples: usize) -> Option<usize> {
-        let last = *self.accuracy.last()?;
-        self.first(last - libm::sqrt(last * (1.0 - last) / samples.max(1) as f64))
+        self.first(self.nearly_last(samples)?)
     }
 }
 
@@ -79,7 +152,18 @@ pub struct Moment {
     pub uj: Figure,
 }
 
-/// What can be said of a decision's time. Both moments are found in a rehearsal; how good they are, on the test set.
+/// Deciding each sample as soon as its class is probable enough. It takes a host that looks at each sample of the ADC and
+/// stops the chip at once: what its link would add is not counted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Confident {
+    /// Probability of the class, by the readouts so far.
+    pub confidence: f64,
+    /// The mean over samples.
+    #[serde(flatten)]
+    pub mean: Moment,
+}
+
+/// What can be said of a decision's time. All moments are found in a rehearsal; how good they are, on the test set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatencyLine {
     /// Accuracy over time.
@@ -91,6 +175,8 @@ pub struct LatencyLine {
     pub peak: Moment,
     /// When it is first as good there as at the end, to one standard error of the accuracy.
     pub early: Moment,
+    /// The same with a time for each sample; none where the loss knows no probabilities.
+    pub confident: Option<Confident>,
 }
 
 impl LatencyLine {
@@ -105,22 +191,29 @@ impl LatencyLine {
             .into_iter()
             .filter(|component| *component != Component::Static);
         let others = Energy::sum(others.map(|component| ledger.component(component)));
-        let moment = |index: usize| {
-            let time_us = over_time.time_us[index];
+        let moment = |time_us: f64, accuracy: f64| {
             let lasting = Usage::lasting(pricing.latency_us - (end_us - time_us));
             let total = Energy::sum([pricing.ledger(&lasting).component(Component::Static), others]);
             Moment {
                 time_us,
                 since_onset_us: time_us - over_time.onset_us,
-                accuracy: over_time.accuracy[index],
+                accuracy,
                 uj: Figure::energy(total),
             }
         };
+        let at = |index: usize| moment(over_time.time_us[index], over_time.accuracy[index]);
+        let rehearsed = &rehearsal.over_time;
+        let confident = rehearsed.confidence(rehearsal.samples).and_then(|confidence| {
+            let (time_us, accuracy) = over_time.when_confident(confidence)?;
+            let mean = moment(time_us, accuracy);
+            Some(Confident { confidence, mean })
+        });
         Some(Self {
             over_time: over_time.clone(),
             chosen_on: rehearsal.on,
-            peak: moment(rehearsal.over_time.peak()?),
-            early: moment(rehearsal.over_time.early(rehearsal.samples)?),
+            peak: at(rehearsed.peak()?),
+            early: at(rehearsed.early(rehearsal.samples)?),
+            confident,
         })
     }
 }
@@ -150,6 +243,7 @@ mod tests {
             onset_us: 1.0,
             time_us: vec![2.5, 5.0, 7.5, 10.0],
             accuracy: vec![0.1, 0.93, 0.96, 0.95],
+            looks: Vec::new(),
         };
         let ledger = pricing.ledger(&Usage::lasting(11.8));
         let rehearsal = Rehearsal {
@@ -191,5 +285,33 @@ mod tests {
             ..pricing
         };
         assert_eq!(LatencyLine::of(&elsewhere, &over_time, &rehearsal, &ledger), None);
+    }
+
+    #[test]
+    fn each_sample_is_decided_when_its_class_is_probable() {
+        let look = |right: bool, confidence: f64| Look {
+            right,
+            confidence: Some(confidence),
+        };
+        // One that is sure at once, one that is sure later, and was wrong before, one that never is.
+        let looks = vec![
+            look(true, 0.95),
+            look(true, 0.99),
+            look(false, 0.5),
+            look(true, 0.97),
+            look(false, 0.1),
+            look(false, 0.2),
+        ];
+        let over_time = OverTime::of(1.0, vec![4.0, 10.0], looks);
+        assert_eq!(over_time.accuracy, [1.0 / 3.0, 2.0 / 3.0]);
+        assert_eq!(over_time.when_confident(0.9), Some((8.0, 2.0 / 3.0)));
+        assert_eq!(over_time.when_confident(0.0), Some((4.0, 1.0 / 3.0)));
+        assert_eq!(over_time.when_confident(1.1), Some((10.0, 2.0 / 3.0)));
+        // 44 % would be wrong of the second; with so few samples an error of 1 standard error is large.
+        assert_eq!(over_time.confidence(1_000_000), Some(1.0 - libm::exp10(-0.5)));
+        assert_eq!(over_time.confidence(1), Some(0.0));
+        let unknown = OverTime::of(1.0, vec![4.0, 10.0], vec![Look::default(); 4]);
+        assert_eq!((unknown.when_confident(0.5), unknown.confidence(10)), (None, None));
+        assert_eq!(OverTime::default().when_confident(0.5), None);
     }
 }

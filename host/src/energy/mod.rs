@@ -24,7 +24,7 @@ mod statement;
 
 pub use activity::{Activity, LayerActivity, SampleActivity, Tally};
 pub use dense::Dense;
-pub use latency::{LatencyLine, Moment, OverTime, Rehearsal, RehearsedOn};
+pub use latency::{Confident, LatencyLine, Look, Moment, OverTime, Rehearsal, RehearsedOn};
 pub use pricing::{Pricing, load_profile};
 pub use spread::Spread;
 pub use statement::{Bounds, ComponentLine, Figure, LayerLine, PaceLine, Statement, TermLine, Training, TrainingLine};

@@ -124,7 +124,7 @@ pub fn svg(title: &str, frontier: &Frontier, series: Option<&str>) -> String {
                         let (centre, radius) = (at((along.of)(choice)), if choice.on_frontier { 3.2 } else { 1.6 });
                         match choice.decides {
                             Decides::End => svg.dot(centre, radius, colour),
-                            Decides::Early => svg.ring(centre, radius, colour),
+                            Decides::Early | Decides::Confident => svg.ring(centre, radius, colour),
                         }
                     }
                 },
@@ -164,8 +164,8 @@ fn key(svg: &mut Svg, frontier: &Frontier, series: Option<&str>, lines: &[Value]
         }
     }
     let mut says = vec!["large: nothing is better in all"];
-    if frontier.choices.iter().any(|choice| choice.decides == Decides::Early) {
-        says.push("rings: decided early");
+    if frontier.choices.iter().any(|choice| choice.decides != Decides::End) {
+        says.push("rings: decided early, or each sample when sure");
     }
     if frontier.choices.iter().any(|choice| choice.energy_range_uj.is_some()) {
         says.push("lines: what energy could be");
@@ -228,7 +228,7 @@ mod tests {
             .filter(|circle| circle.attribute("fill") == Some("none"));
         // Two colours have a dot each in the key.
         assert_eq!((circles.count(), rings.count()), (9 + 2, 3));
-        assert!(!text.contains("NaN") && text.contains("rings: decided early"), "{text}");
+        assert!(!text.contains("NaN") && text.contains("rings: decided"), "{text}");
         assert!(roxmltree::Document::parse(&svg("none", &Frontier::default(), None)).is_ok());
     }
 }

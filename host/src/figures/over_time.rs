@@ -4,7 +4,7 @@ use super::{
     axis::Axis,
     palette::{FAINT, INK, of_method},
     panel::{Frame, Panel},
-    svg::{Stroke, Style, Svg, TEXT},
+    svg::{Anchor, Stroke, Style, Svg, TEXT},
 };
 use crate::{
     energy::{LatencyLine, Moment},
@@ -73,13 +73,23 @@ pub fn svg(method: Method, latency: &LatencyLine) -> String {
         let text = format!("{:.1} µs, {:.2} µJ", latency.early.time_us, latency.early.uj.value);
         svg.text((x + 4.0, panel.bottom() - 6.0), &text, Style::default());
     });
+    if let Some(confident) = &latency.confident {
+        let mean = &confident.mean;
+        let (x, y) = panel.at(mean.time_us, percent(mean.accuracy));
+        svg.group("confident", "each sample when its class is probable, mean", |svg| {
+            svg.ring((x, y), 3.6, INK);
+            // Beside the ring, away from the line that comes up from the left.
+            let text = format!("sample by sample: {:.1} µs", mean.time_us);
+            svg.text((x - 7.0, y - 6.0), &text, Style::anchored(Anchor::End));
+        });
+    }
     svg.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::energy::{Figure, OverTime, RehearsedOn};
+    use crate::energy::{Confident, Figure, OverTime, RehearsedOn};
 
     #[test]
     fn it_has_a_dot_for_each_moment() {
@@ -94,14 +104,19 @@ mod tests {
                 onset_us: 1.0,
                 time_us: vec![2.0, 4.0, 6.0],
                 accuracy: vec![0.1, 0.9, 0.95],
+                looks: Vec::new(),
             },
             chosen_on: RehearsedOn::Training,
             peak: moment(6.0, 0.95),
             early: moment(4.0, 0.9),
+            confident: Some(Confident {
+                confidence: 0.9,
+                mean: moment(3.5, 0.94),
+            }),
         };
         let text = svg(Method::InTheLoop, &latency);
         assert!(roxmltree::Document::parse(&text).is_ok());
-        assert_eq!(text.matches("<circle").count(), 3);
+        assert_eq!(text.matches("<circle").count(), 3 + 1);
         assert!(text.contains("4.0 µs, 1.00 µJ") && !text.contains("NaN"));
     }
 }

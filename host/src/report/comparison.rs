@@ -316,6 +316,7 @@ mod tests {
             samples: 10,
             time_constants: None,
             early_decision: None,
+            confident_decision: None,
             counters: None,
         }
     }

@@ -227,6 +227,14 @@ pub fn notes(statement: &Statement) -> Vec<String> {
             says(&latency.peak),
             latency.chosen_on.name()
         ));
+        if let Some(confident) = &latency.confident {
+            notes.push(format!(
+                "Decided sample by sample, as soon as the likeliest class has a probability of {}: {} in the mean. That takes a \
+                 host that stops the chip at once; what its link would add is not counted.",
+                number(confident.confidence),
+                says(&confident.mean)
+            ));
+        }
     }
     if let Some(training) = &statement.training {
         notes.push(format!(

@@ -1,7 +1,7 @@
 //! What accuracy costs in time and energy: all choices of a study, and those that no other one beats.
 //!
-//! A choice is a network, that is cells that differ by chip and seed alone, and when it decides: at the end of its window, or
-//! as soon as a rehearsal said it might. Another choice beats it if it is at least as accurate (in the mean over chips), takes
+//! A choice is a network, that is cells that differ by chip and seed alone, and when it decides: at the end of its window, as
+//! soon as a rehearsal said it might, or sample by sample. Another choice beats it if it is at least as accurate (in the mean over chips), takes
 //! no longer and no more energy, and is better in one of these. Where a chip's power is one measured total, energy is a range
 //! (see [`crate::energy::Bounds`]), and less means less at both of its ends.
 
@@ -29,6 +29,8 @@ pub enum Decides {
     End,
     /// As soon as accuracy was within one standard error of that in a rehearsal.
     Early,
+    /// Each sample as soon as its class is probable enough, in the mean.
+    Confident,
 }
 
 /// A point to compare with, from elsewhere.
@@ -214,6 +216,7 @@ impl Frontier {
                 match choice.decides {
                     Decides::End => "at the end",
                     Decides::Early => "early",
+                    Decides::Confident => "when sure",
                 }
                 .into(),
                 number(choice.cells as f64, 0, "cells"),
@@ -271,9 +274,14 @@ fn figures(study: &Study, position: usize, row: &Row) -> Result<Vec<(Decides, Fi
         [accuracy, row.hidden_spikes_per_inference, latency_us, energy, low, high]
     };
     let mut all = vec![(Decides::End, at(row.accuracy, latency, energy))];
-    if let Some(early) = &row.early_decision {
-        let latency = early.time_us + spec.timing.inter_sample_us.value;
-        all.push((Decides::Early, at(early.accuracy, latency, early.uj.value)));
+    for (decides, moment) in [
+        (Decides::Early, &row.early_decision),
+        (Decides::Confident, &row.confident_decision),
+    ] {
+        if let Some(moment) = moment {
+            let latency = moment.time_us + spec.timing.inter_sample_us.value;
+            all.push((decides, at(moment.accuracy, latency, moment.uj.value)));
+        }
     }
     Ok(all)
 }

@@ -55,7 +55,7 @@ const MOST_CELLS: usize = 1_000_000;
 const KEY_DIGITS: usize = 32;
 
 /// Columns of results: an axis cannot have their names.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "state",
     "accuracy",
     "hidden_spikes_per_inference",
@@ -65,6 +65,7 @@ const COLUMNS: [&str; 14] = [
     "samples",
     "time_constants",
     "early_decision",
+    "confident_decision",
     "counters",
     "error",
     "seconds",

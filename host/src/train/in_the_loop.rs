@@ -13,7 +13,7 @@ use spikeloop_chip::{
 use crate::{
     blocks::{Blocks, LANES, blocks},
     data::SpikeDataset,
-    energy::{OverTime, Tally},
+    energy::{Look, OverTime, Tally},
     isa::Isa,
     matrix::Matrix,
     network::Network,
@@ -324,39 +324,39 @@ impl<S: Substrate> InTheLoop<S> {
 }
 
 impl<S> InTheLoop<S> {
-    /// Whether a sample would be right if it were decided at each sample of the ADC: between them membranes are
-    /// interpolated towards what is not known yet.
-    fn right_over_time(&self, label: u16, workspace: &InjectedWorkspace) -> Vec<bool> {
+    /// What would be decided of a sample at each sample of the ADC: between them membranes are interpolated towards what is
+    /// not known yet.
+    fn looks(&self, label: u16, workspace: &InjectedWorkspace) -> Vec<Look> {
         let loss = &self.settings.loss;
         let output = &workspace.sample.layers[self.placement.network.layers.len() - 1];
         let spikes: Vec<(u32, u16)> = output.fired.pairs().collect();
         let wide = blocks(loss.outputs);
-        let right = |steps: usize| {
+        let look = |steps: usize| {
             let until = Output {
                 membranes: &output.membranes[..steps * wide],
                 spikes: &spikes[..spikes.partition_point(|&(step, _)| (step as usize) < steps)],
                 steps,
                 reached: 0,
             };
-            loss.evaluate(until, label.into(), None).prediction == usize::from(label)
+            let outcome = loss.evaluate(until, label.into(), None);
+            Look {
+                right: outcome.prediction == usize::from(label),
+                confidence: outcome.confidence,
+            }
         };
         (1..=self.grid.points)
-            .map(|point| right(point * self.grid.refine))
+            .map(|point| look(point * self.grid.refine))
             .collect()
     }
 
-    /// Accuracies at the ADC's samples from how many were right, and when inputs began: of all samples that had any.
-    fn over_time(&self, right: &[usize], onsets_ns: &[f64], samples: usize) -> OverTime {
-        let n = samples.max(1) as f64;
+    /// Accuracies at the ADC's samples, and when inputs began: of all samples that had any.
+    fn over_time(&self, looks: Vec<Look>, onsets_ns: &[f64]) -> OverTime {
         let at = |point: usize| {
             let bins = (point + 1) * self.grid.refine;
             self.grid.start_us() + bins as f64 * self.grid.dt_us()
         };
-        OverTime {
-            onset_us: 1e-3 * onsets_ns.iter().sum::<f64>() / onsets_ns.len().max(1) as f64,
-            time_us: (0..right.len()).map(at).collect(),
-            accuracy: right.iter().map(|&right| right as f64 / n).collect(),
-        }
+        let onset_us = 1e-3 * onsets_ns.iter().sum::<f64>() / onsets_ns.len().max(1) as f64;
+        OverTime::of(onset_us, (0..self.grid.points).map(at).collect(), looks)
     }
 }
 
@@ -434,7 +434,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
         let hidden = self.network().hidden_neurons();
         let (mut counters, mut spikes) = (Counters::default(), 0_usize);
         let mut outcomes = Vec::with_capacity(data.len());
-        let (mut right, mut onsets_ns) = (vec![0; self.grid.points], Vec::new());
+        let (mut looks, mut onsets_ns) = (Vec::new(), Vec::new());
         let indices: Vec<usize> = (0..data.len()).collect();
         for chunk in indices.chunks(EVALUATION_BATCH) {
             let events = EventBatch::gather(data, chunk);
@@ -450,19 +450,16 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
                     .sample
                     .place_output(&self.grid, self.network(), &self.decoder, &self.recording, sample);
                 let outcome = self.outcome(&self.settings.loss, data.label(index), &mut workspace, false);
-                let over_time = match occasion.asks_when() {
-                    true => self.right_over_time(data.label(index), &workspace),
+                let looks = match occasion.asks_when() {
+                    true => self.looks(data.label(index), &workspace),
                     false => Vec::new(),
                 };
                 self.workspaces.give(workspace);
-                (outcome, over_time)
+                (outcome, looks)
             });
-            for (number, (outcome, over_time)) in decided.collect::<Vec<_>>().into_iter().enumerate() {
+            for (number, (outcome, own)) in decided.collect::<Vec<_>>().into_iter().enumerate() {
                 outcomes.push(outcome);
-                right
-                    .iter_mut()
-                    .zip(over_time)
-                    .for_each(|(sum, one)| *sum += usize::from(one));
+                looks.extend(own);
                 onsets_ns.extend(events.sample(number).first().map(|event| f64::from(event.time_ns)));
             }
         }
@@ -474,9 +471,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             latency_us: Some(latency_us),
             energy_uj_per_inference: Some(ledger.per(n).total().uj),
             activity: Some(tally.finish(counters, self.grid.bins())),
-            over_time: occasion
-                .asks_when()
-                .then(|| self.over_time(&right, &onsets_ns, data.len())),
+            over_time: occasion.asks_when().then(|| self.over_time(looks, &onsets_ns)),
             ..Evaluation::of(&outcomes, &data.labels, spikes)
         })
     }

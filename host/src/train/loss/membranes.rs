@@ -64,6 +64,7 @@ pub(super) fn evaluate(loss: &Loss, output: &Output, label: usize, adjoint: Opti
     Outcome {
         loss: -log_likelihood,
         prediction,
+        confidence: Some(probabilities[prediction]),
     }
 }
 
@@ -138,6 +139,7 @@ fn mean_square(
     Outcome {
         loss: square * f64::from(share),
         prediction: largest(&means),
+        confidence: None,
     }
 }
 

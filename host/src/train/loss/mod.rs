@@ -129,6 +129,8 @@ pub struct Outcome {
     pub loss: f64,
     /// Class of the largest logit, the first of equals.
     pub prediction: usize,
+    /// Its probability, where the loss knows probabilities.
+    pub confidence: Option<f64>,
 }
 
 impl Loss {

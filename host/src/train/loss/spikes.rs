@@ -39,6 +39,7 @@ pub(super) fn regular_firing(loss: &Loss, output: Output, label: usize, adjoint:
     Outcome {
         loss: part * van_rossum(&dense(output.spikes), &dense(&wanted), wide, keep, weight, adjoint),
         prediction: most_spikes(&counts),
+        confidence: None,
     }
 }
 
@@ -121,6 +122,7 @@ pub(super) fn first_spike(loss: &Loss, output: Output, label: usize, adjoint: Op
     Outcome {
         loss: -log_likelihood,
         prediction,
+        confidence: Some(probabilities[prediction]),
     }
 }
 

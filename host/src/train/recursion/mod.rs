@@ -333,6 +333,7 @@ impl Target<'_> {
                 Outcome {
                     loss: van_rossum(&spikes, &wanted, wide, keep, weight, adjoint),
                     prediction: most_spikes(&counts),
+                    confidence: None,
                 }
             }
         }
