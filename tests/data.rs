@@ -3,10 +3,13 @@
 //! The folder is `SPIKELOOP_DATA`, else the copy shared beside a development checkout. Without the
 //! files a test is reported as ignored and its name says what it lacks.
 
+#[path = "common/data.rs"]
+mod data;
+
 use std::error::Error;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -14,7 +17,7 @@ use spikeloop::data::mnist16::{self, LatencyCode};
 use spikeloop::data::{DataError, yin_yang};
 
 fn main() -> ExitCode {
-    let dir = data_folder();
+    let dir = data::folder();
     let mut tests = Vec::new();
     let parts = [
         ("train", yin_yang::TRAIN),
@@ -41,14 +44,6 @@ fn main() -> ExitCode {
     };
     tests.push(trial("mnist_loads_and_encodes", lacks, move || mnist(&dir)));
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
-}
-
-/// Where the data may be.
-fn data_folder() -> PathBuf {
-    match std::env::var_os("SPIKELOOP_DATA") {
-        Some(folder) if !folder.is_empty() => folder.into(),
-        _ => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-    }
 }
 
 fn file_name(path: &Path) -> String {

@@ -2,6 +2,8 @@
 //!
 //! Drives Chromium through ChromeDriver; where there is none the test is reported as ignored.
 
+#[path = "common/data.rs"]
+mod data;
 #[path = "common/page.rs"]
 mod page;
 #[path = "common/program.rs"]
@@ -10,25 +12,36 @@ mod program;
 use std::{
     fs,
     io::{BufRead, BufReader},
+    path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use program::{program, scratch, succeed, train};
 use serde_json::{Value, json};
+use spikeloop::data::{DataError, mnist16};
 
 fn main() -> ExitCode {
     let lacks = Command::new("chromedriver").arg("--version").output().is_err();
-    let name = if lacks {
-        "a_page_is_well_in_a_browser (lacks chromedriver)"
-    } else {
-        "a_page_is_well_in_a_browser"
+    let name = match (lacks, mnist()) {
+        (true, _) => "pages_are_well_in_a_browser (lacks chromedriver)".into(),
+        (false, Err(what)) => format!("pages_are_well_in_a_browser (that of MNIST lacks {what})"),
+        (false, Ok(_)) => "pages_are_well_in_a_browser".to_owned(),
     };
     let test = Trial::test(name, || {
-        look_at_a_page();
+        look_at_pages();
         Ok::<(), Failed>(())
     });
     libtest_mimic::run(&Arguments::from_args(), vec![test.with_ignored_flag(lacks)]).exit_code()
+}
+
+/// Where MNIST is, or which file of it is missing.
+fn mnist() -> Result<PathBuf, String> {
+    let folder = data::folder();
+    match mnist16::find(&folder) {
+        Err(DataError::MissingFile { what, .. }) => Err(what.to_string()),
+        _ => Ok(folder),
+    }
 }
 
 /// A browser, closed when dropped.
@@ -118,14 +131,58 @@ impl Drop for Browser {
     }
 }
 
-fn look_at_a_page() {
+fn look_at_pages() {
     let scratch = scratch();
-    succeed(&mut train(scratch.path(), &["--out", "run"]));
-    succeed(program(scratch.path()).args(["report", "run", "--html", "page.html", "--json", "page.json"]));
-    let json = fs::read_to_string(scratch.path().join("page.json")).unwrap();
-    let json: Value = serde_json::from_str(&json).unwrap();
     let browser = Browser::start(scratch.path().join("profile").to_str().unwrap());
-    let url = format!("file://{}", scratch.path().join("page.html").display());
+    succeed(&mut train(scratch.path(), &["--out", "run"]));
+    let figures = [
+        "curves",
+        "confusion",
+        "energy",
+        "latency",
+        "sample 0",
+        "sample 7",
+        "weights",
+        "mismatch",
+    ];
+    let samples = ["--sample", "0", "--sample", "7"];
+    look_at(&browser, scratch.path(), &["run"], &samples, figures.len());
+    if let Ok(data) = mnist() {
+        let study = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../studies/mnist16-frontier.toml"));
+        // The shipped study with little to learn from, and of one seed.
+        let set = "set = { training.epochs = 1, data.train_samples = 1000, data.test_samples = 500 }\n[grid]\n";
+        let small = study
+            .unwrap()
+            .replace("\n[grid]\n", &format!("\n{set}"))
+            .replace("seed = [1, 2]", "seed = [1]");
+        fs::write(scratch.path().join("small.toml"), small).unwrap();
+        let run = ["study", "run", "small.toml", "--store", "mnist.sqlite", "--data"];
+        succeed(program(scratch.path()).args(run).arg(&data));
+        let experiment = Path::new(env!("CARGO_MANIFEST_DIR")).join("../studies/mnist16.toml");
+        let settings = ["training.epochs=1", "data.train_samples=1000", "data.test_samples=500"];
+        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+        let mut train = program(scratch.path());
+        train
+            .arg("train")
+            .arg(experiment)
+            .args(settings)
+            .args(["--out", "mnist"])
+            .arg("--data")
+            .arg(&data);
+        succeed(&mut train);
+        let data = ["--data", data.to_str().unwrap()];
+        // Figures of the run, and two of the study.
+        look_at(&browser, scratch.path(), &["mnist", "mnist.sqlite"], &data, 7 + 2);
+    }
+}
+
+/// Makes a page about some runs and studies, and looks at it.
+fn look_at(browser: &Browser, scratch: &Path, subjects: &[&str], more: &[&str], figures: usize) {
+    let files = ["--html", "page.html", "--json", "page.json"];
+    succeed(program(scratch).arg("report").args(subjects).args(files).args(more));
+    let json = fs::read_to_string(scratch.join("page.json")).unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let url = format!("file://{}", scratch.join("page.html").display());
     // What it said while it started is not about the page.
     browser.ask("url", &json!({ "url": "about:blank" }));
     browser.log("browser");
@@ -144,7 +201,7 @@ fn look_at_a_page() {
         assert!(wide.as_f64().unwrap() <= 0.0, "{width} px: {wide} px too wide");
         let sizes = "return [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect().width)";
         let sizes: Vec<f64> = serde_json::from_value(browser.run(sizes)).unwrap();
-        assert_eq!(sizes.len(), 7);
+        assert_eq!(sizes.len(), figures);
         assert!(sizes.iter().all(|&width| width > 200.0), "{sizes:?}");
     }
 

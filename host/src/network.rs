@@ -101,6 +101,14 @@ pub struct Network {
     pub nominal: Nominal,
 }
 
+/// What a layer is called, of so many.
+pub fn layer_name(index: usize, layers: usize) -> String {
+    match index + 1 == layers {
+        true => "output".into(),
+        false => format!("hidden {}", index + 1),
+    }
+}
+
 impl Network {
     /// All connections; weights are kept in this order everywhere. A layer's feed-forward
     /// connection comes before its recurrent one.

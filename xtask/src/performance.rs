@@ -19,7 +19,7 @@ pub fn run(words: &[OsString]) -> Result<String, String> {
     let path = root().join("docs/performance.md");
     let page = || fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()));
     // A page that lacks a region is found before anything takes minutes.
-    let bench = ["bench", "curves", "memory"];
+    let bench = ["bench", "curves", "against-chip", "memory"];
     let named = bench.iter().chain((!words.is_empty()).then_some(&"peers"));
     let names: Vec<&str> = named.copied().collect();
     let mut empty = page()?;
@@ -35,6 +35,9 @@ pub fn run(words: &[OsString]) -> Result<String, String> {
                 command.args(["bench", "--markdown"]);
                 match name {
                     "curves" => command.args(["--curves", "--svg"]).arg(root().join("docs/images")),
+                    "against-chip" => command
+                        .args(["--against-chip", "--svg"])
+                        .arg(root().join("docs/images")),
                     "memory" => command.arg("--memory"),
                     _ => &mut command,
                 };
@@ -80,7 +83,7 @@ mod tests {
     #[test]
     fn the_page_has_its_regions() {
         let page = fs::read_to_string(root().join("docs/performance.md")).unwrap();
-        for name in ["bench", "curves", "memory", "peers"] {
+        for name in ["bench", "curves", "against-chip", "memory", "peers"] {
             replaced(&page, name, "").unwrap();
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     figures::{FigureError, confusion::Confusion, run::Opened},
     lab::Lab,
     matrix::Matrix,
-    network::Below,
+    network::{Below, layer_name},
     neurobench::Sides,
     report::comparison,
     run_dir::RunDir,
@@ -64,10 +64,7 @@ fn codes(lab: &Lab, weights: &[Matrix]) -> Vec<Codes> {
     let Weights::Codes(all) = lab.quantiser().codes(&weights[..connections.len()]) else {
         return Vec::new();
     };
-    let name = |layer: usize| match layer + 1 == lab.network.layers.len() {
-        true => "output".to_owned(),
-        false => format!("hidden {}", layer + 1),
-    };
+    let name = |layer: usize| layer_name(layer, lab.network.layers.len());
     let of = |(codes, connection): (&Vec<i8>, &crate::network::Connection)| {
         let source = match connection.source {
             Below::Inputs => "inputs".to_owned(),

@@ -13,6 +13,7 @@ use crate::{
     energy::LayerActivity,
     experiment::Method,
     lab::Lab,
+    network::layer_name,
     run_dir::MetricsLine,
     train::run::{ChipUse, EpochMetrics},
 };
@@ -402,11 +403,7 @@ fn of_layers(pricing: &Pricing, activity: &Activity, number: f64) -> Vec<Ledger>
 
 fn lines(activity: &Activity, parts: &[Ledger], number: f64) -> Vec<LayerLine> {
     let line = |(index, (layer, part)): (usize, (&LayerActivity, &Ledger))| LayerLine {
-        layer: if index + 1 == activity.layers.len() {
-            "output".into()
-        } else {
-            format!("hidden {}", index + 1)
-        },
+        layer: layer_name(index, activity.layers.len()),
         neurons: layer.neurons,
         synapses: layer.synapses,
         spikes: layer.spikes as f64 / number,

@@ -1,7 +1,7 @@
 //! The reality gap for people.
 
 use super::Table;
-use crate::gap::Gap;
+use crate::{gap::Gap, network::layer_name};
 
 /// Neurons that are listed one by one.
 const MOST_NEURONS: usize = 16;
@@ -54,13 +54,8 @@ pub fn layers(gap: &Gap) -> Table {
         let or_dash = |value: Option<f64>, scale: f64, digits: usize| {
             value.map_or_else(|| "–".to_owned(), |value| format!("{:.digits$}", scale * value))
         };
-        let name = if index + 1 == layers.len() {
-            "output".to_owned()
-        } else {
-            format!("hidden {}", index + 1)
-        };
         table.row([
-            name,
+            layer_name(index, layers.len()),
             layer.neurons.to_string(),
             or_dash(layer.spikes_ideal, 1.0, 3),
             or_dash(layer.spikes_chip, 1.0, 3),

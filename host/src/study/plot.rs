@@ -45,15 +45,7 @@ impl Layout {
     /// # Errors
     /// [`StudyError::Figure`] names an axis that does not exist.
     pub fn of(asked: &PlotSection, groups: &Groups) -> Result<Self, StudyError> {
-        let named = asked.x.iter().chain(&asked.series).chain(&asked.panels);
-        for name in named {
-            if !groups.axes.contains(name) {
-                let axes = groups.axes.join(", ");
-                return Err(StudyError::Figure(format!(
-                    "plot: there is no axis {name:?}; there are {axes}"
-                )));
-            }
-        }
+        check_axes(asked.x.iter().chain(&asked.series).chain(&asked.panels), groups)?;
         let numbers = |axis: &&String| {
             let place = groups.axes.iter().position(|other| other == *axis).unwrap_or_default();
             let values = groups.groups.iter().map(|group| &group.labels[place]);
@@ -96,6 +88,19 @@ impl Layout {
             panels,
             y: asked.y.clone().unwrap_or_else(|| ACCURACY.into()),
         })
+    }
+}
+
+/// Whether all of them are axes.
+fn check_axes<'a>(mut names: impl Iterator<Item = &'a String>, groups: &Groups) -> Result<(), StudyError> {
+    match names.find(|name| !groups.axes.contains(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let axes = groups.axes.join(", ");
+            Err(StudyError::Figure(format!(
+                "plot: there is no axis {name:?}; there are {axes}"
+            )))
+        }
     }
 }
 
@@ -183,14 +188,7 @@ impl Points {
     fn against_a_result(results: &Results, axes: &[String], asked: &PlotSection, x: &str) -> Result<Self, StudyError> {
         let y = asked.y.as_deref().unwrap_or(ACCURACY);
         let [of_x, of_y] = [x, y].map(|figure| Groups::of(results, axes, figure));
-        for name in asked.series.iter().chain(&asked.panels) {
-            if !of_y.axes.contains(name) {
-                let axes = of_y.axes.join(", ");
-                return Err(StudyError::Figure(format!(
-                    "plot: there is no axis {name:?}; there are {axes}"
-                )));
-            }
-        }
+        check_axes(asked.series.iter().chain(&asked.panels), &of_y)?;
         let series = asked
             .series
             .as_ref()

@@ -430,7 +430,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
         self.mask(&[])?;
         let codes = self.quantiser.codes(shadow);
         self.substrate.program(&codes)?;
-        let mut tally = Tally::new(self.network(), &codes);
+        let mut tally = (occasion == Occasion::Test).then(|| Tally::new(self.network(), &codes));
         let hidden = self.network().hidden_neurons();
         let (mut counters, mut spikes) = (Counters::default(), 0_usize);
         let mut outcomes = Vec::with_capacity(data.len());
@@ -441,7 +441,9 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             let trials: Vec<_> = chunk.iter().map(|&index| self.seeds.trial(occasion, index)).collect();
             self.run(&events, &trials)?;
             counters += self.recording.counters;
-            tally.add(&events, &self.recording);
+            if let Some(tally) = &mut tally {
+                tally.add(&events, &self.recording);
+            }
             let neurons = self.recording.spike_neurons.iter();
             spikes += neurons.filter(|&&n| usize::from(n) < hidden).count();
             let decided = chunk.par_iter().enumerate().map(|(sample, &index)| {
@@ -470,7 +472,7 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             counters: Some(counters),
             latency_us: Some(latency_us),
             energy_uj_per_inference: Some(ledger.per(n).total().uj),
-            activity: Some(tally.finish(counters, self.grid.bins())),
+            activity: tally.map(|tally| tally.finish(counters, self.grid.bins())),
             over_time: occasion.asks_when().then(|| self.over_time(looks, &onsets_ns)),
             ..Evaluation::of(&outcomes, &data.labels, spikes)
         })
