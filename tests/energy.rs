@@ -80,8 +80,23 @@ fn a_statement_adds_up_and_agrees_with_the_comparison() {
     let over_time = latency["accuracy"].as_array().unwrap();
     assert_eq!(over_time.last(), Some(&own["accuracy"]));
     assert_eq!(latency["time_us"].as_array().unwrap().len(), over_time.len());
-    let best = over_time.iter().filter_map(Value::as_f64).fold(0.0, f64::max);
-    assert_eq!(number(latency, "/peak/accuracy"), best);
+    // Moments are chosen by other samples; how good they are, the test says.
+    assert_eq!(latency["chosen_on"], "validation");
+    for moment in ["peak", "early"] {
+        let time = number(latency, &format!("/{moment}/time_us"));
+        let times = latency["time_us"].as_array().unwrap();
+        let place = times.iter().position(|at| at.as_f64() == Some(time)).expect(moment);
+        assert_eq!(
+            number(latency, &format!("/{moment}/accuracy")),
+            over_time[place].as_f64().unwrap()
+        );
+    }
+    assert!(number(latency, "/early/time_us") <= number(latency, "/peak/time_us"));
+    let sure = number(latency, "/confident/time_us");
+    assert!((0.0..1.0).contains(&number(latency, "/confident/confidence")));
+    assert!((number(latency, "/confident/uj/value") - 0.2 * (sure + 1.8)).abs() < 1e-9 && sure < 38.0);
+    assert_eq!(row["early_decision"], latency["early"]);
+    assert_eq!(row["confident_decision"]["accuracy"], latency["confident"]["accuracy"]);
     // The window is 38 µs, its reset 1.8 µs, at 200 mW.
     let early = number(latency, "/early/time_us");
     assert!((number(latency, "/early/uj/value") - 0.2 * (early + 1.8)).abs() < 1e-9);

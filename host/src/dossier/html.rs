@@ -6,6 +6,7 @@ use super::{Dossier, Drawing, StudyDossier, Subjects, markdown::provenance};
 use crate::{
     energy::Figure,
     report::{Cell, comparison, energy as report, energy::figure, page::PageError},
+    study::frontier::Frontier,
 };
 
 /// A figure that the page shows large.
@@ -42,6 +43,7 @@ struct StudySection {
     progress: String,
     table: String,
     frontier: String,
+    frontier_notes: Vec<String>,
     drawings: Vec<Drawn>,
     provenance: Vec<(&'static str, String)>,
     file: String,
@@ -90,6 +92,7 @@ fn of_study((number, study): (usize, &StudyDossier)) -> StudySection {
             .frontier
             .as_ref()
             .map_or(String::new(), |frontier| frontier.table().to_html(&root)),
+        frontier_notes: study.frontier.as_ref().map_or(Vec::new(), Frontier::notes),
         drawings: drawn(&study.drawings, &format!("s{number}")),
         provenance: study.provenance.lines(&study.title),
         file: study.file.clone(),

@@ -26,9 +26,10 @@ fn of_study(study: &StudyDossier, figures: Option<&str>) -> String {
     text.push_str(&study.table.to_markdown());
     if let Some(frontier) = &study.frontier {
         let table = frontier.table().to_markdown();
-        text.push_str(&format!(
-            "\n## Frontier\n\nWhat no other choice beats in accuracy, time and energy at once.\n\n{table}"
-        ));
+        text.push_str(&format!("\n## Frontier\n\n{table}\n"));
+        for note in frontier.notes() {
+            text.push_str(&format!("- {note}\n"));
+        }
     }
     text.push_str(&drawn(&study.drawings, figures));
     text.push_str(&repeated_by(&study.provenance.lines(&study.title)));

@@ -183,6 +183,24 @@ impl Frontier {
         best
     }
 
+    /// What the table needs to be said beside it, a line each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = vec![
+            "Of all choices (a network, in the mean over chips, and when it decides) those that no other one beats in accuracy, \
+             time and energy at once. σ in points; µs and µJ an inference, with its reset."
+                .to_owned(),
+        ];
+        if self.choices.iter().any(|choice| choice.energy_range_uj.is_some()) {
+            notes.push(
+                "Energy is the chip file's; what it could be, as none of the power follows events, or all of it, counts at both ends."
+                    .into(),
+            );
+        }
+        let sources = self.references.iter();
+        notes.extend(sources.map(|reference| format!("{}: {}.", reference.name, reference.source)));
+        notes
+    }
+
     /// For people: the frontier, then what comes from elsewhere.
     pub fn table(&self) -> Table {
         let mut titles: Vec<&str> = self.axes.iter().map(String::as_str).collect();
@@ -190,11 +208,11 @@ impl Frontier {
             "decides",
             ">cells",
             ">accuracy, %",
-            ">σ, points",
+            ">σ",
             ">hidden spikes",
-            ">latency, µs",
-            ">energy, µJ",
-            ">could be, µJ",
+            ">µs",
+            ">µJ",
+            ">µJ could be",
         ]);
         let mut table = Table::new(&titles);
         let dash = || Cell::from("–");
@@ -240,7 +258,7 @@ impl Frontier {
             };
             // It has none of the axes; its name stands where rows begin.
             let mut cells: Vec<Cell> = vec!["".into(); self.axes.len() + 1];
-            cells[0] = format!("{}: {}", reference.name, reference.source).into();
+            cells[0] = reference.name.as_str().into();
             cells.extend([
                 "".into(),
                 Cell::percent(reference.accuracy, 2, at("accuracy")),

@@ -156,9 +156,11 @@ impl Show {
     /// Shows.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let store = Store::open(&self.at.store)?;
+        let mut notes = Vec::new();
         let (table, what) = if self.frontier {
-            let what = "what no other choice beats in accuracy, time and energy at once";
-            (frontier(&store)?.table(), what)
+            let frontier = frontier(&store)?;
+            notes = frontier.notes();
+            (frontier.table(), "frontier of accuracy, time and energy")
         } else {
             let groups = Groups::of(&Results::of(&store, false)?, &store.axes()?, ACCURACY);
             (groups.table(), "test accuracy over chips and seeds")
@@ -169,6 +171,9 @@ impl Show {
             format!("{}, {what}\n\n{}", store.study()?.parse()?.name, table.to_terminal())
         };
         print(&text)?;
+        for note in notes {
+            print(&format!("\n{note}\n"))?;
+        }
         let counts = store.counts()?;
         if counts.open + counts.failed > 0 {
             say(&format!(
