@@ -205,6 +205,28 @@ fn look_at(browser: &Browser, scratch: &Path, subjects: &[&str], more: &[&str], 
         assert!(sizes.iter().all(|&width| width > 200.0), "{sizes:?}");
     }
 
+    // What a screen reader is told: every figure and every region has a name, and there is one heading a subject.
+    let tree = json!({ "cmd": "Accessibility.getFullAXTree", "params": {} });
+    let tree = browser.ask("goog/cdp/execute", &tree);
+    let nodes = tree["nodes"].as_array().expect("nodes");
+    let of_role = |roles: &'static [&'static str]| {
+        let has_role = move |node: &&Value| roles.iter().any(|role| node["role"]["value"] == *role);
+        nodes.iter().filter(has_role)
+    };
+    let images = of_role(&["image", "img", "graphics-document"]);
+    assert_eq!(images.clone().count(), figures);
+    for node in images.chain(of_role(&["region"])) {
+        assert!(!node["name"]["value"].as_str().unwrap_or_default().is_empty(), "{node}");
+    }
+    let title = |node: &&Value| {
+        node["properties"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|p| p["name"] == "level" && p["value"]["value"] == 1)
+    };
+    assert_eq!(of_role(&["heading"]).filter(title).count(), subjects.len());
+
     let said = browser.log("browser");
     assert!(said.is_empty(), "{said:?}");
     let mut asked = Vec::new();
