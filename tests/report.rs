@@ -233,7 +233,7 @@ fn runs_without_a_chip_and_several_runs_have_a_page_too() {
     assert!(scratch.path().join("figures/frontier.svg").is_file());
     let shown = succeed(program(scratch.path()).args(["study", "show", "--store", "lr.sqlite", "--frontier"]));
     assert!(
-        shown.contains("a dream: nobody.") && shown.contains("µJ could be"),
+        shown.contains("a dream: nobody.") && shown.contains("µJ at least"),
         "{shown}"
     );
     fs::write(scratch.path().join("notes.txt"), "no store").unwrap();

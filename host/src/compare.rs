@@ -7,7 +7,7 @@ use spikeloop_chip::energy::EnergyProfile;
 
 use crate::{
     data::samples::First,
-    energy::{Moment, Rehearsal, RehearsedOn, Statement, Training},
+    energy::{Confident, Moment, Rehearsal, RehearsedOn, Statement, Training},
     experiment::Method,
     lab::{Lab, LabError},
     matrix::Matrix,
@@ -40,14 +40,24 @@ pub struct Row {
     /// Time constants of each layer, where they were learned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_constants: Option<Vec<Summary>>,
-    /// Had it been decided as soon as a rehearsal was as good as at its end, to one standard error; none where no chip ran.
+    /// What deciding before the end comes to; none where no chip ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub early_decision: Option<Moment>,
-    /// Had each sample been decided as soon as its class was so probable that a rehearsal was as good with it, in the mean.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confident_decision: Option<Moment>,
+    pub decisions: Option<Decisions>,
     /// Everything the chip counted over the test set; `null` where no chip ran.
     pub counters: Option<spikeloop_chip::counters::Counters>,
+}
+
+/// Decisions before the end: when is chosen in a rehearsal, how good they are is the test's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decisions {
+    /// By which samples.
+    pub chosen_on: RehearsedOn,
+    /// All samples as soon as the rehearsal was as good as at its end, to one standard error.
+    pub early: Moment,
+    /// Each sample as soon as its class is as probable as the rehearsal asks for; none where the loss knows no
+    /// probabilities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confident: Option<Confident>,
 }
 
 impl Row {
@@ -62,20 +72,22 @@ impl Row {
             loss: evaluation.loss,
             samples: evaluation.samples,
             counters: evaluation.counters,
-            early_decision: None,
-            confident_decision: None,
+            decisions: None,
             time_constants: None,
         }
     }
 
     /// With what could have been decided early.
-    pub fn with_early_decision(mut self, lab: &Lab, tested: &Tested) -> Self {
+    pub fn with_decisions(mut self, lab: &Lab, tested: &Tested) -> Self {
         let profile = EnergyProfile::of(&lab.spec);
         let statement = Statement::of_test(lab, &profile, tested, Training::Unknown);
-        if let Some(latency) = statement.and_then(|statement| statement.latency) {
-            self.early_decision = Some(latency.early);
-            self.confident_decision = latency.confident.map(|confident| confident.mean);
-        }
+        self.decisions = statement
+            .and_then(|statement| statement.latency)
+            .map(|latency| Decisions {
+                chosen_on: latency.chosen_on,
+                early: latency.early,
+                confident: latency.confident,
+            });
         self
     }
 
@@ -226,7 +238,7 @@ pub fn compare(
         if wanted {
             let tested = Tested::of(&mut *engine, learner.chosen(), lab)?;
             let row = Row::new(method, &tested.evaluation)
-                .with_early_decision(lab, &tested)
+                .with_decisions(lab, &tested)
                 .with_time_constants(lab, learner.chosen());
             spectator.end(method, &row, &learner, &tested.evaluation);
             rows.push(row);
@@ -248,7 +260,7 @@ pub fn test(engine: &mut dyn Engine, weights: &[Matrix], lab: &Lab) -> Result<Ev
     Ok(engine.evaluate(weights, &lab.data.test, Occasion::Test)?)
 }
 
-/// A test, and what was chosen before it.
+/// A test, and what the time of a decision is chosen by.
 #[derive(Clone, Debug)]
 pub struct Tested {
     /// The test set.
@@ -258,7 +270,8 @@ pub struct Tested {
 }
 
 impl Tested {
-    /// Runs the test set, and on a chip as many other samples: those for validation, else the first ones to learn from.
+    /// Runs the test set, and on a chip other samples, as many at most: those for validation, else the first ones to learn
+    /// from.
     ///
     /// # Errors
     /// A substrate's.
@@ -282,5 +295,41 @@ impl Tested {
                 .over_time
                 .map(|over_time| Rehearsal { on, samples, over_time }),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{experiment::Experiment, lab::load_data};
+
+    #[test]
+    fn a_rehearsal_is_on_other_samples() {
+        let settings = ["data.train_samples=50", "data.test_samples=20", "network.hidden=[10]"].map(String::from);
+        let experiment = Experiment::from_toml("test", crate::experiment::BUILT_IN, &settings).unwrap();
+        let (spec, _) = crate::lab::load_chip("hicann-x").unwrap();
+        let mut data = load_data(&experiment, std::path::Path::new("")).unwrap();
+        for on in [RehearsedOn::Validation, RehearsedOn::Training] {
+            let set = match on {
+                RehearsedOn::Validation => data.validation.clone().unwrap(),
+                RehearsedOn::Training => {
+                    data.validation = None;
+                    data.train.clone()
+                }
+            };
+            let lab = Lab::with_data(experiment.clone(), spec.clone(), data.clone()).unwrap();
+            for method in [Method::InTheLoop, Method::MismatchAware] {
+                let mut engine = engine_of(&lab, method).unwrap();
+                let rehearsal = Tested::of(&mut *engine, &lab.initial, &lab).unwrap().rehearsal.unwrap();
+                assert_eq!((rehearsal.on, rehearsal.samples), (on, 20));
+                // On the very chip that is tested.
+                let mut own = lab.chip().unwrap();
+                let again = own.evaluate(&lab.initial, &set.take(20), Occasion::Rehearsal).unwrap();
+                assert_eq!(Some(rehearsal.over_time), again.over_time, "{method:?}");
+            }
+        }
+        let lab = Lab::with_data(experiment, spec, data).unwrap();
+        let mut software = lab.software(false);
+        assert_eq!(Tested::of(&mut software, &lab.initial, &lab).unwrap().rehearsal, None);
     }
 }

@@ -9,16 +9,21 @@
 //! | `events` | the ideal network, event by event, in steps of 0.1 µs | measured | this machine's power |
 //! | `dense` | the same, every weight in every step | measured | this machine's power |
 //!
+//! What is timed here is what a user runs: samples put into steps, the network, what is recorded, and the decision.
+//!
 //! A network that is larger than a chip takes several; what their links would add is left out. In this process it is
 //! emulated as one chip with as many circuits.
 
 use std::{convert::Infallible, hint::black_box};
 
 use serde::Serialize;
-use spikeloop_chip::energy::{Component, Ledger, Usage};
+use spikeloop_chip::energy::{Ledger, Usage};
 
 use super::{BenchError, Budget, chip, power::Power, time};
-use crate::{energy::Figure, lab::load_chip, placement::Placement, seeds::Occasion, train::engine::Engine};
+use crate::{
+    energy::Figure, lab::load_chip, placement::Placement, seeds::Occasion, substrate::SubstrateError,
+    train::engine::Engine,
+};
 
 /// Images that every side runs at a time.
 const IMAGES: usize = 400;
@@ -69,12 +74,14 @@ pub struct Point {
     pub hidden: usize,
     /// Chips that it takes.
     pub chips: usize,
-    /// Threads.
-    pub nt: usize,
+    /// Threads, of those on this machine.
+    pub nt: Option<usize>,
     /// Time of an inference, µs: on a machine, that of a batch by its samples.
     pub us: f64,
-    /// Energy of an inference.
-    pub energy: Figure,
+    /// Energy of an inference; none where this machine's power could not be read to the end.
+    pub energy: Option<Figure>,
+    /// How power is known.
+    pub power: String,
     /// Whether time is measured.
     pub time_measured: bool,
     /// Whether power is measured.
@@ -82,7 +89,7 @@ pub struct Point {
     /// Hidden spikes of a sample.
     pub hidden_spikes_per_sample: f64,
     /// Batches measured.
-    pub reps: usize,
+    pub reps: Option<usize>,
 }
 
 /// Measures networks of these sizes; `report` gets each point as soon as it is known.
@@ -106,54 +113,59 @@ fn one(hidden: usize, power: &Power, budget: &Budget, report: &mut dyn FnMut(Poi
     let (one_chip, _) = load_chip("hicann-x")?;
     let needed = Placement::circuits(&lab.network, &one_chip).map_err(crate::lab::LabError::from)?;
     let chips = needed.div_ceil(one_chip.circuits());
-    let mut programmed = chip::programmed(&lab, lab.instance.clone())?;
-    programmed.run()?;
-    let recorded = &programmed.recording;
-    let hidden_spikes = |spikes: usize| spikes as f64 / IMAGES as f64;
-    let on_chip = recorded
-        .spike_neurons
-        .iter()
-        .filter(|&&neuron| usize::from(neuron) < hidden);
-    let on_chip = hidden_spikes(on_chip.count());
-
+    let mut engine = lab.chip()?;
+    let emulated = |engine: &mut dyn Engine| engine.evaluate(&lab.initial, &lab.data.train, Occasion::Validation(0));
+    let run = emulated(&mut engine)?;
     let latency_us = 1e-3 * f64::from(lab.data.train.window_ns) + lab.spec.timing.inter_sample_us.value;
-    let usage = Usage::of(&recorded.counters, &lab.spec, latency_us * IMAGES as f64);
-    let ledger = Ledger::of(&lab.spec.energy, &usage).per(IMAGES as f64);
-    // Every chip is powered; events are counted once.
-    let more = ledger.component(Component::Static);
-    let joules = [
-        ledger.total().uj + (chips - 1) as f64 * more.uj,
-        ledger.total().uncertainty_uj + (chips - 1) as f64 * more.uncertainty_uj,
-    ];
+    // Every chip is powered, and nothing else has a price that would grow with their number.
+    let mut prices = lab.spec.energy.clone();
+    prices.static_mw.value *= chips as f64;
+    prices.static_mw.uncertainty *= chips as f64;
+    let counters = run.counters.unwrap_or_default();
+    let usage = Usage::of(&counters, &lab.spec, latency_us * IMAGES as f64);
+    let total = Ledger::of(&prices, &usage).per(IMAGES as f64).total();
     let base = Point {
         side: Side::Chip,
         hidden,
         chips,
-        nt: rayon::current_num_threads(),
+        nt: None,
         us: latency_us,
-        energy: Figure::new(joules[0], joules[1], "µJ"),
-        time_measured: false,
+        energy: Some(Figure::new(total.uj, total.uncertainty_uj, "µJ")),
+        power: prices.static_mw.source.clone(),
+        time_measured: Side::Chip.time_is_measured(),
         power_measured: false,
-        hidden_spikes_per_sample: on_chip,
-        reps: 0,
+        hidden_spikes_per_sample: run.hidden_spikes_per_inference,
+        reps: None,
     };
     report(base.clone());
-    let measured = |side: Side, (median_ms, reps): (f64, usize), watts: Figure, spikes: f64| {
+    let measured = |side: Side, (median_ms, reps): (f64, usize), watts: Option<Figure>, spikes: f64| {
         let us = 1e3 * median_ms / IMAGES as f64;
         Point {
             side,
+            nt: Some(rayon::current_num_threads()),
             us,
-            energy: Figure::new(us * watts.value, us * watts.uncertainty, "µJ"),
-            time_measured: true,
+            energy: watts.map(|watts| Figure::new(us * watts.value, us * watts.uncertainty, "µJ")),
+            power: power.source(),
+            time_measured: side.time_is_measured(),
             power_measured: power.is_measured(),
             hidden_spikes_per_sample: spikes,
-            reps,
+            reps: Some(reps),
             ..base.clone()
         }
     };
 
-    let (timed, watts) = power.during(|| time(budget, budget.infer, || programmed.run()));
-    report(measured(Side::Emulation, timed?, watts, on_chip));
+    let (timed, watts) = power.during(|| {
+        time(budget, budget.infer, || {
+            black_box(emulated(&mut engine)?);
+            Ok::<_, SubstrateError>(())
+        })
+    });
+    report(measured(
+        Side::Emulation,
+        timed?,
+        watts,
+        run.hidden_spikes_per_inference,
+    ));
 
     let (mut software, mut spikes) = (lab.software(false), 0.0);
     let (timed, watts) = power.during(|| {
@@ -161,7 +173,7 @@ fn one(hidden: usize, power: &Power, budget: &Budget, report: &mut dyn FnMut(Poi
             let evaluation = software.evaluate(&lab.initial, &lab.data.train, Occasion::Test)?;
             spikes = evaluation.hidden_spikes_per_inference;
             black_box(evaluation);
-            Ok::<_, crate::substrate::SubstrateError>(())
+            Ok::<_, SubstrateError>(())
         })
     });
     report(measured(Side::Events, timed?, watts, spikes));
@@ -174,7 +186,7 @@ fn one(hidden: usize, power: &Power, budget: &Budget, report: &mut dyn FnMut(Poi
         });
         timed
     });
-    report(measured(Side::Dense, timed, watts, hidden_spikes(spikes)));
+    report(measured(Side::Dense, timed, watts, spikes as f64 / IMAGES as f64));
     Ok(())
 }
 
@@ -196,14 +208,17 @@ mod tests {
         let power = Power::of(Some(10.0), 1);
         measure(&[64, 512], &power, &budget, &mut |point| points.push(point)).unwrap();
         assert_eq!(points.len(), 8);
+        let energy = |point: &Point| point.energy.clone().unwrap();
         for (point, side) in points.iter().zip(Side::ALL.into_iter().cycle()) {
             assert_eq!((point.side, point.time_measured), (side, side != Side::Chip));
-            assert!(point.us > 0.0 && point.energy.value > 0.0);
+            assert!(point.us > 0.0 && energy(point).value > 0.0);
         }
         // Two circuits a hidden neuron and more for readouts: 1064 circuits are three chips of 512.
         assert_eq!([points[0].chips, points[4].chips], [1, 3]);
-        assert!((points[0].us - 11.8).abs() < 1e-9 && (points[0].energy.value - 2.36).abs() < 1e-9);
-        assert!((points[4].energy.value - 7.08).abs() < 1e-9 && (points[4].energy.uncertainty - 0.708).abs() < 1e-9);
+        assert!((points[0].us - 11.8).abs() < 1e-9 && (energy(&points[0]).value - 2.36).abs() < 1e-9);
+        assert!(
+            (energy(&points[4]).value - 7.08).abs() < 1e-9 && (energy(&points[4]).uncertainty - 0.708).abs() < 1e-9
+        );
         for sides in points.chunks(4) {
             let [chip, emulated, events, dense] = [0, 1, 2, 3].map(|side| sides[side].hidden_spikes_per_sample);
             assert_eq!(chip, emulated);
@@ -211,6 +226,6 @@ mod tests {
             // Mismatch makes others of it, but no other order of magnitude.
             assert!((0.5..2.0).contains(&(chip / events)), "{chip} {events}");
         }
-        assert_eq!(points[1].energy.value, 10.0 * points[1].us);
+        assert_eq!(energy(&points[1]).value, 10.0 * points[1].us);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The recursion is that of [`crate::train::recursion`], and so are its spikes but for rounding; what differs is the work.
 //! Since nothing flows back in a feed-forward network, a layer's products are taken for all steps and for a few samples at
-//! once, which is the fastest that a dense simulation can be. The product of matrices is nalgebra's.
+//! once, which is faster than step by step. The product of matrices is nalgebra's.
 
 use nalgebra::DMatrix;
 use rayon::prelude::*;

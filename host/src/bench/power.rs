@@ -15,7 +15,7 @@ use crate::energy::Figure;
 const POWERCAP: &str = "/sys/class/powercap";
 
 /// Power of one busy thread, W, and its standard uncertainty: design power by core of today's processors, from some 3 W
-/// (laptops, servers with many cores) to 10 W (desktops). *Estimate.*
+/// (laptops, servers with many cores) to 10 W (desktops), taken as if each thread had a core to itself. *Estimate.*
 const PER_THREAD_W: [f64; 2] = [5.0, 2.5];
 
 /// How power is known.
@@ -44,19 +44,22 @@ impl Counter {
     /// All packages below a folder whose counters can be read.
     fn all(below: &Path) -> Vec<Self> {
         let entries = fs::read_dir(below).into_iter().flatten().flatten();
-        let mut found: Vec<_> = entries.filter_map(|entry| Self::of(&entry.path())).collect();
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        found
+        let mut found: Vec<(String, Self)> = entries.filter_map(|entry| Self::of(&entry.path())).collect();
+        // Some processors show a package twice, by two ways of access.
+        found.sort_by(|a, b| (&a.0, &a.1.path).cmp(&(&b.0, &b.1.path)));
+        found.dedup_by(|a, b| a.0 == b.0);
+        found.into_iter().map(|(_, counter)| counter).collect()
     }
 
-    fn of(folder: &Path) -> Option<Self> {
+    /// A package's name and its counter.
+    fn of(folder: &Path) -> Option<(String, Self)> {
         let name = fs::read_to_string(folder.join("name")).ok()?;
         let counter = Self {
             path: folder.join("energy_uj"),
             range_uj: number(&folder.join("max_energy_range_uj"))?,
         };
         // Parts of a package are in it already; and only root may read some of them.
-        (name.starts_with("package") && counter.read().is_some()).then_some(counter)
+        (name.starts_with("package") && counter.read().is_some()).then_some((name, counter))
     }
 
     fn read(&self) -> Option<u64> {
@@ -94,11 +97,16 @@ impl Power {
         if !counters.is_empty() {
             return Self::Measured(counters);
         }
+        Self::estimated(threads)
+    }
+
+    fn estimated(threads: usize) -> Self {
         let [value, uncertainty] = PER_THREAD_W.map(|watts| watts * threads as f64);
         Self::Assumed {
             watts: Figure::new(value, uncertainty, "W"),
             source: format!(
-                "{value} ± {uncertainty} W, an estimate: {} W a busy thread; this machine shows no counter of its energy",
+                "{value} ± {uncertainty} W, an estimate: {} W a busy thread; this machine shows no counter of its energy that may \
+                 be read",
                 PER_THREAD_W[0]
             ),
         }
@@ -117,24 +125,27 @@ impl Power {
         }
     }
 
-    /// Does some work: its result, and the mean power meanwhile, W.
-    pub fn during<T>(&self, work: impl FnOnce() -> T) -> (T, Figure) {
+    /// Does some work: its result, and the mean power meanwhile, W; none where a counter has gone.
+    pub fn during<T>(&self, work: impl FnOnce() -> T) -> (T, Option<Figure>) {
         let counters = match self {
             Self::Measured(counters) => counters,
-            Self::Assumed { watts, .. } => return (work(), watts.clone()),
+            Self::Assumed { watts, .. } => return (work(), Some(watts.clone())),
         };
         let (start, before) = (Instant::now(), readings(counters));
         let result = work();
         let (seconds, after) = (start.elapsed().as_secs_f64(), readings(counters));
-        let parts = counters.iter().zip(before.iter().zip(after));
-        let uj: u64 = parts.map(|(counter, (from, to))| counter.between(*from, to)).sum();
-        (result, Figure::new(1e-6 * uj as f64 / seconds, 0.0, "W"))
+        let watts = before.zip(after).map(|(before, after)| {
+            let parts = counters.iter().zip(before.iter().zip(after));
+            let uj: u64 = parts.map(|(counter, (from, to))| counter.between(*from, to)).sum();
+            Figure::new(1e-6 * uj as f64 / seconds, 0.0, "W")
+        });
+        (result, watts)
     }
 }
 
-/// A counter that has gone meanwhile counts nothing.
-fn readings(counters: &[Counter]) -> Vec<u64> {
-    counters.iter().map(|counter| counter.read().unwrap_or(0)).collect()
+/// Of all counters, or of none.
+fn readings(counters: &[Counter]) -> Option<Vec<u64>> {
+    counters.iter().map(Counter::read).collect()
 }
 
 #[cfg(test)]
@@ -165,6 +176,8 @@ mod tests {
         let first = package(below.path(), "intel-rapl:0", 999_000);
         package(below.path(), "intel-rapl:0:0", 5);
         package(below.path(), "intel-rapl:1", 10);
+        // The first one once more.
+        package(below.path(), "mmio:0", 999_000);
         let power = Power::below(below.path(), None, 2);
         assert!(
             power.is_measured() && power.source().contains("2 processor packages"),
@@ -176,8 +189,11 @@ mod tests {
             fs::write(first.join("energy_uj"), "499000").unwrap();
             start.elapsed().as_secs_f64()
         });
-        // 0.5 J.
+        // 0.5 J, in a little more than that time.
+        let watts = watts.unwrap();
         assert!((0.5..=1.05).contains(&(watts.value * seconds / 0.5)), "{watts:?}");
+        let (_, gone) = power.during(|| fs::remove_file(first.join("energy_uj")).unwrap());
+        assert_eq!(gone, None);
     }
 
     #[test]
@@ -185,9 +201,9 @@ mod tests {
         let nothing = tempfile::tempdir().unwrap();
         let power = Power::below(nothing.path(), None, 4);
         assert!(!power.is_measured() && power.source().contains("estimate"));
-        let (_, watts) = power.during(|| ());
+        let watts = power.during(|| ()).1.unwrap();
         assert_eq!((watts.value, watts.uncertainty), (20.0, 10.0));
         let given = Power::below(nothing.path(), Some(65.0), 4);
-        assert_eq!(given.during(|| ()).1, Figure::new(65.0, 0.0, "W"));
+        assert_eq!(given.during(|| ()).1, Some(Figure::new(65.0, 0.0, "W")));
     }
 }

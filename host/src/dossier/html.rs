@@ -94,7 +94,7 @@ fn of_study((number, study): (usize, &StudyDossier)) -> StudySection {
             .map_or(String::new(), |frontier| frontier.table().to_html(&root)),
         frontier_notes: study.frontier.as_ref().map_or(Vec::new(), Frontier::notes),
         drawings: drawn(&study.drawings, &format!("s{number}")),
-        provenance: study.provenance.lines(&study.title),
+        provenance: study.provenance.lines(),
         file: study.file.clone(),
     }
 }

@@ -32,7 +32,7 @@ fn of_study(study: &StudyDossier, figures: Option<&str>) -> String {
         }
     }
     text.push_str(&drawn(&study.drawings, figures));
-    text.push_str(&repeated_by(&study.provenance.lines(&study.title)));
+    text.push_str(&repeated_by(&study.provenance.lines()));
     text.push_str(&format!(
         "\n## Study file\n\n~~~~toml\n{}\n~~~~\n\n",
         study.file.trim_end()

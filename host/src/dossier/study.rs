@@ -13,6 +13,7 @@ use crate::{
     run_dir::hex,
     study::{
         StudyError,
+        file::StudyText,
         frontier::Frontier,
         grid::Study,
         plot,
@@ -63,14 +64,15 @@ pub struct StudyProvenance {
     pub data_digests: BTreeSet<String>,
     /// SHA-256 of the study file.
     pub file_digest: String,
-    /// Wall time of all cells, one after the other, h.
-    pub cell_hours: f64,
+    /// What makes them again.
+    pub command: String,
 }
 
 impl StudyProvenance {
-    fn of(file: &str, records: &[Record]) -> Self {
+    fn of(study: &StudyText, store: &Path, records: &[Record]) -> Self {
         let mut all = Self {
-            file_digest: hex(&Sha256::digest(file.as_bytes())),
+            file_digest: hex(&Sha256::digest(study.text.as_bytes())),
+            command: format!("spikeloop study run {} --store {}", study.path, store.display()),
             ..Self::default()
         };
         for outcome in records.iter().filter_map(|record| record.outcome.as_ref()) {
@@ -79,32 +81,24 @@ impl StudyProvenance {
                 .insert(format!("Spikeloop {}, random numbers {}", of.spikeloop, of.rng_version));
             all.chip_digests.insert(of.chip_digest.clone());
             all.data_digests.extend(of.data_digest.clone());
-            all.cell_hours += outcome.timing.seconds / 3600.0;
         }
         all
     }
 
     /// Key and value, for people.
-    pub(super) fn lines(&self, name: &str) -> Vec<(&'static str, String)> {
+    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
         let list = |all: &BTreeSet<String>| all.iter().cloned().collect::<Vec<_>>().join(", ");
         let digests = |all: &BTreeSet<String>| match all.len() {
             0..=3 => list(all),
             // A study over chip files has one each; the store has them all.
-            n => format!("{n} of them, in the export of the store"),
+            n => format!("{n} of them, in the store"),
         };
         vec![
-            (
-                "command",
-                format!("spikeloop study run {name}.toml --store {name}.sqlite"),
-            ),
+            ("command", self.command.clone()),
             ("version", list(&self.versions)),
             ("study file, SHA-256", self.file_digest.clone()),
             ("chip files, SHA-256", digests(&self.chip_digests)),
             ("data, SHA-256", digests(&self.data_digests)),
-            (
-                "time of all cells",
-                format!("{:.1} h, one after the other", self.cell_hours),
-            ),
         ]
     }
 }
@@ -171,13 +165,16 @@ impl StudyDossier {
             .collect();
         let mut frontier = None;
         if file.frontier.is_some() {
-            let of = Frontier::of(&Study::new(text.clone())?, &axes, &records)?;
+            frontier = Some(Frontier::of(&Study::new(text.clone())?, &axes, &records)?);
+        }
+        // A study in software alone has nothing to compare.
+        let frontier = frontier.filter(|frontier| !frontier.choices.is_empty());
+        if let Some(of) = &frontier {
             drawings.push(Drawing::new(
                 "frontier",
                 "Test accuracy against what it costs; every dot is a choice, in means over chips.",
-                figures::frontier::svg("What accuracy costs", &of, file.plot.series.as_deref()),
+                figures::frontier::svg("What accuracy costs", of, file.plot.series.as_deref()),
             ));
-            frontier = Some(of);
         }
         Ok(Self {
             done: counts.done,
@@ -187,7 +184,7 @@ impl StudyDossier {
             table: groups.table(),
             drawings,
             frontier,
-            provenance: StudyProvenance::of(&text.text, &records),
+            provenance: StudyProvenance::of(&text, path, &records),
             file: text.text,
             title: file.name,
             description: file.description,

@@ -28,9 +28,11 @@ pub struct Look {
     pub confidence: Option<f64>,
 }
 
-/// Probabilities at which one may decide: 0, 44 %, … 99.99 %, a quarter of a decade of what is missing to certainty apart.
-fn confidences() -> impl Iterator<Item = f64> {
-    (0..=16).map(|quarters| 1.0 - libm::exp10(-0.25 * f64::from(quarters)))
+/// Probabilities at which one may decide: 0, 44 %, … 99.99 %, a quarter of a decade of what is missing to certainty apart;
+/// and none at which one does before the end.
+fn confidences() -> impl Iterator<Item = Option<f64>> {
+    let before_the_end = (0..=16).map(|quarters| Some(1.0 - libm::exp10(-0.25 * f64::from(quarters))));
+    before_the_end.chain([None])
 }
 
 impl OverTime {
@@ -56,15 +58,23 @@ impl OverTime {
         }
     }
 
+    /// Moments at which something has come in.
+    fn since_onset(&self) -> std::ops::Range<usize> {
+        let before = self.time_us.iter().take_while(|&&time| time < self.onset_us).count();
+        // At the end all has come that ever will.
+        before.min(self.time_us.len().saturating_sub(1))..self.time_us.len()
+    }
+
     /// Mean time and accuracy if each sample is decided as soon as its class is so probable, or else at the end; none
     /// where nobody knows probabilities.
-    fn when_confident(&self, confidence: f64) -> Option<(f64, f64)> {
+    fn when_confident(&self, confidence: Option<f64>) -> Option<(f64, f64)> {
         let moments = self.time_us.len();
         let (mut time_us, mut right) = (0.0, 0_usize);
         for looks in self.looks.chunks_exact(moments.max(1)) {
             let mut decided = moments - 1;
-            for (moment, look) in looks.iter().enumerate() {
-                if look.confidence? >= confidence {
+            for moment in self.since_onset() {
+                let sure = looks[moment].confidence?;
+                if confidence.is_some_and(|confidence| sure >= confidence) {
                     decided = moment;
                     break;
                 }
@@ -76,8 +86,9 @@ impl OverTime {
         (samples > 0.0).then(|| (time_us / samples, right as f64 / samples))
     }
 
-    /// The smallest confidence with which accuracy is as good as at the end, to one standard error over so many samples.
-    fn confidence(&self, samples: usize) -> Option<f64> {
+    /// The smallest confidence with which accuracy is as good as at the end, to one standard error over so many samples; the
+    /// outer none where nobody knows probabilities.
+    fn confidence(&self, samples: usize) -> Option<Option<f64>> {
         let limit = self.nearly_last(samples)?;
         confidences().find(|&confidence| {
             self.when_confident(confidence)
@@ -91,14 +102,14 @@ impl OverTime {
         Some(last - libm::sqrt(last * (1.0 - last) / samples.max(1) as f64))
     }
 
-    /// Place of the first moment that is as good as `limit`.
+    /// Place of the first moment that is as good as `limit`, of those at which something has come in.
     fn first(&self, limit: f64) -> Option<usize> {
-        self.accuracy.iter().position(|&at| at >= limit)
+        self.since_onset().find(|&moment| self.accuracy[moment] >= limit)
     }
 
     /// When it is first at its best.
     fn peak(&self) -> Option<usize> {
-        self.first(self.accuracy.iter().copied().fold(0.0, f64::max))
+        self.first(self.accuracy[self.since_onset()].iter().copied().fold(0.0, f64::max))
     }
 
     /// When it is first as good as at the end, to one standard error over so many samples.
@@ -119,7 +130,7 @@ pub struct Rehearsal {
 }
 
 /// Samples by which a moment is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RehearsedOn {
     /// Those of the validation set.
@@ -154,10 +165,10 @@ pub struct Moment {
 
 /// Deciding each sample as soon as its class is probable enough. It takes a host that looks at each sample of the ADC and
 /// stops the chip at once: what its link would add is not counted.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Confident {
-    /// Probability of the class, by the readouts so far.
-    pub confidence: f64,
+    /// Probability of the class, by the readouts so far; none where no probability is enough before the end.
+    pub confidence: Option<f64>,
     /// The mean over samples.
     #[serde(flatten)]
     pub mean: Moment,
@@ -209,7 +220,12 @@ impl LatencyLine {
             Some(Confident { confidence, mean })
         });
         Some(Self {
-            over_time: over_time.clone(),
+            over_time: OverTime {
+                looks: Vec::new(),
+                time_us: over_time.time_us.clone(),
+                accuracy: over_time.accuracy.clone(),
+                ..*over_time
+            },
             chosen_on: rehearsal.on,
             peak: at(rehearsed.peak()?),
             early: at(rehearsed.early(rehearsal.samples)?),
@@ -304,14 +320,28 @@ mod tests {
         ];
         let over_time = OverTime::of(1.0, vec![4.0, 10.0], looks);
         assert_eq!(over_time.accuracy, [1.0 / 3.0, 2.0 / 3.0]);
-        assert_eq!(over_time.when_confident(0.9), Some((8.0, 2.0 / 3.0)));
-        assert_eq!(over_time.when_confident(0.0), Some((4.0, 1.0 / 3.0)));
-        assert_eq!(over_time.when_confident(1.1), Some((10.0, 2.0 / 3.0)));
+        assert_eq!(over_time.when_confident(Some(0.9)), Some((8.0, 2.0 / 3.0)));
+        assert_eq!(over_time.when_confident(Some(0.0)), Some((4.0, 1.0 / 3.0)));
+        assert_eq!(over_time.when_confident(None), Some((10.0, 2.0 / 3.0)));
         // 44 % would be wrong of the second; with so few samples an error of 1 standard error is large.
-        assert_eq!(over_time.confidence(1_000_000), Some(1.0 - libm::exp10(-0.5)));
-        assert_eq!(over_time.confidence(1), Some(0.0));
+        assert_eq!(over_time.confidence(1_000_000), Some(Some(1.0 - libm::exp10(-0.5))));
+        assert_eq!(over_time.confidence(1), Some(Some(0.0)));
+        // Before anything has come in nobody decides.
+        let late = OverTime {
+            onset_us: 5.0,
+            ..over_time.clone()
+        };
+        assert_eq!(late.when_confident(Some(0.0)), Some((10.0, 2.0 / 3.0)));
+        assert_eq!((late.first(0.0), over_time.first(0.0)), (Some(1), Some(0)));
+        // One that is sure and wrong at once: no probability is enough, and the end is left.
+        let saturated = OverTime::of(1.0, vec![4.0, 10.0], vec![look(false, 1.0), look(true, 1.0)]);
+        assert_eq!(saturated.confidence(1_000_000), Some(None));
+        assert_eq!(saturated.when_confident(None), Some((10.0, 1.0)));
         let unknown = OverTime::of(1.0, vec![4.0, 10.0], vec![Look::default(); 4]);
-        assert_eq!((unknown.when_confident(0.5), unknown.confidence(10)), (None, None));
-        assert_eq!(OverTime::default().when_confident(0.5), None);
+        assert_eq!(
+            (unknown.when_confident(Some(0.5)), unknown.confidence(10)),
+            (None, None)
+        );
+        assert_eq!(OverTime::default().when_confident(Some(0.5)), None);
     }
 }

@@ -24,7 +24,10 @@ pub fn svg(points: &[Point]) -> String {
     let time = |point: &Point| (point.us, 0.0, point.time_measured);
     let energy = |point: &Point| {
         let measured = point.time_measured && point.power_measured;
-        (point.energy.value, point.energy.uncertainty, measured)
+        match &point.energy {
+            Some(energy) => (energy.value, energy.uncertainty, measured),
+            None => (f64::NAN, 0.0, measured),
+        }
     };
     let panels: [(&str, &str, &str, &dyn Fn(&Point) -> (f64, f64, bool)); 2] = [
         ("a", "time", "time of an inference (µs)", &time),
@@ -104,13 +107,14 @@ mod tests {
             side,
             hidden,
             chips: 1,
-            nt: 2,
+            nt: Some(2),
             us: 10.0 * hidden as f64,
-            energy: Figure::new(2.0 * hidden as f64, 0.5 * hidden as f64, "µJ"),
+            energy: Some(Figure::new(2.0 * hidden as f64, 0.5 * hidden as f64, "µJ")),
+            power: "a guess".into(),
             time_measured: side.time_is_measured(),
             power_measured: false,
             hidden_spikes_per_sample: 10.0,
-            reps: 3,
+            reps: Some(3),
         };
         let points: Vec<Point> = [64, 512]
             .into_iter()

@@ -56,9 +56,10 @@ const PANELS: [Along; 3] = [
     },
 ];
 
-/// As SVG: a dot a choice, a ring where it decides early, a faint one where another choice beats it; crosses are references.
-/// `series` is the axis that colours stand for.
+/// As SVG: a dot a choice, a ring where it decides early, a small one where another choice beats it; crosses are references.
+/// `series` is the axis that colours stand for, if it is one that choices differ by.
 pub fn svg(title: &str, frontier: &Frontier, series: Option<&str>) -> String {
+    let series = series.filter(|series| frontier.axes.iter().any(|axis| axis == series));
     let width = LEFT + PANELS.len() as f64 * (PANEL_WIDTH + GAP) + NAMES;
     let mut svg = Svg::new(
         width,
@@ -163,9 +164,9 @@ fn key(svg: &mut Svg, frontier: &Frontier, series: Option<&str>, lines: &[Value]
             );
         }
     }
-    let mut says = vec!["large: nothing is better in all"];
+    let mut says = vec!["large: on the Pareto front"];
     if frontier.choices.iter().any(|choice| choice.decides != Decides::End) {
-        says.push("rings: decided early, or each sample when sure");
+        says.push("rings: decided early, or each sample when confident");
     }
     if frontier.choices.iter().any(|choice| choice.energy_range_uj.is_some()) {
         says.push("lines: what energy could be");
@@ -196,6 +197,7 @@ mod tests {
             energy_uj: 2.0,
             energy_range_uj: Some([1.0, 2.0]),
             on_frontier: window < 6.0,
+            ..Choice::default()
         };
         let frontier = Frontier {
             axes: vec!["window".into()],

@@ -19,7 +19,7 @@ pub fn svg(method: Method, latency: &LatencyLine) -> String {
     let over_time = &latency.over_time;
     let says = |moment: &Moment| format!("{:.1} µs: {:.2} %", moment.time_us, 100.0 * moment.accuracy);
     let description = format!(
-        "Test accuracy of {} if decided earlier; within one standard error of the end at {}, best at {}",
+        "Test accuracy of {} if decided earlier; by a rehearsal nearly as good as at the end at {}, best at {}",
         method.name(),
         says(&latency.early),
         says(&latency.peak)
@@ -73,7 +73,11 @@ pub fn svg(method: Method, latency: &LatencyLine) -> String {
         let text = format!("{:.1} µs, {:.2} µJ", latency.early.time_us, latency.early.uj.value);
         svg.text((x + 4.0, panel.bottom() - 6.0), &text, Style::default());
     });
-    if let Some(confident) = &latency.confident {
+    if let Some(confident) = latency
+        .confident
+        .as_ref()
+        .filter(|confident| confident.confidence.is_some())
+    {
         let mean = &confident.mean;
         let (x, y) = panel.at(mean.time_us, percent(mean.accuracy));
         svg.group("confident", "each sample when its class is probable, mean", |svg| {
@@ -110,7 +114,7 @@ mod tests {
             peak: moment(6.0, 0.95),
             early: moment(4.0, 0.9),
             confident: Some(Confident {
-                confidence: 0.9,
+                confidence: Some(0.9),
                 mean: moment(3.5, 0.94),
             }),
         };

@@ -315,8 +315,7 @@ mod tests {
             loss: 0.1,
             samples: 10,
             time_constants: None,
-            early_decision: None,
-            confident_decision: None,
+            decisions: None,
             counters: None,
         }
     }

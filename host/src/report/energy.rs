@@ -222,18 +222,22 @@ pub fn notes(statement: &Statement) -> Vec<String> {
             )
         };
         notes.push(format!(
-            "Decided earlier: within one standard error of the end {}; best {} (moments that {} chose, accuracies of the test set).",
+            "Decided earlier, at moments that a rehearsal on {} chose: at the first at which it was within one standard error of its \
+             end, {}; at the first at which it was best, {}.",
+            latency.chosen_on.name(),
             says(&latency.early),
-            says(&latency.peak),
-            latency.chosen_on.name()
+            says(&latency.peak)
         ));
         if let Some(confident) = &latency.confident {
-            notes.push(format!(
-                "Decided sample by sample, as soon as the likeliest class has a probability of {}: {} in the mean. That takes a \
-                 host that stops the chip at once; what its link would add is not counted.",
-                number(confident.confidence),
-                says(&confident.mean)
-            ));
+            notes.push(match confident.confidence {
+                Some(confidence) => format!(
+                    "Decided sample by sample, as soon as the likeliest class has a probability of {}: {} in the mean. That takes a \
+                     host that stops the chip at once; what its link would add is not counted.",
+                    number(confidence),
+                    says(&confident.mean)
+                ),
+                None => "Decided sample by sample: no probability was enough in the rehearsal to decide before the end.".into(),
+            });
         }
     }
     if let Some(training) = &statement.training {

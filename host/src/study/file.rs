@@ -147,7 +147,15 @@ impl StudyText {
                 schema: header.schema,
             });
         }
-        toml::from_str(&self.text).map_err(syntax)
+        let file: StudyFile = toml::from_str(&self.text).map_err(syntax)?;
+        match file.frontier.as_ref().and_then(FrontierSection::fault) {
+            None => Ok(file),
+            Some(message) => Err(StudyError::Grid {
+                path: self.path.clone(),
+                key: "frontier.references".into(),
+                message,
+            }),
+        }
     }
 }
 

@@ -55,7 +55,7 @@ const MOST_CELLS: usize = 1_000_000;
 const KEY_DIGITS: usize = 32;
 
 /// Columns of results: an axis cannot have their names.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 14] = [
     "state",
     "accuracy",
     "hidden_spikes_per_inference",
@@ -64,8 +64,7 @@ const COLUMNS: [&str; 15] = [
     "loss",
     "samples",
     "time_constants",
-    "early_decision",
-    "confident_decision",
+    "decisions",
     "counters",
     "error",
     "seconds",

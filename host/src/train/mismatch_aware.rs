@@ -63,9 +63,9 @@ impl Engine for MismatchAware<'_> {
         occasion: Occasion,
     ) -> Result<Evaluation, SubstrateError> {
         match occasion {
-            Occasion::Test => self.own.evaluate(shadow, data, occasion),
+            Occasion::Test | Occasion::Rehearsal => self.own.evaluate(shadow, data, occasion),
             // Which epoch is best is not for the chip to say.
-            _ => {
+            Occasion::Train(_) | Occasion::Validation(_) | Occasion::Silent => {
                 self.fresh = self.lab.fresh_chip(self.lab.seeds.fresh_chip(occasion, 0))?;
                 let evaluation = self.fresh.evaluate(shadow, data, occasion)?;
                 Ok(Evaluation {

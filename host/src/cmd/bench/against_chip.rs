@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use serde::Serialize;
 use spikeloop::{
     bench::{
         Budget,
@@ -29,14 +28,6 @@ pub struct Form<'a> {
     pub svg: Option<&'a Path>,
 }
 
-/// A point as a JSON line: it says itself how its power is known.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    point: &'a Point,
-    power: &'a str,
-}
-
 /// Measures and shows all sizes.
 pub fn run(watts: Option<f64>, form: &Form) -> anyhow::Result<()> {
     let power = Power::of(watts, rayon::current_num_threads());
@@ -55,17 +46,13 @@ pub fn run(watts: Option<f64>, form: &Form) -> anyhow::Result<()> {
     let how = |measured: bool| if measured { "measured" } else { "modelled" }.to_owned();
     measure(&SIZES, &power, &Budget::POINT, &mut |point| {
         if form.json && failure.is_ok() {
-            let line = Line {
-                point: &point,
-                power: &source,
-            };
-            failure = serde_json::to_string(&line)
+            failure = serde_json::to_string(&point)
                 .map_err(Into::into)
                 .and_then(|line| print(&format!("{line}\n")));
         } else if !form.json && points.last().is_none_or(|last: &Point| last.hidden != point.hidden) {
             say(&format!("256-{}-10", point.hidden));
         }
-        let energy = figure(&point.energy);
+        let energy = point.energy.as_ref().map_or("–".into(), figure);
         table.row([
             point.hidden.to_string(),
             point.chips.to_string(),

@@ -135,7 +135,7 @@ impl Status {
 pub struct Show {
     #[command(flatten)]
     at: At,
-    /// Instead, what no other choice beats in accuracy, time and energy at once
+    /// Instead, the Pareto front: what no other choice beats in accuracy, time and energy at once
     #[arg(long)]
     frontier: bool,
     /// As Markdown
@@ -147,7 +147,7 @@ pub struct Show {
 fn frontier(store: &Store) -> anyhow::Result<Frontier> {
     let frontier = Frontier::of(&Study::new(store.study()?)?, &store.axes()?, &store.records()?)?;
     if frontier.choices.is_empty() {
-        bail!("no cell has run on a chip yet: there is no time or energy to compare");
+        bail!("no finished cell ran on a chip: there is no time or energy to compare");
     }
     Ok(frontier)
 }
@@ -251,7 +251,14 @@ impl Plot {
             &file.description
         };
         let text = if self.frontier {
-            figures::frontier::svg(title, &frontier(&store)?, file.plot.series.as_deref())
+            let (frontier, axes) = (frontier(&store)?, store.axes()?);
+            if let Some(series) = file.plot.series.as_ref().filter(|series| !axes.contains(series)) {
+                bail!(
+                    "plot.series: there is no axis {series:?}; there are {}",
+                    axes.join(", ")
+                );
+            }
+            figures::frontier::svg(title, &frontier, file.plot.series.as_deref())
         } else {
             plot::svg(title, &Results::of(&store, false)?, &store.axes()?, &file.plot)?
         };
