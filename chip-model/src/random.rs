@@ -62,6 +62,10 @@ pub enum Purpose {
     FreshChip = 20,
     /// Circuits that die after deployment.
     Wear = 21,
+    /// Whether a neuron with escape noise fires (drawn by the host).
+    Escape = 22,
+    /// Currents and spikes to try a neuron with (drawn by the host).
+    NeuronInput = 23,
 }
 
 /// One independent family of numbers, addressed by counters.

@@ -155,10 +155,10 @@ mod tests {
     fn package(below: &Path, name: &str, energy_uj: u64) -> PathBuf {
         let folder = below.join(name.replace(':', "-"));
         fs::create_dir_all(&folder).unwrap();
-        let kind = if name.matches(':').count() > 1 {
-            "core\n"
-        } else {
-            "package-0\n"
+        let kind = match name {
+            "intel-rapl:0:0" => "core\n",
+            "intel-rapl:1" => "package-1\n",
+            _ => "package-0\n",
         };
         for (file, text) in [
             ("name", kind),
