@@ -61,8 +61,10 @@ pub struct Decisions {
 }
 
 impl Row {
-    /// From an evaluation.
-    pub fn new(method: Method, evaluation: &Evaluation) -> Self {
+    /// Of a test with what a method learned: weights, then the parameters of time constants.
+    pub fn of(method: Method, lab: &Lab, tested: &Tested, learned: &[Matrix]) -> Self {
+        let evaluation = &tested.evaluation;
+        let constants = &learned[lab.network.connections().len()..];
         Self {
             method,
             accuracy: evaluation.accuracy,
@@ -71,31 +73,23 @@ impl Row {
             latency_us: evaluation.latency_us,
             loss: evaluation.loss,
             samples: evaluation.samples,
+            time_constants: (!constants.is_empty()).then(|| summaries(&lab.network, constants)),
+            decisions: Decisions::of(lab, tested),
             counters: evaluation.counters,
-            decisions: None,
-            time_constants: None,
         }
     }
+}
 
-    /// With what could have been decided early.
-    pub fn with_decisions(mut self, lab: &Lab, tested: &Tested) -> Self {
+impl Decisions {
+    /// Of a test and its rehearsal.
+    fn of(lab: &Lab, tested: &Tested) -> Option<Self> {
         let profile = EnergyProfile::of(&lab.spec);
-        let statement = Statement::of_test(lab, &profile, tested, Training::Unknown);
-        self.decisions = statement
-            .and_then(|statement| statement.latency)
-            .map(|latency| Decisions {
-                chosen_on: latency.chosen_on,
-                early: latency.early,
-                confident: latency.confident,
-            });
-        self
-    }
-
-    /// With what a learner made of the time constants.
-    pub fn with_time_constants(mut self, lab: &Lab, learned: &[Matrix]) -> Self {
-        let constants = &learned[lab.network.connections().len()..];
-        self.time_constants = (!constants.is_empty()).then(|| summaries(&lab.network, constants));
-        self
+        let statement = Statement::of_test(lab, &profile, tested, Training::Unknown)?;
+        statement.latency.map(|latency| Self {
+            chosen_on: latency.chosen_on,
+            early: latency.early,
+            confident: latency.confident,
+        })
     }
 }
 
@@ -237,9 +231,7 @@ pub fn compare(
         };
         if wanted {
             let tested = Tested::of(&mut *engine, learner.chosen(), lab)?;
-            let row = Row::new(method, &tested.evaluation)
-                .with_decisions(lab, &tested)
-                .with_time_constants(lab, learner.chosen());
+            let row = Row::of(method, lab, &tested, learner.chosen());
             spectator.end(method, &row, &learner, &tested.evaluation);
             rows.push(row);
             rows.sort_by_key(|row| row.method);

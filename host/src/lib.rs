@@ -47,6 +47,7 @@ pub mod lab;
 pub mod matrix;
 pub mod network;
 pub mod neurobench;
+pub mod neuron;
 pub mod placement;
 pub mod pool;
 pub mod report;

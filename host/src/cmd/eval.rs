@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use spikeloop::{
     checkpoint::{self, Checkpoint},
-    compare::{Row, engine_of, test},
+    compare::{Row, Tested, engine_of},
     experiment::{ChipSection, Decalibrated, Experiment, Method},
     lab::{Lab, chip_digest, load_chip, load_data},
     report::comparison,
@@ -112,9 +112,9 @@ impl Arguments {
             let learner = learner(lab, &run, checkpoint, method, &self.machine)?;
             let learned = learner.chosen();
             let mut engine = engine_of(lab, method)?;
-            let evaluation = test(&mut *engine, learned, lab)?;
-            rows.push(Row::new(method, &evaluation).with_time_constants(lab, learned));
-            tests.push((method, evaluation.predictions));
+            let tested = Tested::of(&mut *engine, learned, lab)?;
+            rows.push(Row::of(method, lab, &tested, learned));
+            tests.push((method, tested.evaluation.predictions));
         }
         if let Some(path) = &self.predictions {
             write_predictions(path, &data.test.labels, &tests)?;

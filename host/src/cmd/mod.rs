@@ -11,6 +11,7 @@ pub mod energy;
 pub mod eval;
 pub mod gap;
 pub mod init;
+pub mod neuron;
 pub mod plot;
 mod progress;
 pub mod report;
@@ -58,6 +59,8 @@ pub enum Command {
     /// Look at chips
     #[command(subcommand)]
     Chip(chip::Command),
+    /// Run one neuron and show what it does
+    Neuron(neuron::Arguments),
     /// Calibrate a chip: find DAC codes for all circuits, by what any host may see
     Calibrate(calibrate::Arguments),
     /// Studies: a grid of experiments over chips, methods, anything; here or on a cluster
@@ -93,6 +96,7 @@ impl Command {
             Self::Plot(arguments) => arguments.run(),
             Self::Chip(command) => command.run(),
             Self::Board(command) => command.run(),
+            Self::Neuron(arguments) => arguments.run(),
             Self::Calibrate(arguments) => arguments.run(),
             Self::Study(command) => command.run(),
             Self::Bench(arguments) => arguments.run(),

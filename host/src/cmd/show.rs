@@ -75,7 +75,7 @@ impl Arguments {
 }
 
 /// What stdout is.
-fn screen() -> Screen {
+pub(super) fn screen() -> Screen {
     let out = std::io::stdout();
     match terminal_size::terminal_size_of(&out) {
         Some((width, _)) if out.is_terminal() => {

@@ -15,6 +15,7 @@
 //! | [`ledger`], [`over_time`] | where energy goes; accuracy over the time of the decision |
 //! | [`frontier`] | what accuracy costs in time and energy |
 //! | [`histogram`] | weights, circuits |
+//! | [`neuron`] | one neuron at work |
 //! | [`growth`], [`against_chip`] | how time grows with the size of a workload; emulation against simulation |
 //! | [`svg`], [`axis`], [`panel`], [`labels`], [`palette`] | what they are drawn with |
 //! | [`terminal`] | the same for the terminal |
@@ -35,6 +36,7 @@ pub mod histogram;
 pub mod history;
 pub mod labels;
 pub mod ledger;
+pub mod neuron;
 pub mod over_time;
 pub mod palette;
 pub mod panel;

@@ -6,6 +6,7 @@ pub mod chip;
 pub mod comparison;
 pub mod energy;
 pub mod gap;
+pub mod neuron;
 pub mod page;
 mod table;
 pub mod tensorboard;

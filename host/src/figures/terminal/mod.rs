@@ -3,6 +3,7 @@
 mod braille;
 pub mod confusion;
 pub mod curves;
+pub mod neuron;
 pub mod sample;
 
 /// What the terminal can do.
