@@ -15,6 +15,8 @@
 //! | [`recursion`] | the discrete training model, event-driven |
 //! | [`exact`], [`grid`], [`injected`] | the model, the grid and the backward pass for recordings |
 //! | [`mod@reference`] | the training model again, dense and in double precision, to be read |
+//! | [`rtrl`] | its gradient carried forward in time |
+//! | [`online`], [`pattern`] | SuperSpike, the three-factor rule, learning while the network runs; patterns for it |
 //! | [`surrogate`], [`loss`], [`regularise`], [`gradient`], [`weights`] | the parts of a gradient |
 //! | [`optimiser`], [`schedule`], [`quantise`], [`initialise`] | the parts of an update |
 //! | [`time_constants`] | learned beside the weights |
@@ -31,11 +33,14 @@ pub mod injected;
 mod kernels;
 pub mod loss;
 pub mod mismatch_aware;
+pub mod online;
 pub mod optimiser;
+pub mod pattern;
 pub mod quantise;
 pub mod recursion;
 pub mod reference;
 pub mod regularise;
+pub mod rtrl;
 pub mod run;
 pub mod schedule;
 pub mod software;

@@ -5,7 +5,7 @@
 use crate::train::{recursion::Reset, surrogate::Surrogate};
 
 /// A layer of the reference.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ReferenceLayer {
     /// Decay of each neuron's synaptic current.
     pub alpha: Vec<f64>,
@@ -24,7 +24,7 @@ pub struct ReferenceLayer {
 }
 
 /// The network.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Reference {
     /// From the first layer to the output.
     pub layers: Vec<ReferenceLayer>,
@@ -47,6 +47,93 @@ pub struct ReferenceTrace {
     pub held: Vec<Vec<bool>>,
 }
 
+/// What a layer did in one step.
+#[derive(Clone, Debug, Default)]
+pub struct LayerStep {
+    /// U
+    pub membranes: Vec<f64>,
+    /// S
+    pub spikes: Vec<f64>,
+    /// I
+    pub currents: Vec<f64>,
+    /// Whether the next U is held by a reset.
+    pub held: Vec<bool>,
+}
+
+/// A network on its way through a run.
+#[derive(Clone, Debug)]
+pub struct Running<'a> {
+    network: &'a Reference,
+    layers: Vec<LayerState>,
+}
+
+#[derive(Clone, Debug)]
+struct LayerState {
+    current: Vec<f64>,
+    membrane: Vec<f64>,
+    /// Steps for which U is still held.
+    waiting: Vec<u32>,
+}
+
+impl Running<'_> {
+    /// One step: what each layer did in it, from the first on, with these spikes at the inputs.
+    pub fn step(&mut self, inputs: &[f64]) -> Vec<LayerStep> {
+        let mut seen: Vec<LayerStep> = Vec::with_capacity(self.layers.len());
+        for (layer, state) in self.network.layers.iter().zip(&mut self.layers) {
+            let arriving = seen.last().map_or(inputs, |below| &below.spikes);
+            let step = state.step(layer, arriving);
+            seen.push(step);
+        }
+        seen
+    }
+}
+
+impl LayerState {
+    fn step(&mut self, layer: &ReferenceLayer, arriving: &[f64]) -> LayerStep {
+        let Self {
+            current,
+            membrane,
+            waiting,
+        } = self;
+        let fired = |u: f64| f64::from(u8::from(layer.spiking && u - layer.threshold > 0.0));
+        let step = LayerStep {
+            spikes: membrane.iter().map(|&u| fired(u)).collect(),
+            membranes: membrane.clone(),
+            currents: current.clone(),
+            held: Vec::new(),
+        };
+        for i in 0..membrane.len() {
+            let fires = step.spikes[i] > 0.0;
+            match layer.reset {
+                Reset::Subtract => {
+                    membrane[i] = layer.beta[i] * membrane[i] + current[i] - layer.threshold * step.spikes[i];
+                }
+                Reset::Hold { level, steps } => {
+                    let level = f64::from(level);
+                    waiting[i] = if fires { steps } else { waiting[i].saturating_sub(1) };
+                    let from = if fires { level } else { membrane[i] };
+                    let free = layer.beta[i] * from + current[i];
+                    membrane[i] = if waiting[i] > 0 { level } else { free };
+                }
+            }
+            current[i] *= layer.alpha[i];
+            current[i] += arriving
+                .iter()
+                .enumerate()
+                .map(|(j, s)| layer.weights[j][i] * s)
+                .sum::<f64>();
+            if let Some(recurrent) = &layer.recurrent {
+                let own = step.spikes.iter().enumerate();
+                current[i] += own.map(|(j, s)| recurrent[j][i] * s).sum::<f64>();
+            }
+        }
+        LayerStep {
+            held: waiting.iter().map(|&steps| steps > 0).collect(),
+            ..step
+        }
+    }
+}
+
 /// Gradients of a layer, shaped like its parameters.
 #[derive(Clone, Debug)]
 pub struct ReferenceGradient {
@@ -63,48 +150,33 @@ pub struct ReferenceGradient {
 impl Reference {
     /// Runs one sample; `inputs` is `[step][unit]`.
     pub fn forward(&self, inputs: &[Vec<f64>]) -> Vec<ReferenceTrace> {
-        let mut traces: Vec<ReferenceTrace> = Vec::new();
-        for layer in &self.layers {
-            let below = traces.last().map_or(inputs, |trace| &trace.spikes);
-            let size = layer.weights[0].len();
-            let (mut current, mut membrane) = (vec![0.0; size], vec![0.0; size]);
-            let mut waiting = vec![0_u32; size];
-            let mut trace = ReferenceTrace::default();
-            for row in below {
-                let fired = |u: f64| f64::from(u8::from(layer.spiking && u - layer.threshold > 0.0));
-                let spikes: Vec<f64> = membrane.iter().map(|&u| fired(u)).collect();
-                trace.membranes.push(membrane.clone());
-                trace.currents.push(current.clone());
-                for i in 0..size {
-                    let fires = spikes[i] > 0.0;
-                    match layer.reset {
-                        Reset::Subtract => {
-                            membrane[i] = layer.beta[i] * membrane[i] + current[i] - layer.threshold * spikes[i];
-                        }
-                        Reset::Hold { level, steps } => {
-                            let level = f64::from(level);
-                            waiting[i] = if fires { steps } else { waiting[i].saturating_sub(1) };
-                            let from = if fires { level } else { membrane[i] };
-                            let free = layer.beta[i] * from + current[i];
-                            membrane[i] = if waiting[i] > 0 { level } else { free };
-                        }
-                    }
-                    current[i] *= layer.alpha[i];
-                    current[i] += row
-                        .iter()
-                        .enumerate()
-                        .map(|(j, s)| layer.weights[j][i] * s)
-                        .sum::<f64>();
-                    if let Some(recurrent) = &layer.recurrent {
-                        current[i] += spikes.iter().enumerate().map(|(j, s)| recurrent[j][i] * s).sum::<f64>();
-                    }
-                }
-                trace.spikes.push(spikes);
-                trace.held.push(waiting.iter().map(|&steps| steps > 0).collect());
+        let mut running = self.begin();
+        let mut traces = vec![ReferenceTrace::default(); self.layers.len()];
+        for row in inputs {
+            for (trace, step) in traces.iter_mut().zip(running.step(row)) {
+                trace.membranes.push(step.membranes);
+                trace.spikes.push(step.spikes);
+                trace.currents.push(step.currents);
+                trace.held.push(step.held);
             }
-            traces.push(trace);
         }
         traces
+    }
+
+    /// Before a run, step by step.
+    pub fn begin(&self) -> Running<'_> {
+        let nothing = |layer: &ReferenceLayer| {
+            let size = layer.weights[0].len();
+            LayerState {
+                current: vec![0.0; size],
+                membrane: vec![0.0; size],
+                waiting: vec![0; size],
+            }
+        };
+        Running {
+            network: self,
+            layers: self.layers.iter().map(nothing).collect(),
+        }
     }
 
     /// Gradients, given ∂L/∂U of the output (`by_membrane`) and ∂L/∂S of it (`by_spike`), both
