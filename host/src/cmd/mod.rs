@@ -12,6 +12,7 @@ pub mod eval;
 pub mod gap;
 pub mod init;
 pub mod neuron;
+pub mod pattern;
 pub mod plot;
 mod progress;
 pub mod report;
@@ -61,6 +62,8 @@ pub enum Command {
     Chip(chip::Command),
     /// Run one neuron and show what it does
     Neuron(neuron::Arguments),
+    /// Learn to answer spike patterns while the network runs
+    Pattern(pattern::Arguments),
     /// Calibrate a chip: find DAC codes for all circuits, by what any host may see
     Calibrate(calibrate::Arguments),
     /// Studies: a grid of experiments over chips, methods, anything; here or on a cluster
@@ -97,6 +100,7 @@ impl Command {
             Self::Chip(command) => command.run(),
             Self::Board(command) => command.run(),
             Self::Neuron(arguments) => arguments.run(),
+            Self::Pattern(arguments) => arguments.run(),
             Self::Calibrate(arguments) => arguments.run(),
             Self::Study(command) => command.run(),
             Self::Bench(arguments) => arguments.run(),

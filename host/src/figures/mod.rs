@@ -15,7 +15,7 @@
 //! | [`ledger`], [`over_time`] | where energy goes; accuracy over the time of the decision |
 //! | [`frontier`] | what accuracy costs in time and energy |
 //! | [`histogram`] | weights, circuits |
-//! | [`neuron`] | one neuron at work |
+//! | [`neuron`], [`pattern`] | one neuron at work; patterns being learned |
 //! | [`growth`], [`against_chip`] | how time grows with the size of a workload; emulation against simulation |
 //! | [`svg`], [`axis`], [`panel`], [`labels`], [`palette`] | what they are drawn with |
 //! | [`terminal`] | the same for the terminal |
@@ -40,6 +40,7 @@ pub mod neuron;
 pub mod over_time;
 pub mod palette;
 pub mod panel;
+pub mod pattern;
 pub mod readouts;
 pub mod run;
 pub mod sample;

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use serde::Serialize;
 use spikeloop_chip::random::{Purpose, Stream};
+use statrs::statistics::Statistics;
 
 use super::{Input, Simulation, run::Fires};
 
@@ -134,12 +135,13 @@ impl Trials {
     }
 }
 
-/// Mean and standard deviation; no deviation of a single value.
+/// Mean, 0 of nothing, and standard deviation; no deviation of a single value.
 fn moments(values: &[f64]) -> (f64, Option<f64>) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n.max(1.0);
-    let square: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
-    (mean, (n > 1.0).then(|| libm::sqrt(square / (n - 1.0))))
+    match values.len() {
+        0 => (0.0, None),
+        1 => (values[0], None),
+        _ => (values.mean(), Some(values.std_dev())),
+    }
 }
 
 #[cfg(test)]

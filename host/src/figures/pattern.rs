@@ -1,0 +1,96 @@
+//! How patterns are learned: what is left of the distance, over epochs.
+
+use super::{
+    axis::Axis,
+    labels::apart,
+    palette::of,
+    panel::{Frame, Panel},
+    svg::{Stroke, Style, Svg, TEXT},
+};
+
+const WIDTH: f64 = 560.0;
+const HEIGHT: f64 = 310.0;
+
+/// As SVG: of each variant every seed as a thin line and the mean as a thick one; distances are parts of the first.
+pub fn svg(title: &str, variants: &[(&str, Vec<Vec<f64>>)]) -> String {
+    let names: Vec<&str> = variants.iter().map(|variant| variant.0).collect();
+    let description = format!(
+        "Van Rossum's distance over epochs, as a part of that before: {}",
+        names.join(", ")
+    );
+    let mut svg = Svg::new(WIDTH, HEIGHT, title, &description);
+    svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
+    let all = || variants.iter().flat_map(|variant| variant.1.iter().flatten().copied());
+    let last = variants
+        .iter()
+        .flat_map(|variant| variant.1.iter().map(Vec::len))
+        .max()
+        .unwrap_or(1);
+    let panel = Panel {
+        left: 66.0,
+        top: 44.0,
+        width: 330.0,
+        height: 210.0,
+        x: Axis::exact(0.0, (last.max(2) - 1) as f64, 5),
+        y: Axis::logarithmic(all().map(|part| 100.0 * part)),
+    };
+    let frame = Frame {
+        x_name: "epoch",
+        y_name: "distance (% of that before)",
+        x_numbers: true,
+        y_numbers: true,
+        open: false,
+    };
+    panel.frame(&mut svg, &frame);
+    let mut ends = Vec::new();
+    for (index, (name, seeds)) in variants.iter().enumerate() {
+        let colour = of(index, variants.len());
+        let points = |parts: &mut dyn Iterator<Item = f64>| -> Vec<(f64, f64)> {
+            let logarithmic = |part: f64| if part > 0.0 { 100.0 * part } else { f64::NAN };
+            parts
+                .enumerate()
+                .map(|(epoch, part)| (epoch as f64, logarithmic(part)))
+                .collect()
+        };
+        let length = seeds.iter().map(Vec::len).min().unwrap_or(0);
+        let mean = |epoch: usize| seeds.iter().map(|parts| parts[epoch]).sum::<f64>() / seeds.len() as f64;
+        let mean = points(&mut (0..length).map(mean));
+        svg.group("series", name, |svg| {
+            for parts in seeds {
+                panel.trace(svg, &points(&mut parts.iter().copied()), Stroke::new(colour, 0.4));
+            }
+            panel.trace(svg, &mean, Stroke::new(colour, 1.8));
+        });
+        let end = mean.last().map_or(panel.bottom(), |&(_, y)| panel.at(0.0, y).1);
+        ends.push((*name, colour, if end.is_finite() { end } else { panel.bottom() }));
+    }
+    let wanted: Vec<f64> = ends.iter().map(|end| end.2).collect();
+    for ((name, colour, _), y) in ends.iter().zip(apart(&wanted, 14.0, panel.top, panel.bottom())) {
+        svg.text((panel.right() + 8.0, y + 4.0), name, Style::default().coloured(colour));
+    }
+    svg.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_has_its_seeds_and_their_mean() {
+        let variants = [
+            ("a", vec![vec![1.0, 0.5, 0.1], vec![1.0, 0.4, 0.2]]),
+            ("b & c", vec![vec![1.0, 0.9, 0.0]]),
+        ];
+        let text = svg("patterns", &variants);
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let series = document
+            .descendants()
+            .filter(|node| node.attribute("class") == Some("series"));
+        let lines: Vec<usize> = series
+            .map(|node| node.children().filter(|child| child.has_tag_name("path")).count())
+            .collect();
+        assert_eq!(lines, [3, 2]);
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+        assert!(roxmltree::Document::parse(&svg("none", &[])).is_ok());
+    }
+}
