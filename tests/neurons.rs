@@ -2,12 +2,17 @@
 //!
 //! The files lie in `SPIKELOOP_GOLDEN`, else in `tests/golden`; without them the tests fail.
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+use program::{program, refuse, scratch, succeed};
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 use spikeloop::neuron::{
     Escape, Exponential, Firing, Input, InputSpike, Membrane, Model, Order, Reset, Simulation, Synapses,
     first_spike::FirstSpike, run::Fires, trials::Trials,
@@ -298,4 +303,112 @@ fn first_spikes_come_when_they_should_and_move_as_they_should() {
     let fire = golden.cases.iter().filter(|case| case.spike_time.is_some());
     assert_eq!((fired, closed), (fire.clone().count(), fire.filter(has_one).count()));
     assert!(closed >= 12 && fired > closed && golden.cases.len() > fired);
+}
+
+#[test]
+fn one_neuron_is_run_and_shown() {
+    let scratch = scratch();
+    let run = |words: &[&str]| succeed(program(scratch.path()).arg("neuron").args(words));
+    let json: Value = serde_json::from_str(&run(&[
+        "cuba-lif",
+        "--input",
+        "poisson",
+        "--rate-hz",
+        "400",
+        "--weight",
+        "200",
+        "--json",
+    ]))
+    .unwrap();
+    let first = &json["runs"][0]["first_trial"];
+    let (v, spikes) = (
+        first["v_mv"].as_array().unwrap(),
+        first["spikes_ms"].as_array().unwrap(),
+    );
+    assert_eq!(v.len(), 10_000);
+    assert!(
+        spikes.len() > 20 && json["runs"][0]["spikes_ms"][0] == first["spikes_ms"],
+        "{spikes:?}"
+    );
+    // The same again from the input that it says it had.
+    let lines = json["runs"][0]["input"]["spikes"].as_array().unwrap().iter();
+    let csv: String = lines
+        .map(|line| format!("{},{}\n", line["time_ms"], line["weight"]))
+        .collect();
+    fs::write(scratch.path().join("in.csv"), format!("time_ms,weight\n{csv}")).unwrap();
+    let again: Value = serde_json::from_str(&run(&["cuba-lif", "--spikes", "in.csv", "--json"])).unwrap();
+    assert_eq!(again["runs"][0]["first_trial"], *first);
+    // A model's file is a model.
+    fs::write(scratch.path().join("mine.toml"), run(&["gif-escape", "--print"])).unwrap();
+    let own = run(&["mine.toml", "--reliability", "--svg", "figures/reliability.svg"]);
+    assert!(
+        own.contains("figures/reliability.svg") && own.contains("fluctuating") && own.contains("Fano factor"),
+        "{own}"
+    );
+    assert!(
+        fs::read_to_string(scratch.path().join("figures/reliability.svg"))
+            .unwrap()
+            .contains("class=\"raster\"")
+    );
+    assert_eq!(run(&["--trials", "3"]), run(&["--trials", "3", "--threads", "1"]));
+    assert!(run(&["srm0", "--current-pa", "300"]).contains("the same to"));
+    assert!(run(&["gif", "--trials", "2"]).contains("--noise-pa"));
+
+    let refused = |words: &[&str], parts: &[&str]| {
+        refuse(program(scratch.path()).arg("neuron").args(words), parts);
+    };
+    refused(&["nothing"], &["\"nothing\"", "gif-escape"]);
+    refused(&["--dt-ms", "0"], &["--dt-ms 0", "above 0"]);
+    refused(&["--duration-ms", "1e12"], &["steps", "--duration-ms"]);
+    refused(&["--current-pa", "-5", "--input", "fluctuating"], &["--sigma-pa"]);
+    refused(&["--trials", "0"], &["--trials"]);
+    fs::write(scratch.path().join("late.csv"), "time_ms,weight\n5000,1\n").unwrap();
+    refused(&["--spikes", "late.csv"], &["late.csv, line 2", "--duration-ms"]);
+    fs::write(scratch.path().join("words.csv"), "time_ms,weight\nsoon,1\n").unwrap();
+    refused(&["--spikes", "words.csv"], &["words.csv, line 2", "time_ms and weight"]);
+    let broken = run(&["gif", "--print"]).replace("leak_ns = 6.0", "leak_ns = 0.0");
+    fs::write(scratch.path().join("broken.toml"), broken).unwrap();
+    refused(&["broken.toml"], &["membrane.leak_ns", "above 0"]);
+}
+
+#[test]
+fn patterns_are_learned_and_feedbacks_compared() {
+    let scratch = scratch();
+    let small = [
+        "pattern",
+        "--seeds",
+        "2",
+        "--epochs",
+        "60",
+        "--inputs",
+        "40",
+        "--hidden",
+        "12",
+        "--duration-ms",
+        "200",
+        "--spikes",
+        "2",
+    ];
+    let run = |more: &[&str]| succeed(program(scratch.path()).args(small).args(more));
+    let json: Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    let variants = json["variants"].as_array().unwrap();
+    assert_eq!(variants.len(), 4);
+    for variant in variants {
+        assert_eq!(variant["distances"][1].as_array().unwrap().len(), 61);
+    }
+    let left = |variant: usize| variants[variant]["left"][0].as_f64().unwrap();
+    assert!(left(0) < 0.8, "symmetric feedback learns: {}", left(0));
+    assert_eq!(run(&[]), run(&["--threads", "1"]));
+    let one = run(&["--feedback", "none", "--svg", "p.svg"]);
+    assert!(
+        one.contains("no hidden layer") && !one.contains("uniform") && scratch.path().join("p.svg").is_file(),
+        "{one}"
+    );
+    let refused = |words: &[&str], parts: &[&str]| {
+        refuse(program(scratch.path()).arg("pattern").args(words), parts);
+    };
+    refused(&["--seeds", "0"], &["--seeds 0"]);
+    refused(&["--spikes", "50"], &["--spikes 50", "room"]);
+    refused(&["--rate", "-1"], &["--rate"]);
+    refused(&["--hidden", "0"], &["--hidden 0", "--feedback none"]);
 }

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use spikeloop::{
     figures::{
@@ -353,11 +353,9 @@ fn read_spikes(path: &PathBuf, dt_ms: f64, steps: usize) -> anyhow::Result<Vec<I
     let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read {shown}"))?;
     let mut spikes = Vec::new();
     for (number, line) in reader.deserialize::<Line>().enumerate() {
-        let line = line.with_context(|| {
-            format!(
-                "{shown}, line {}: two columns are wanted, time_ms and weight",
-                number + 2
-            )
+        let line = line.map_err(|_| {
+            let number = number + 2;
+            anyhow!("{shown}, line {number}: two columns are wanted, time_ms and weight, and numbers in them")
         })?;
         let step = (line.time_ms / dt_ms).round();
         if !(step >= 1.0 && step <= steps as f64 && line.weight.is_finite()) {

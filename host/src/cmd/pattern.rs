@@ -96,7 +96,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = Learning::default().epochs)]
     epochs: usize,
     /// Largest change of a weight in an update, threshold = 1
-    #[arg(long, value_name = "RATE", default_value_t = Learning::default().rate)]
+    #[arg(long, value_name = "RATE", default_value_t = Learning::default().rate, allow_negative_numbers = true)]
     rate: f64,
     /// Figure to write, SVG
     #[arg(long, value_name = "FILE")]

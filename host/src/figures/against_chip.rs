@@ -13,6 +13,9 @@ const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 310.0;
 const PANEL: f64 = 230.0;
 
+/// A point's value, its uncertainty, and whether it is measured.
+type Value = fn(&Point) -> (f64, f64, bool);
+
 /// As SVG: what is measured is a line with dots, what is modelled a dashed one without.
 pub fn svg(points: &[Point]) -> String {
     let title = "Emulation against simulation";
@@ -21,17 +24,17 @@ pub fn svg(points: &[Point]) -> String {
     let mut svg = Svg::new(WIDTH, HEIGHT, title, description);
     svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
     let x = || points.iter().map(|point| point.hidden as f64);
-    let time = |point: &Point| (point.us, 0.0, point.time_measured);
-    let energy = |point: &Point| {
+    let time: Value = |point| (point.us, 0.0, point.time_measured);
+    let energy: Value = |point| {
         let measured = point.time_measured && point.power_measured;
         match &point.energy {
             Some(energy) => (energy.value, energy.uncertainty, measured),
             None => (f64::NAN, 0.0, measured),
         }
     };
-    let panels: [(&str, &str, &str, &dyn Fn(&Point) -> (f64, f64, bool)); 2] = [
-        ("a", "time", "time of an inference (µs)", &time),
-        ("b", "energy", "energy of an inference (µJ)", &energy),
+    let panels = [
+        ("a", "time", "time of an inference (µs)", time),
+        ("b", "energy", "energy of an inference (µJ)", energy),
     ];
     for (number, (letter, heading, y_name, value)) in panels.into_iter().enumerate() {
         let ends = points.iter().flat_map(|point| {

@@ -235,11 +235,14 @@ impl Model {
                 "has to be 0 or more",
             ));
         }
+        if let Reset::ToMv(level) = firing.reset {
+            finite("firing.reset.to-mv", level)?;
+        }
         match firing.reset {
-            Reset::ToMv(level) if !(level < firing.threshold_mv) => {
+            Reset::ToMv(level) if level >= firing.threshold_mv => {
                 return Err(invalid("firing.reset.to-mv", level, "has to be below the threshold"));
             }
-            Reset::Subtract if !(self.membrane.rest_mv < firing.threshold_mv) => {
+            Reset::Subtract if self.membrane.rest_mv >= firing.threshold_mv => {
                 let wanted = "has to be below the threshold, for a reset that subtracts their distance";
                 return Err(invalid("membrane.rest_mv", self.membrane.rest_mv, wanted));
             }
