@@ -379,7 +379,7 @@ fn patterns_are_learned_and_feedbacks_compared() {
         "--seeds",
         "2",
         "--epochs",
-        "60",
+        "150",
         "--inputs",
         "40",
         "--hidden",
@@ -388,13 +388,15 @@ fn patterns_are_learned_and_feedbacks_compared() {
         "200",
         "--spikes",
         "2",
+        "--rate",
+        "2e-3",
     ];
     let run = |more: &[&str]| succeed(program(scratch.path()).args(small).args(more));
     let json: Value = serde_json::from_str(&run(&["--json"])).unwrap();
     let variants = json["variants"].as_array().unwrap();
     assert_eq!(variants.len(), 4);
     for variant in variants {
-        assert_eq!(variant["distances"][1].as_array().unwrap().len(), 61);
+        assert_eq!(variant["distances"][1].as_array().unwrap().len(), 151);
     }
     let left = |variant: usize| variants[variant]["left"][0].as_f64().unwrap();
     assert!(left(0) < 0.8, "symmetric feedback learns: {}", left(0));

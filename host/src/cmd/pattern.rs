@@ -117,6 +117,8 @@ struct Line {
     distances: Vec<Vec<f64>>,
     /// `[seed]`: distance at the end, as a part of that at the beginning.
     left: Vec<f64>,
+    /// `[seed]`: as a part of that of silent outputs.
+    of_silence: Vec<f64>,
 }
 
 impl Arguments {
@@ -150,6 +152,7 @@ impl Arguments {
                 name: variant.name(),
                 distances: learned.iter().map(|learned| learned.distances.clone()).collect(),
                 left: learned.iter().map(Learned::left).collect(),
+                of_silence: learned.iter().map(Learned::of_silence).collect(),
             })
             .collect();
         if let Some(path) = &self.svg {
@@ -231,7 +234,7 @@ fn parts(line: &Line) -> Vec<Vec<f64>> {
 }
 
 fn table(lines: &[Line]) -> Table {
-    let mut table = Table::new(&["", ">mean, %", ">σ", ">best", ">worst"]);
+    let mut table = Table::new(&["", ">mean, %", ">σ", ">best", ">worst", ">of silence, %"]);
     for line in lines {
         let (mean, sigma) = ((&line.left).mean(), (&line.left).std_dev());
         let extreme = |pick: fn(f64, f64) -> f64| line.left.iter().copied().reduce(pick).unwrap_or(f64::NAN);
@@ -246,6 +249,7 @@ fn table(lines: &[Line]) -> Table {
             },
             percent(extreme(f64::min)),
             percent(extreme(f64::max)),
+            percent((&line.of_silence).mean()),
         ]);
     }
     table

@@ -11,6 +11,15 @@ use super::{
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 310.0;
 
+/// Points of a line: where there are more epochs, each is a mean of some.
+const POINTS: usize = 150;
+
+/// Means of so many neighbours, each with the first one's place.
+fn binned(values: &[f64], each: usize) -> Vec<(f64, f64)> {
+    let mean = |(bin, part): (usize, &[f64])| ((bin * each) as f64, part.iter().sum::<f64>() / part.len() as f64);
+    values.chunks(each).enumerate().map(mean).collect()
+}
+
 /// As SVG: of each variant every seed as a thin line and the mean as a thick one; distances are parts of the first.
 pub fn svg(title: &str, variants: &[(&str, Vec<Vec<f64>>)]) -> String {
     let names: Vec<&str> = variants.iter().map(|variant| variant.0).collect();
@@ -21,6 +30,8 @@ pub fn svg(title: &str, variants: &[(&str, Vec<Vec<f64>>)]) -> String {
     let mut svg = Svg::new(WIDTH, HEIGHT, title, &description);
     svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
     let all = || variants.iter().flat_map(|variant| variant.1.iter().flatten().copied());
+    // What is solved has no logarithm; a thousandth is as good.
+    let shown = || all().map(|part| (100.0 * part).max(0.1));
     let last = variants
         .iter()
         .flat_map(|variant| variant.1.iter().map(Vec::len))
@@ -32,7 +43,7 @@ pub fn svg(title: &str, variants: &[(&str, Vec<Vec<f64>>)]) -> String {
         width: 330.0,
         height: 210.0,
         x: Axis::exact(0.0, (last.max(2) - 1) as f64, 5),
-        y: Axis::logarithmic(all().map(|part| 100.0 * part)),
+        y: Axis::logarithmic(shown()),
     };
     let frame = Frame {
         x_name: "epoch",
@@ -45,19 +56,17 @@ pub fn svg(title: &str, variants: &[(&str, Vec<Vec<f64>>)]) -> String {
     let mut ends = Vec::new();
     for (index, (name, seeds)) in variants.iter().enumerate() {
         let colour = of(index, variants.len());
-        let points = |parts: &mut dyn Iterator<Item = f64>| -> Vec<(f64, f64)> {
-            let logarithmic = |part: f64| if part > 0.0 { 100.0 * part } else { f64::NAN };
-            parts
-                .enumerate()
-                .map(|(epoch, part)| (epoch as f64, logarithmic(part)))
-                .collect()
+        let each = last.div_ceil(POINTS).max(1);
+        let points = |parts: &[f64]| -> Vec<(f64, f64)> {
+            let logarithmic = |(epoch, part): (f64, f64)| (epoch, (100.0 * part).max(0.1));
+            binned(parts, each).into_iter().map(logarithmic).collect()
         };
         let length = seeds.iter().map(Vec::len).min().unwrap_or(0);
         let mean = |epoch: usize| seeds.iter().map(|parts| parts[epoch]).sum::<f64>() / seeds.len() as f64;
-        let mean = points(&mut (0..length).map(mean));
+        let mean = points(&(0..length).map(mean).collect::<Vec<_>>());
         svg.group("series", name, |svg| {
             for parts in seeds {
-                panel.trace(svg, &points(&mut parts.iter().copied()), Stroke::new(colour, 0.4));
+                panel.trace(svg, &points(parts), Stroke::new(colour, 0.4));
             }
             panel.trace(svg, &mean, Stroke::new(colour, 1.8));
         });

@@ -126,8 +126,8 @@ impl Default for Learning {
         Self {
             hidden: vec![32],
             feedback: Feedback::Symmetric,
-            epochs: 500,
-            rate: 2e-3,
+            epochs: 1000,
+            rate: 5e-4,
             tau_mem_ms: 10.0,
             tau_syn_ms: 5.0,
             kernel_ms: 10.0,
@@ -135,6 +135,12 @@ impl Default for Learning {
         }
     }
 }
+
+/// Standard deviation of what reaches a neuron before it has learned, threshold = 1: it fires now and then. Where outputs fire
+/// much at the beginning, being silent would look like learning.
+const INITIAL_SIGMA: f64 = 0.5;
+/// Part of the inputs whose potentials overlap: 10 spikes a second, 15 ms each.
+const TOGETHER: f64 = 0.15;
 
 /// What is left of a weight's largest gradient after an update.
 const FORGET: f64 = 0.9;
@@ -144,6 +150,8 @@ const FORGET: f64 = 0.9;
 pub struct Learned {
     /// Van Rossum's distance of all patterns, before each epoch and after the last.
     pub distances: Vec<f64>,
+    /// The distance of outputs that are silent: who is not below it has learned nothing.
+    pub silent: f64,
     /// What was learned.
     pub network: Reference,
 }
@@ -155,6 +163,11 @@ impl Learned {
             (Some(first), Some(last)) if *first > 0.0 => last / first,
             _ => f64::NAN,
         }
+    }
+
+    /// Distance at the end, as a part of that of silence.
+    pub fn of_silence(&self) -> f64 {
+        self.distances.last().map_or(f64::NAN, |last| last / self.silent)
     }
 }
 
@@ -173,8 +186,7 @@ impl Learning {
             })
             .fold(0.0, f64::max);
         let layer = |(index, pair): (usize, &[usize])| {
-            // Some inputs at a time: a third of the threshold is one standard deviation of their sum.
-            let sigma = 1.0 / (peak * libm::sqrt(0.1 * pair[0] as f64));
+            let sigma = INITIAL_SIGMA / (peak * libm::sqrt(TOGETHER * pair[0] as f64));
             let weight =
                 |pre: usize, post: usize| sigma * f64::from(stream.gaussian(post as u32, pre as u32, index as u32));
             ReferenceLayer {
@@ -228,7 +240,28 @@ impl Learning {
                 .map(|(inputs, wanted)| self.run(&network, &feedback, inputs, wanted).loss())
                 .sum(),
         );
-        Learned { distances, network }
+        Learned {
+            distances,
+            silent: self.silent(task),
+            network,
+        }
+    }
+
+    /// Distance of silent outputs.
+    fn silent(&self, task: &PatternTask) -> f64 {
+        let keep = libm::exp(-DT_MS / self.kernel_ms);
+        let of = |wanted: &Vec<Vec<f64>>| -> f64 {
+            let mut errors = vec![0.0; wanted[0].len()];
+            let mut step = |row: &Vec<f64>| -> f64 {
+                errors
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(error, wanted)| *error = keep * *error - wanted);
+                errors.iter().map(|error| 0.5 * error * error).sum()
+            };
+            wanted.iter().map(&mut step).sum()
+        };
+        task.wanted.iter().map(of).sum()
     }
 
     /// One pattern: the rule after its end.
@@ -282,8 +315,17 @@ mod tests {
     #[test]
     fn a_pattern_is_learned_with_a_hidden_layer() {
         let task = PatternTask::random(&TaskSize::default(), 1);
-        let learning = Learning::default();
+        let learning = Learning {
+            epochs: 400,
+            ..Learning::default()
+        };
         let learned = learning.learn(&task, 1);
+        // Silence would be no success, and is where it begins.
+        assert!(
+            (0.8..1.5).contains(&(learned.distances[0] / learned.silent)),
+            "{}",
+            learned.silent
+        );
         assert!(
             learned.left() < 0.05,
             "{:.3} of {:?}",
