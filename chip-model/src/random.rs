@@ -66,6 +66,8 @@ pub enum Purpose {
     Escape = 22,
     /// Currents and spikes to try a neuron with (drawn by the host).
     NeuronInput = 23,
+    /// What hidden neurons hear of errors, where that is random (drawn by the host).
+    Feedback = 24,
 }
 
 /// One independent family of numbers, addressed by counters.

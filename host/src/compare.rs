@@ -149,8 +149,8 @@ pub struct Comparison {
 /// The chip refused its configuration.
 pub fn engine_of(lab: &Lab, method: Method) -> Result<Box<dyn Engine + '_>, LabError> {
     Ok(match method {
-        Method::Ideal => Box::new(lab.software(false)),
-        Method::Quantised => Box::new(lab.software(true)),
+        Method::Ideal => lab.ideal(false)?,
+        Method::Quantised => lab.ideal(true)?,
         Method::MismatchAware => Box::new(MismatchAware::new(lab)?),
         Method::Transfer
         | Method::CalibratedTransfer

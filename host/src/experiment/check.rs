@@ -5,6 +5,7 @@ use std::fmt::Display;
 use spikeloop_chip::drift::MAX_AGE_HOURS;
 
 use super::{Experiment, ExperimentError};
+use crate::train::rules::Rule;
 
 /// Most time steps of the ideal network: a sample's state has to stay in memory.
 const MOST_STEPS: f64 = 1e6;
@@ -205,6 +206,7 @@ impl Experiment {
                  ideal and quantised can run",
             )?;
         }
+        self.check_rule()?;
         let message = "must be shorter than training.epochs";
         let warm_up = training.warm_up_epochs;
         demand(
@@ -220,6 +222,55 @@ impl Experiment {
             test <= MOST_SAMPLES,
             "must be at most 10 000 000",
         )
+    }
+
+    /// What the rule needs, and is not there.
+    fn check_rule(&self) -> Result<(), ExperimentError> {
+        let training = &self.training;
+        let (rule, needs) = (training.rule, training.rule.needs());
+        let losses: Vec<_> = needs.losses.iter().map(|loss| loss.name()).collect();
+        let fits = needs.losses.contains(&training.loss);
+        let message = format!("the rule {} follows {}", rule.name(), losses.join(", "));
+        demand("training.loss", training.loss.name(), fits, &message)?;
+        let fits = needs.recurrent || !self.network.recurrent;
+        let message = format!("the rule {} is for feed-forward networks", rule.name());
+        demand("network.recurrent", self.network.recurrent, fits, &message)?;
+        let fits = needs.on_a_chip || !training.methods.iter().any(|method| method.learns_on_chips());
+        let message = format!(
+            "the rule {} needs every step of the ideal network, which no chip returns: leave out all methods that learn on chips, \
+             or take bptt, whose gradient is the same",
+            rule.name()
+        );
+        let names: Vec<_> = training.methods.iter().map(|method| method.name()).collect();
+        demand("training.methods", names.join(", "), fits, &message)?;
+        if rule == Rule::Bptt {
+            return Ok(());
+        }
+        let fixed = !training.time_constants.are_learned();
+        let message = format!("the rule {} learns weights alone; set training.time_constants = \"fixed\"", rule.name());
+        demand("training.rule", rule.name(), fixed, &message)?;
+        if rule == Rule::Rtrl {
+            let alike = training.surrogates.windows(2).all(|pair| pair[0] == pair[1]);
+            let message = "the rule rtrl takes one surrogate for all layers; set training.surrogate instead";
+            demand("training.surrogates", training.surrogates.len(), alike, message)?;
+        }
+        if rule == Rule::ExactTimes {
+            let network = &self.network;
+            let fits = network.t_ref_us > 0.0 || !network.recurrent;
+            let message = "neurons that excite one another would fire without end: with the rule exact-times, recurrent layers \
+                           need a refractory time";
+            demand("network.t_ref_us", network.t_ref_us, fits, message)?;
+            let regularise = &self.regularise;
+            for (key, value) in [
+                ("regularise.spikes", regularise.spikes),
+                ("regularise.high_rate", regularise.high_rate),
+                ("regularise.population", regularise.population),
+            ] {
+                let message = "counts of spikes have no slope by their times: the rule exact-times needs 0 here";
+                demand(key, value, value == 0.0, message)?;
+            }
+        }
+        Ok(())
     }
 
     fn check_times(&self) -> Result<(), ExperimentError> {

@@ -153,6 +153,11 @@ impl Method {
         self.runs_on_a_chip() && !self.is_transfer() && self != Self::MismatchAware
     }
 
+    /// Whether it learns on any chip, be it one of the mind.
+    pub fn learns_on_chips(self) -> bool {
+        self.runs_on_a_chip() && !self.is_transfer()
+    }
+
     /// Whether it is tested on the chip calibrated for the network.
     pub fn calibrates(self) -> bool {
         matches!(self, Self::CalibratedTransfer | Self::CalibratedInTheLoop)

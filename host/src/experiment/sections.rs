@@ -8,7 +8,9 @@ use crate::{
         in_the_loop::Inject,
         initialise::InitialActivity,
         loss::LossKind,
+        online::Feedback,
         optimiser::{AdamSettings, OptimiserKind},
+        rules::Rule,
         schedule::Schedule,
         surrogate::{Shape, Surrogate},
         time_constants::TimeConstants,
@@ -194,6 +196,10 @@ impl Default for ChipSection {
 pub struct TrainingSection {
     /// What is compared.
     pub methods: Vec<Method>,
+    /// What gradients are made by.
+    pub rule: Rule,
+    /// Rule `superspike-online`: what hidden neurons hear of the outputs' errors.
+    pub feedback: Feedback,
     /// Passes over the training data.
     pub epochs: u32,
     /// Samples of an update.
@@ -287,6 +293,8 @@ impl Default for TrainingSection {
     fn default() -> Self {
         Self {
             methods: Method::DEFAULT.to_vec(),
+            rule: Rule::Bptt,
+            feedback: Feedback::Symmetric,
             epochs: 30,
             batch: 50,
             learning_rate: 0.03,

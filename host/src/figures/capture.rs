@@ -10,7 +10,7 @@ use crate::{
     substrate::{EventBatch, IdealNetwork, RecordRequest, Recording, Substrate},
     train::{
         grid::{Decoder, GridSample},
-        loss::Output,
+        loss::{Fired, Output},
     },
 };
 
@@ -142,11 +142,11 @@ fn ideal(lab: &Lab, weights: &[Matrix], index: usize) -> Result<Side, FigureErro
     side.times_us.insert(0, 0.0);
     side.membranes.iter_mut().for_each(|membrane| membrane.insert(0, 0.0));
     let first = lab.network.hidden_neurons();
-    let spikes: Vec<(u32, u16)> = side
+    let spikes: Vec<Fired> = side
         .spikes
         .iter()
         .filter(|spike| usize::from(spike.1) >= first)
-        .map(|&(time_us, neuron)| ((time_us / dt_us).round() as u32, neuron - first as u16))
+        .map(|&(time_us, neuron)| Fired::on(((time_us / dt_us).round() as u32, neuron - first as u16)))
         .collect();
     side.prediction = prediction(lab, &membranes, &spikes, index);
     Ok(side)
@@ -169,7 +169,7 @@ fn emulated(lab: &Lab, method: Method, weights: &[Matrix], index: usize) -> Resu
     );
     let output = &placed.layers[lab.network.layers.len() - 1];
     let mut side = side(lab, engine.decoder(), &recording, &request);
-    let spikes: Vec<(u32, u16)> = output.fired.pairs().collect();
+    let spikes: Vec<Fired> = output.fired.fired().collect();
     side.prediction = prediction(lab, &output.membranes, &spikes, index);
     Ok(side)
 }
@@ -216,7 +216,7 @@ fn side(lab: &Lab, decoder: &Decoder, recording: &Recording, request: &RecordReq
     }
 }
 
-fn prediction(lab: &Lab, membranes: &Blocks, spikes: &[(u32, u16)], index: usize) -> usize {
+fn prediction(lab: &Lab, membranes: &Blocks, spikes: &[Fired], index: usize) -> usize {
     let output = Output {
         membranes,
         spikes,

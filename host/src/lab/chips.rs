@@ -161,6 +161,8 @@ impl Lab {
             reset_in_gradient: training.reset_in_gradient,
             loss: self.experiment.loss(self.network.outputs()),
             environment,
+            rule: training.rule,
+            feedback: self.feedbacks(),
         };
         let mut quantiser = self.quantiser();
         if !rounded {

@@ -12,6 +12,7 @@ use spikeloop_chip::{
     dac::Codes,
     drift::Environment,
     instance::{Condition, Decalibration, Instance},
+    random::{Purpose, Stream},
     spec::{ChipSpec, SpecError},
 };
 
@@ -32,12 +33,15 @@ use crate::{
     seeds::{Occasion, Seeds},
     substrate::{BoardLink, EventBatch, RecordRequest, SubstrateError, TrialSeed},
     train::{
+        engine::Engine,
+        exact_times::{ExactTimes, Model},
         grid::MeasuredChannel,
         initialise::{InitialiseError, initialise, weight_range},
         quantise::Quantiser,
         recursion::Recursion,
+        rules::{Feedbacks, MOST_NUMBERS, Online, Rtrl, Rule, Taught},
         run::{Learner, TrainSettings, Training},
-        software::{Software, recursion_of},
+        software::{Software, of_layer, recursion_layers, recursion_of, weight_scale},
     },
 };
 
@@ -73,6 +77,15 @@ pub enum LabError {
     /// A key that needs a validation set.
     #[error("{0} needs a validation set: hold samples back with data.validation_samples, or leave {0} out")]
     NoValidation(&'static str),
+    /// RTRL of a large network.
+    #[error(
+        "the rule rtrl would hold {numbers} numbers a sample, and {MOST_NUMBERS} are the most; take fewer neurons, or \
+         training.rule = \"bptt\", whose gradient is the same"
+    )]
+    TooLarge {
+        /// That many.
+        numbers: usize,
+    },
     /// Rotation of something else than images.
     #[error("augment.rotation_deg turns images, and this data set has none; leave it out")]
     NoImages,
@@ -420,6 +433,56 @@ impl Lab {
         let loss = self.experiment.loss(self.network.outputs());
         Software::new(&self.network, recursion, dt_us, loss, self.quantiser(), quantise)
             .with_time_constants(training.time_constants)
+    }
+
+    /// What hidden neurons hear of errors, where a rule broadcasts them.
+    pub(crate) fn feedbacks(&self) -> Feedbacks {
+        let stream = Stream::new(Purpose::Feedback, &[self.seeds.master]);
+        Feedbacks::new(&self.network, self.experiment.training.feedback, &stream)
+    }
+
+    /// The ideal network under the experiment's rule.
+    ///
+    /// # Errors
+    /// [`LabError::TooLarge`] for the rule.
+    pub fn ideal(&self, quantise: bool) -> Result<Box<dyn Engine>, LabError> {
+        let software = self.software(quantise);
+        let (recursion, dt_us) = self.recursion();
+        let surrogates = self.experiment.surrogates();
+        let layers = self.network.layers.len();
+        Ok(match self.experiment.training.rule {
+            Rule::Bptt => Box::new(software),
+            Rule::Rtrl => {
+                let numbers = Rtrl::numbers(&self.network);
+                if numbers > MOST_NUMBERS {
+                    return Err(LabError::TooLarge { numbers });
+                }
+                let scale = weight_scale(&self.network, dt_us);
+                let rule = Rtrl {
+                    recursion,
+                    scale,
+                    surrogate: surrogates[0],
+                };
+                Box::new(Taught::new(software, Box::new(rule)))
+            }
+            Rule::SuperspikeOnline => {
+                let rule = Online {
+                    layers: recursion_layers(&self.network, &recursion, dt_us),
+                    surrogates: (0..layers).map(|layer| of_layer(&surrogates, layer)).collect(),
+                    in_next_bin: true,
+                    feedback: self.feedbacks(),
+                };
+                Box::new(Taught::new(software, Box::new(rule)))
+            }
+            Rule::ExactTimes => {
+                let model = Model::nominal(&self.network, [0.0; 2], self.experiment.data.window_us());
+                let rule = ExactTimes {
+                    model: model.clone(),
+                    least_slope: ExactTimes::LEAST_SLOPE,
+                };
+                Box::new(Taught::new(software, Box::new(rule)).exactly(model))
+            }
+        })
     }
 
     /// What is recorded of a sample: spikes, and membranes as often as the chip's ADC takes them.

@@ -6,7 +6,7 @@ use crate::{
     blocks::{Block, Blocks, LANES, blocks},
     network::Network,
     substrate::{NeuronParameters, Recording},
-    train::exact::SLOTS,
+    train::{exact::SLOTS, loss::Fired},
 };
 
 /// The time grid: bins that end with the ADC's samples, or parts of them.
@@ -84,10 +84,35 @@ impl BinnedSpikes {
         self.offsets.iter().position(|&before| before > 0)?.checked_sub(1)
     }
 
-    /// (bin, unit) of all spikes.
-    pub fn pairs(&self) -> impl Iterator<Item = (u32, u16)> + '_ {
+    /// All spikes.
+    pub fn fired(&self) -> impl Iterator<Item = Fired> + '_ {
+        let spike = |bin: usize, &(unit, slot): &(u16, u8)| Fired {
+            step: bin as u32,
+            unit,
+            late: 1.0 - (f32::from(slot) + 0.5) / SLOTS as f32,
+        };
         (0..self.offsets.len().saturating_sub(1))
-            .flat_map(|bin| self.at(bin).iter().map(move |&(unit, _)| (bin as u32, unit)))
+            .flat_map(move |bin| self.at(bin).iter().map(move |own| spike(bin, own)))
+    }
+
+    /// From (µs, unit) sorted by time, in so many bins from 0 on.
+    pub fn by_time(&mut self, bins: usize, dt_us: f64, spikes: &[(f64, u16)]) {
+        self.offsets.clear();
+        self.spikes.clear();
+        for &(time_us, unit) in spikes {
+            let position = time_us / dt_us;
+            let bin = position as usize;
+            if bin >= bins {
+                break;
+            }
+            while self.offsets.len() <= bin {
+                self.offsets.push(self.spikes.len() as u32);
+            }
+            // How old it is when the bin ends.
+            let slot = ((1.0 - position.fract()) * SLOTS as f64) as usize;
+            self.spikes.push((unit, slot.min(SLOTS - 1) as u8));
+        }
+        self.offsets.resize(bins + 1, self.spikes.len() as u32);
     }
 
     /// From `(time in ns, unit)` sorted by time.

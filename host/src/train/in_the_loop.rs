@@ -26,11 +26,13 @@ use crate::{
     train::{
         engine::{Batch, Engine, Evaluation, drop_columns},
         exact::ExactLayer,
+        exact_times::{LayerModel, Model},
         gradient::{Gradients, accumulate},
-        grid::{Decoder, Grid, MeasuredChannel},
+        grid::{Decoder, Grid, GridSample, MeasuredChannel},
         injected::{InjectedModel, InjectedWorkspace},
-        loss::{Loss, Outcome, Output},
+        loss::{Fired, Loss, Outcome, Output},
         quantise::Quantiser,
+        rules::{Feedbacks, LearningRule, Lesson, Rule, Shown, for_recordings},
         surrogate::Surrogate,
         weights::PreparedWeights,
     },
@@ -64,6 +66,10 @@ pub struct LoopSettings {
     pub loss: Loss,
     /// Age and temperature of the chip, and circuits that stay switched off.
     pub environment: Environment,
+    /// What gradients are made by.
+    pub rule: Rule,
+    /// What hidden neurons hear of errors, where the rule broadcasts them.
+    pub feedback: Feedbacks,
 }
 
 /// A configured chip in the training loop.
@@ -78,11 +84,14 @@ pub struct InTheLoop<S> {
     grid: Grid,
     decoder: Decoder,
     model: InjectedModel,
+    /// The same for spike times.
+    times: Model,
     /// What the gradient takes for weights.
     seen: SeenWeights<S>,
     isa: Isa,
     recording: Recording,
     workspaces: Pool<InjectedWorkspace>,
+    shown: Pool<Shown>,
     buffers: Pool<Gradients>,
 }
 
@@ -141,7 +150,10 @@ impl<S: Substrate> InTheLoop<S> {
             reset_in_gradient: settings.reset_in_gradient,
             reset: ((nominal.reset_lsb - nominal.leak_lsb) / nominal.swing_lsb()) as f32,
         };
+        let end_us = f64::from(settings.duration_ns) / 1000.0;
+        let times = Model::nominal(network, grid.delay_ns.map(|ns| ns / 1000.0), end_us);
         Self {
+            times,
             decoder: Decoder::nominal(network, spec),
             substrate,
             spec: spec.clone(),
@@ -156,6 +168,7 @@ impl<S: Substrate> InTheLoop<S> {
             isa: Isa::current(),
             recording: Recording::default(),
             workspaces: Pool::default(),
+            shown: Pool::default(),
             buffers: Pool::default(),
         }
     }
@@ -237,15 +250,17 @@ impl<S: Substrate> InTheLoop<S> {
     /// Takes the gradient at these neurons' own parameters instead of nominal ones.
     fn know(&mut self, parameters: &NeuronParameters) {
         let network = self.network();
-        let layers = network.layers.iter().enumerate().map(|(index, layer)| {
-            let own = network.first_neuron(index)..network.first_neuron(index) + layer.size;
-            ExactLayer::new(
-                &parameters.tau_mem_us[own.clone()],
-                &parameters.tau_syn_us[own],
-                self.grid.dt_us(),
-            )
-        });
-        self.model.layers = layers.collect();
+        let own = |index: usize| network.first_neuron(index)..network.first_neuron(index) + network.layers[index].size;
+        let of_layer = |index: usize| LayerModel {
+            tau_mem_us: parameters.tau_mem_us[own(index)].to_vec(),
+            tau_syn_us: parameters.tau_syn_us[own(index)].to_vec(),
+            spiking: network.layers[index].spiking,
+        };
+        let times: Vec<_> = (0..network.layers.len()).map(of_layer).collect();
+        let dt_us = self.grid.dt_us();
+        let exact = |layer: &LayerModel| ExactLayer::new(&layer.tau_mem_us, &layer.tau_syn_us, dt_us);
+        self.model.layers = times.iter().map(exact).collect();
+        self.times.layers = times;
         self.decoder = Decoder::of_neurons(self.network(), &self.spec, parameters);
     }
 
@@ -300,8 +315,8 @@ impl<S: Substrate> InTheLoop<S> {
             sample, output_adjoint, ..
         } = workspace;
         let output = &sample.layers[self.network().layers.len() - 1];
-        let spikes: Vec<(u32, u16)> = if loss.kind.on_spikes() {
-            output.fired.pairs().collect()
+        let spikes: Vec<Fired> = if loss.kind.on_spikes() {
+            output.fired.fired().collect()
         } else {
             Vec::new()
         };
@@ -323,18 +338,78 @@ impl<S: Substrate> InTheLoop<S> {
     }
 }
 
+impl<S: Substrate + Sync> InTheLoop<S> {
+    /// The gradient of what was recorded, backward through time.
+    fn backward(&self, loss: &Loss, seen: Vec<Matrix>, batch: &Batch) -> Gradients {
+        let network = self.network();
+        let weights = PreparedWeights::of(network, seen);
+        self.accumulate(batch, |samples, sum| {
+            let mut workspace = self.workspaces.take(InjectedWorkspace::default);
+            for sample in samples {
+                self.place(&weights, batch, sample, &mut workspace.sample);
+                let label = batch.labels[sample];
+                let outcome = self.outcome(loss, label, &mut workspace, true);
+                self.model
+                    .backward(self.isa, network, &weights, batch.regulariser, &mut workspace, sum);
+                sum.count(&outcome, label.into());
+            }
+            self.workspaces.give(workspace);
+        })
+    }
+
+    /// What another rule makes of it.
+    fn teach(&self, rule: &dyn LearningRule, loss: &Loss, seen: Vec<Matrix>, batch: &Batch) -> Gradients {
+        let network = self.network();
+        let weights = PreparedWeights::of(network, seen);
+        self.accumulate(batch, |samples, sum| {
+            let mut shown = self.shown.take(Shown::default);
+            shown.bins = self.grid.bins();
+            for sample in samples {
+                self.place(&weights, batch, sample, &mut shown.sample);
+                shown.take_times(network, batch.events.sample(sample), &self.recording, sample);
+                let label = batch.labels[sample].into();
+                let lesson = Lesson {
+                    network,
+                    weights: &weights.forward,
+                    loss,
+                    label,
+                    regulariser: batch.regulariser,
+                    shown: &shown,
+                };
+                let outcome = rule.learn(&lesson, sum);
+                sum.count(&outcome, label);
+            }
+            self.shown.give(shown);
+        })
+    }
+
+    fn accumulate(&self, batch: &Batch, work: impl Fn(std::ops::Range<usize>, &mut Gradients) + Sync) -> Gradients {
+        let zeros = || Gradients::zeros(self.network());
+        accumulate(zeros, batch.labels.len(), &self.buffers, work)
+    }
+
+    /// Lays one sample's recording on the grid.
+    fn place(&self, weights: &PreparedWeights, batch: &Batch, sample: usize, out: &mut GridSample) {
+        let (network, events) = (self.network(), batch.events.sample(sample));
+        out.place(&self.grid, network, &self.decoder, events, &self.recording, sample);
+        if self.settings.inject == Inject::Spikes {
+            self.model.resimulate(network, weights, out);
+        }
+    }
+}
+
 impl<S> InTheLoop<S> {
     /// What would be decided of a sample at each sample of the ADC: between them membranes are interpolated towards what is
     /// not known yet.
     fn looks(&self, label: u16, workspace: &InjectedWorkspace) -> Vec<Look> {
         let loss = &self.settings.loss;
         let output = &workspace.sample.layers[self.placement.network.layers.len() - 1];
-        let spikes: Vec<(u32, u16)> = output.fired.pairs().collect();
+        let spikes: Vec<Fired> = output.fired.fired().collect();
         let wide = blocks(loss.outputs);
         let look = |steps: usize| {
             let until = Output {
                 membranes: &output.membranes[..steps * wide],
-                spikes: &spikes[..spikes.partition_point(|&(step, _)| (step as usize) < steps)],
+                spikes: &spikes[..spikes.partition_point(|spike| (spike.step as usize) < steps)],
                 steps,
                 reached: 0,
             };
@@ -386,32 +461,12 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
 
         let mut seen = self.seen_weights(shadow)?;
         drop_columns(self.network(), batch.dropped, &mut seen);
-        let weights = PreparedWeights::of(self.network(), seen);
         let loss = self.settings.loss.of_batch(batch.labels.len());
-        let network = self.network();
-        let mut sum = accumulate(
-            || Gradients::zeros(network),
-            batch.labels.len(),
-            &self.buffers,
-            |samples, sum| {
-                let mut workspace = self.workspaces.take(InjectedWorkspace::default);
-                for sample in samples {
-                    let label = batch.labels[sample];
-                    let own = batch.events.sample(sample);
-                    workspace
-                        .sample
-                        .place(&self.grid, network, &self.decoder, own, &self.recording, sample);
-                    if self.settings.inject == Inject::Spikes {
-                        self.model.resimulate(network, &weights, &mut workspace.sample);
-                    }
-                    let outcome = self.outcome(&loss, label, &mut workspace, true);
-                    self.model
-                        .backward(self.isa, network, &weights, batch.regulariser, &mut workspace, sum);
-                    sum.count(&outcome, label.into());
-                }
-                self.workspaces.give(workspace);
-            },
-        );
+        let rule = for_recordings(self.settings.rule, &self.model, &self.times, &self.settings.feedback);
+        let mut sum = match rule {
+            None => self.backward(&loss, seen, batch),
+            Some(rule) => self.teach(&*rule, &loss, seen, batch),
+        };
         drop_columns(self.network(), batch.dropped, &mut sum.weights);
         sum.counters = Some(self.recording.counters);
         Ok(sum)

@@ -15,8 +15,10 @@
 //! | [`recursion`] | the discrete training model, event-driven |
 //! | [`exact`], [`grid`], [`injected`] | the model, the grid and the backward pass for recordings |
 //! | [`mod@reference`] | the training model again, dense and in double precision, to be read |
-//! | [`rtrl`] | its gradient carried forward in time |
+//! | [`rules`] | what else gradients are made by, as experiment files name it |
+//! | [`rtrl`] | the model's gradient carried forward in time |
 //! | [`online`], [`pattern`] | SuperSpike, the three-factor rule, learning while the network runs; patterns for it |
+//! | [`exact_times`] | spike times found exactly, and gradients through them |
 //! | [`surrogate`], [`loss`], [`regularise`], [`gradient`], [`weights`] | the parts of a gradient |
 //! | [`optimiser`], [`schedule`], [`quantise`], [`initialise`] | the parts of an update |
 //! | [`time_constants`] | learned beside the weights |
@@ -25,6 +27,7 @@
 mod coarse;
 pub mod engine;
 pub mod exact;
+pub mod exact_times;
 pub mod gradient;
 pub mod grid;
 pub mod in_the_loop;
@@ -41,6 +44,7 @@ pub mod recursion;
 pub mod reference;
 pub mod regularise;
 pub mod rtrl;
+pub mod rules;
 pub mod run;
 pub mod schedule;
 pub mod software;

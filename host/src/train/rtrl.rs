@@ -72,13 +72,15 @@ struct Along<'a> {
 /// Gradients of what a network did, given ∂L/∂U and ∂L/∂S of its output at each step (`[step][neuron]`); `inputs` is
 /// `[step][unit]`, and `traces` is what [`Reference::forward`] made of them.
 ///
-/// The result is that of [`Reference::backward`].
+/// `hidden` is ∂L/∂S of the layers' spikes in every step, apart from what comes of them (`[layer][neuron]`); nothing where it
+/// is empty. The result is that of [`Reference::backward`].
 pub fn gradients(
     network: &Reference,
     inputs: &[Vec<f64>],
     traces: &[ReferenceTrace],
     by_membrane: &[Vec<f64>],
     by_spike: &[Vec<f64>],
+    hidden: &[Vec<f64>],
 ) -> Vec<ReferenceGradient> {
     let (places, parameters) = Places::of(&network.layers);
     let nothing = |layer: &ReferenceLayer| {
@@ -96,7 +98,7 @@ pub fn gradients(
         gradient: vec![0.0; parameters],
     };
     for step in 0..inputs.len() {
-        along.look(traces, step, &by_membrane[step], &by_spike[step]);
+        along.look(traces, step, &by_membrane[step], &by_spike[step], hidden);
         along.go_on(inputs, traces, step);
     }
     along.finish()
@@ -110,7 +112,14 @@ fn add(to: &mut [f64], factor: f64, from: &[f64]) {
 
 impl Along<'_> {
     /// What the loss has to say of this step.
-    fn look(&mut self, traces: &[ReferenceTrace], step: usize, by_membrane: &[f64], by_spike: &[f64]) {
+    fn look(
+        &mut self,
+        traces: &[ReferenceTrace],
+        step: usize,
+        by_membrane: &[f64],
+        by_spike: &[f64],
+        hidden: &[Vec<f64>],
+    ) {
         for ((layer, tangents), trace) in self.network.layers.iter().zip(&mut self.tangents).zip(traces) {
             for (neuron, spikes) in tangents.spikes.iter_mut().enumerate() {
                 let slope = match layer.spiking {
@@ -125,6 +134,11 @@ impl Along<'_> {
                     .iter_mut()
                     .zip(membrane)
                     .for_each(|(spike, membrane)| *spike = slope * membrane);
+            }
+        }
+        for (slopes, tangents) in hidden.iter().zip(&self.tangents) {
+            for (slope, spikes) in slopes.iter().zip(&tangents.spikes) {
+                add(&mut self.gradient, *slope, spikes);
             }
         }
         let Some(output) = self.tangents.last() else { return };
@@ -281,7 +295,7 @@ mod tests {
                 false => vec![vec![0.0; 2]; steps],
             };
             let backward = all(&network.backward(&inputs, &traces, &by_membrane, &by_spike));
-            let forward = all(&gradients(&network, &inputs, &traces, &by_membrane, &by_spike));
+            let forward = all(&gradients(&network, &inputs, &traces, &by_membrane, &by_spike, &[]));
             let largest = backward.iter().fold(0.0, |most: f64, g| most.max(g.abs()));
             prop_assume!(largest > 0.0);
             for (a, b) in forward.iter().zip(&backward) {

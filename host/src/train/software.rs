@@ -5,6 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use rayon::prelude::*;
 
 use crate::{
+    blocks::{Blocks, LANES, blocks},
     data::SpikeDataset,
     isa::Isa,
     matrix::Matrix,
@@ -15,6 +16,7 @@ use crate::{
     substrate::{EventBatch, SubstrateError},
     train::{
         engine::{Batch, Engine, Evaluation, drop_columns},
+        exact::{ExactLayer, SLOTS},
         gradient::{Gradients, accumulate, in_parts},
         loss::{Loss, Outcome},
         quantise::Quantiser,
@@ -69,6 +71,26 @@ pub fn weight_scale(network: &Network, dt_us: f64) -> f64 {
     let nominal = &network.nominal;
     let gap = |tau_us: f64| -libm::expm1(-dt_us / tau_us);
     nominal.tau_mem_us / dt_us * gap(nominal.tau_syn_us) * gap(nominal.tau_mem_us)
+}
+
+/// How the recursion's membranes answer to spikes of weight ω: in the step after theirs.
+pub fn recursion_layers(network: &Network, recursion: &Recursion, dt_us: f64) -> Vec<ExactLayer> {
+    let scale = weight_scale(network, dt_us) as f32;
+    let layer = |(layer, shape): (&LayerRecursion, &crate::network::Layer)| {
+        let wide = blocks(shape.size);
+        let all = |rows: usize, value: f32| Blocks::from_iter(vec![[value; LANES]; rows * wide]);
+        ExactLayer {
+            alpha: all(1, layer.alpha),
+            beta: all(1, layer.beta),
+            kappa: all(1, 1.0),
+            charge: all(SLOTS, scale),
+            potential: all(SLOTS, 0.0),
+            reset_left: all(SLOTS, 1.0),
+            mean_charge: all(1, scale),
+            mean_potential: all(1, 0.0),
+        }
+    };
+    recursion.layers.iter().zip(&network.layers).map(layer).collect()
 }
 
 /// The recursion's weights for weights ω.
@@ -128,6 +150,36 @@ impl Software {
         self
     }
 
+    /// Who learns.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// How it runs.
+    pub fn recursion(&self) -> &Recursion {
+        &self.recursion
+    }
+
+    /// Time step, µs.
+    pub fn dt_us(&self) -> f64 {
+        self.dt_us
+    }
+
+    /// The loss on its grid.
+    pub fn loss(&self) -> &Loss {
+        &self.loss
+    }
+
+    /// Weights ω as the forward pass sees them.
+    pub(super) fn seen<'a>(&self, shadow: &'a [Matrix]) -> Cow<'a, [Matrix]> {
+        self.split(shadow).0
+    }
+
+    /// The recursion's weights for weights ω, where time constants are fixed.
+    pub(super) fn prepare(&self, weights: &[Matrix]) -> PreparedWeights {
+        PreparedWeights::of(&self.network, effective_weights(&self.network, weights, self.dt_us))
+    }
+
     /// Weights ω as the forward pass sees them, and the parameters of the time constants.
     fn split<'a>(&self, shadow: &'a [Matrix]) -> (Cow<'a, [Matrix]>, &'a [Matrix]) {
         let (weights, constants) = shadow.split_at(self.network.connections().len());
@@ -156,7 +208,7 @@ impl Software {
         NeuroBench::of_recursion(&self.network, &self.recursion, &weights, data, 1000.0 * self.dt_us, 1)
     }
 
-    fn forward(
+    pub(super) fn forward(
         &self,
         weights: &PreparedWeights,
         events: &EventBatch,

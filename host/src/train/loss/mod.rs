@@ -21,7 +21,7 @@ mod spikes;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::Block;
-pub(crate) use spikes::dense_spikes;
+pub(crate) use spikes::{FirstTimes, dense_spikes, regular_train};
 pub use spikes::{most_spikes, van_rossum};
 
 /// What training minimises.
@@ -55,6 +55,19 @@ impl LossKind {
         Self::FirstSpike,
         Self::VanRossum,
     ];
+
+    /// As in experiment files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Max => "max",
+            Self::Mean => "mean",
+            Self::Last => "last",
+            Self::Sum => "sum",
+            Self::MeanSquare => "mean-square",
+            Self::FirstSpike => "first-spike",
+            Self::VanRossum => "van-rossum",
+        }
+    }
 
     /// Whether the output layer spikes.
     pub fn on_spikes(self) -> bool {
@@ -109,13 +122,36 @@ impl Default for SpikeTargets {
     }
 }
 
+/// A spike of the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Fired {
+    /// In which step.
+    pub step: u32,
+    /// Whose.
+    pub unit: u16,
+    /// Which part of the step had gone by: 0 where spikes fall on steps.
+    pub late: f32,
+}
+
+impl Fired {
+    /// On a step.
+    pub fn on((step, unit): (u32, u16)) -> Self {
+        Self { step, unit, late: 0.0 }
+    }
+
+    /// When, in steps.
+    fn time(&self) -> f64 {
+        f64::from(self.step) + f64::from(self.late)
+    }
+}
+
 /// What the output layer did in one sample.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a> {
     /// U, `[step][block]`.
     pub membranes: &'a [Block],
-    /// (step, unit), sorted by step; empty where the output does not spike.
-    pub spikes: &'a [(u32, u16)],
+    /// Sorted by step; empty where the output does not spike.
+    pub spikes: &'a [Fired],
     /// Time steps.
     pub steps: usize,
     /// No spike has reached a membrane before this step.

@@ -1,6 +1,6 @@
 //! Losses on output spikes.
 
-use super::{Loss, Outcome, Output, softmax};
+use super::{Fired, Loss, Outcome, Output, softmax};
 use crate::blocks::{Block, Blocks, LANES, blocks};
 
 /// The class whose neuron spiked most, the first of equals.
@@ -17,20 +17,16 @@ pub(super) fn regular_firing(loss: &Loss, output: Output, label: usize, adjoint:
     output
         .spikes
         .iter()
-        .for_each(|&(_, unit)| counts[usize::from(unit)] += 1);
+        .for_each(|spike| counts[usize::from(spike.unit)] += 1);
     let targets = &loss.spikes;
-    let end_us = loss.start_us + loss.dt_us * output.steps as f64;
-    let wanted: Vec<(u32, u16)> = (1_u32..)
-        .map(|k| f64::from(k) * targets.interval_us)
-        .take_while(|&time_us| time_us < end_us)
-        .map(|time_us| (((time_us - loss.start_us) / loss.dt_us) as u32, label as u16))
-        .filter(|&(step, _)| (step as usize) < output.steps)
+    let wanted: Vec<Fired> = regular_train(loss, output.steps)
+        .map(|step| Fired::on((step, label as u16)))
         .collect();
     let keep = libm::exp(-loss.dt_us / targets.kernel_us) as f32;
     // Of a sum over steps it makes an integral over time in units of the kernel.
     let part = loss.dt_us / targets.kernel_us;
     let weight = (f64::from(loss.weight) * part) as f32;
-    let dense = |spikes: &[(u32, u16)]| dense_spikes(spikes, output.steps, wide);
+    let dense = |spikes: &[Fired]| dense_spikes(spikes, output.steps, wide);
     let mut unused = Blocks::default();
     let adjoint = adjoint.unwrap_or_else(|| {
         unused.reset(output.steps * wide);
@@ -43,10 +39,20 @@ pub(super) fn regular_firing(loss: &Loss, output: Output, label: usize, adjoint:
     }
 }
 
+/// Steps in which the neuron of the class should fire.
+pub(crate) fn regular_train(loss: &Loss, steps: usize) -> impl Iterator<Item = u32> + '_ {
+    let end_us = loss.start_us + loss.dt_us * steps as f64;
+    (1_u32..)
+        .map(|k| f64::from(k) * loss.spikes.interval_us)
+        .take_while(move |&time_us| time_us < end_us)
+        .map(|time_us| ((time_us - loss.start_us) / loss.dt_us) as u32)
+        .filter(move |&step| (step as usize) < steps)
+}
+
 /// Spikes as numbers, `[step][block]`.
-pub(crate) fn dense_spikes(spikes: &[(u32, u16)], steps: usize, wide: usize) -> Blocks {
+pub(crate) fn dense_spikes(spikes: &[Fired], steps: usize, wide: usize) -> Blocks {
     let mut dense = Blocks::zeros(steps * wide);
-    for &(step, unit) in spikes {
+    for &Fired { step, unit, .. } in spikes {
         let unit = usize::from(unit);
         dense[step as usize * wide + unit / LANES][unit % LANES] += 1.0;
     }
@@ -86,44 +92,67 @@ pub fn van_rossum(
     loss
 }
 
+/// Cross-entropy of logits −t_first / τ, by times themselves.
+pub(crate) struct FirstTimes {
+    /// Loss and prediction.
+    pub outcome: Outcome,
+    /// Derivative by each time: loss of a batch a unit of time.
+    pub slopes: Vec<f64>,
+}
+
+impl FirstTimes {
+    /// Of times in units of `unit_us`; who is silent has the end of the run.
+    pub fn of(loss: &Loss, times: &[f64], unit_us: f64, label: usize) -> Self {
+        let per_unit = unit_us / loss.spikes.first_spike_tau_us;
+        let logits: Vec<f64> = times.iter().map(|time| -per_unit * time).collect();
+        let (probabilities, log_likelihood, prediction) = softmax(&logits, label);
+        let slope = |(class, p): (usize, &f64)| {
+            let error = p - f64::from(u8::from(class == label));
+            -f64::from(loss.weight) * error * per_unit
+        };
+        Self {
+            outcome: Outcome {
+                loss: -log_likelihood,
+                prediction,
+                confidence: Some(probabilities[prediction]),
+            },
+            slopes: probabilities.iter().enumerate().map(slope).collect(),
+        }
+    }
+}
+
 /// Cross-entropy of logits −t_first / τ; a silent neuron counts as spiking when the run ends.
 ///
 /// The step of the first spike is `Σ_n n S[n] Π_{m<n} (1 − S[m])`, closed by the end of the run. Its
 /// derivative by S is taken as it stands: a spike at an earlier step m would move it by m − n_first,
 /// taking the first one away would move it to the second. So a silent neuron learns to fire, too.
 pub(super) fn first_spike(loss: &Loss, output: Output, label: usize, adjoint: Option<&mut [Block]>) -> Outcome {
-    let end = output.steps as u32;
+    let end = output.steps as f64;
     // First and second spike of each output.
     let mut times = vec![[end; 2]; loss.outputs];
-    for &(step, unit) in output.spikes {
-        let [first, second] = &mut times[usize::from(unit)];
-        if step < *first {
-            (*first, *second) = (step, *first);
-        } else if step > *first && step < *second {
-            *second = step;
+    for spike in output.spikes {
+        let ([first, second], time) = (&mut times[usize::from(spike.unit)], spike.time());
+        if time < *first {
+            (*first, *second) = (time, *first);
+        } else if time > *first && time < *second {
+            *second = time;
         }
     }
-    let per_step = loss.dt_us / loss.spikes.first_spike_tau_us;
-    let logits: Vec<f64> = times.iter().map(|&[first, _]| -per_step * f64::from(first)).collect();
-    let (probabilities, log_likelihood, prediction) = softmax(&logits, label);
+    let firsts: Vec<f64> = times.iter().map(|pair| pair[0]).collect();
+    let FirstTimes { outcome, slopes } = FirstTimes::of(loss, &firsts, loss.dt_us, label);
     if let Some(adjoint) = adjoint {
         adjoint.fill([0.0; LANES]);
         let wide = blocks(loss.outputs);
         for (class, &[first, second]) in times.iter().enumerate() {
-            let error = probabilities[class] - f64::from(u8::from(class == label));
-            let by_step = -f64::from(loss.weight) * error * per_step;
-            for step in 0..=first.min(end.saturating_sub(1)) {
-                let moved_from = if step < first { first } else { second };
-                let moves = f64::from(step) - f64::from(moved_from);
-                adjoint[step as usize * wide + class / LANES][class % LANES] = (by_step * moves) as f32;
+            let own = first as usize;
+            for step in 0..=own.min(output.steps.saturating_sub(1)) {
+                let moved_from = if step < own { first } else { second };
+                let moves = step as f64 - moved_from;
+                adjoint[step * wide + class / LANES][class % LANES] = (slopes[class] * moves) as f32;
             }
         }
     }
-    Outcome {
-        loss: -log_likelihood,
-        prediction,
-        confidence: Some(probabilities[prediction]),
-    }
+    outcome
 }
 
 #[cfg(test)]
@@ -156,7 +185,7 @@ mod tests {
     fn the_slope_of_a_first_spike_is_that_of_its_expected_time() {
         const STEPS: usize = 7;
         // Class 0 fires twice, class 1 once, class 2 is silent.
-        let spikes = [(2_u32, 0_u16), (3, 1), (5, 0)];
+        let spikes = [(2_u32, 0_u16), (3, 1), (5, 0)].map(Fired::on);
         let output = Output {
             membranes: &[],
             spikes: &spikes,
@@ -170,7 +199,7 @@ mod tests {
             let logits: Vec<f64> = (0..3)
                 .map(|class| {
                     let mut p = [0.0; STEPS];
-                    for &(step, unit) in &spikes {
+                    for &Fired { step, unit, .. } in &spikes {
                         if usize::from(unit) == class {
                             p[step as usize] = 1.0;
                         }
@@ -200,7 +229,7 @@ mod tests {
     fn the_earliest_class_is_predicted() {
         let output = Output {
             membranes: &[],
-            spikes: &[(1, 2), (4, 0)],
+            spikes: &[(1, 2), (4, 0)].map(Fired::on),
             steps: 6,
             reached: 0,
         };

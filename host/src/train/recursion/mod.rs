@@ -37,7 +37,7 @@ use crate::{
     substrate::EventBatch,
     train::{
         gradient::Gradients,
-        loss::{Loss, Outcome, Output, dense_spikes, most_spikes, van_rossum},
+        loss::{Fired, Loss, Outcome, Output, dense_spikes, most_spikes, van_rossum},
         surrogate::Surrogate,
         weights::PreparedWeights,
     },
@@ -328,8 +328,9 @@ impl Target<'_> {
                 output
                     .spikes
                     .iter()
-                    .for_each(|&(_, unit)| counts[usize::from(unit)] += 1);
-                let [spikes, wanted] = [output.spikes, train].map(|spikes| dense_spikes(spikes, output.steps, wide));
+                    .for_each(|spike| counts[usize::from(spike.unit)] += 1);
+                let train: Vec<_> = train.iter().copied().map(Fired::on).collect();
+                let [spikes, wanted] = [output.spikes, &train].map(|spikes| dense_spikes(spikes, output.steps, wide));
                 Outcome {
                     loss: van_rossum(&spikes, &wanted, wide, keep, weight, adjoint),
                     prediction: most_spikes(&counts),
@@ -354,8 +355,8 @@ fn with_output(
         0 => &workspace.inputs,
         _ => &workspace.layers[last - 1].spikes,
     };
-    let spikes: Vec<(u32, u16)> = if network.layers[last].spiking {
-        layer.spikes.pairs(rows.clone()).collect()
+    let spikes: Vec<Fired> = if network.layers[last].spiking {
+        layer.spikes.pairs(rows.clone()).map(Fired::on).collect()
     } else {
         Vec::new()
     };
