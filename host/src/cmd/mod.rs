@@ -16,6 +16,7 @@ pub mod pattern;
 pub mod plot;
 mod progress;
 pub mod report;
+pub mod rules;
 mod shared;
 pub mod shell;
 pub mod show;
@@ -64,6 +65,8 @@ pub enum Command {
     Neuron(neuron::Arguments),
     /// Learn to answer spike patterns while the network runs
     Pattern(pattern::Arguments),
+    /// List the learning rules that an experiment can name, and what each needs
+    Rules(rules::Arguments),
     /// Calibrate a chip: find DAC codes for all circuits, by what any host may see
     Calibrate(calibrate::Arguments),
     /// Studies: a grid of experiments over chips, methods, anything; here or on a cluster
@@ -101,6 +104,7 @@ impl Command {
             Self::Board(command) => command.run(),
             Self::Neuron(arguments) => arguments.run(),
             Self::Pattern(arguments) => arguments.run(),
+            Self::Rules(arguments) => arguments.run(),
             Self::Calibrate(arguments) => arguments.run(),
             Self::Study(command) => command.run(),
             Self::Bench(arguments) => arguments.run(),

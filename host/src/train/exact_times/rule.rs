@@ -19,8 +19,9 @@ use crate::{
 
 /// The rule.
 ///
-/// A silent neuron has no spike time, and no slope. If one should fire, it is taken to do so where its membrane has its maximum
-/// in the nominal model, as fast as from the threshold to twice that in one τ_mem:
+/// A spike that hardly comes about moves without bound, and where a chip fires its nominal neuron may not even get there: dU/dt
+/// is taken for no less than [`Self::LEAST_SLOPE`]. A silent neuron has no spike time, and no slope. If one should fire, it is
+/// taken to do so where its membrane has its maximum in the nominal model, as slowly as that:
 ///
 /// * an output of which the loss asks for an earlier spike (where losses may recruit);
 /// * a hidden neuron whose mean rate is below the regularisers' lower bound.
@@ -28,14 +29,13 @@ use crate::{
 pub struct ExactTimes {
     /// What the spike times are of.
     pub model: Model,
-    /// dU/dt of a neuron that fires is taken for no less than this, in thresholds per τ_mem: a spike that hardly came about
-    /// moves without bound, and where a chip fires its nominal neuron may not even get there.
+    /// dU/dt at the least, in thresholds per τ_mem; 0 for the exact gradient.
     pub least_slope: f64,
 }
 
 impl ExactTimes {
-    /// Where a floor on dU/dt matters: in units of thresholds per τ_mem.
-    pub const LEAST_SLOPE: f64 = 0.1;
+    /// From rest to the threshold in one τ_mem. Of 0.1, 0.3, 1 and 2 it learns Yin-Yang best (docs/methods.md).
+    pub const LEAST_SLOPE: f64 = 1.0;
 
     /// What a loss has to say of the last layer: the outcome, ∂L/∂T of its spikes, and pushes at its membranes.
     fn judge(&self, lesson: &Lesson) -> (Outcome, Vec<f64>, Vec<Push>) {
@@ -79,7 +79,7 @@ impl ExactTimes {
             match first {
                 Some(k) => by_time[k] = slope,
                 None if loss.recruit && slope > 0.0 => {
-                    let by_membrane = -slope * self.model.layers[layer].tau_mem_us[unit];
+                    let by_membrane = -slope * self.model.layers[layer].tau_mem_us[unit] / Self::LEAST_SLOPE;
                     pushes.extend(self.at_maximum(lesson, layer, unit, by_membrane));
                 }
                 None => {}

@@ -17,6 +17,8 @@ mod online;
 mod recorded;
 mod rtrl;
 mod software;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

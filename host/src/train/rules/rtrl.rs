@@ -40,7 +40,7 @@ impl Rtrl {
         2 * network.neurons() * weights
     }
 
-    fn reference(&self, network: &Network, weights: &[Matrix]) -> Reference {
+    pub(super) fn reference(&self, network: &Network, weights: &[Matrix]) -> Reference {
         let dense = |matrix: &Matrix| -> Vec<Vec<f64>> {
             let [pre, post] = matrix.shape();
             let row = |j: usize| (0..post).map(|i| self.scale * f64::from(matrix.get(j, i))).collect();

@@ -1,0 +1,172 @@
+//! Rules beside what they are supposed to be.
+
+use spikeloop_chip::random::{Purpose, Stream};
+
+use super::*;
+use crate::{
+    data::SpikeDataset,
+    experiment::{BUILT_IN, Experiment},
+    lab::{Lab, load_chip, load_data},
+    seeds::Occasion,
+    substrate::EventBatch,
+    train::{
+        engine::{Batch, Engine},
+        online::{Feedback, SuperSpike},
+        surrogate::Surrogate,
+    },
+};
+
+const SAMPLES: usize = 12;
+
+fn lab(settings: &[&str]) -> Lab {
+    let common = [
+        "data.train_samples=12",
+        "data.test_samples=10",
+        "network.hidden=[20]",
+        "network.weight_range=[6, 6]",
+        "training.ideal_dt_us=0.5",
+        "training.methods=[\"ideal\"]",
+        "network.initial.spikes_per_neuron=1",
+        "network.initial.readout_amplitude=2",
+    ];
+    let settings: Vec<String> = common.iter().chain(settings).map(|&setting| setting.into()).collect();
+    let experiment = Experiment::from_toml("test", BUILT_IN, &settings).unwrap();
+    let (spec, _) = load_chip("hicann-x").unwrap();
+    let data = load_data(&experiment, std::path::Path::new("")).unwrap();
+    Lab::with_data(experiment, spec, data).unwrap()
+}
+
+fn gradients(engine: &mut dyn Engine, lab: &Lab) -> Gradients {
+    let indices: Vec<usize> = (0..SAMPLES).collect();
+    let data: &SpikeDataset = &lab.data.train;
+    // Rates that the regularisers have something to say about.
+    let rates: Vec<f32> = (0..lab.network.neurons()).map(|n| if n % 2 == 0 { 0.01 } else { 3.0 }).collect();
+    let regularisers = &lab.experiment.regularise;
+    let batch = Batch {
+        events: &EventBatch::gather(data, &indices),
+        labels: &data.labels[..SAMPLES],
+        indices: &indices,
+        occasion: Occasion::Train(0),
+        regulariser: &regularisers.slopes(&lab.network, &rates, SAMPLES),
+        dropped: &[2],
+    };
+    engine.gradients(&lab.initial, &batch).unwrap()
+}
+
+fn same(ours: &[Matrix], theirs: &[Matrix], tolerance: f32) {
+    for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+        let largest = theirs.iter().fold(0.0, |most: f32, g| most.max(g.abs()));
+        assert!(largest > 1e-5, "connection {index}: nothing to compare");
+        for (a, b) in ours.iter().zip(theirs.iter()) {
+            assert!((a - b).abs() <= tolerance * largest, "connection {index}: {a} {b}, of {largest}");
+        }
+    }
+}
+
+#[test]
+fn rtrl_gives_the_gradient_of_bptt() {
+    for settings in [
+        &["network.recurrent=true"][..],
+        &["training.loss=van-rossum"],
+        &["network.hidden=[20, 20]", "training.reset_in_gradient=true", "training.loss=mean", "training.logit_scale=20"],
+    ] {
+        let [bptt, rtrl] = ["bptt", "rtrl"].map(|rule| {
+            let rule = format!("training.rule={rule}");
+            let lab = lab(&[settings, &[&rule]].concat());
+            gradients(&mut *lab.ideal(false).unwrap(), &lab)
+        });
+        assert_eq!((bptt.spikes, bptt.correct), (rtrl.spikes, rtrl.correct));
+        assert!((bptt.loss - rtrl.loss).abs() < 1e-5 * bptt.loss);
+        same(&rtrl.weights, &bptt.weights, 2e-4);
+    }
+}
+
+/// Side by side in single precision, and one by one in double.
+#[test]
+fn online_is_superspike() {
+    let lab = lab(&["training.loss=van-rossum", "training.rule=superspike-online"]);
+    let found = {
+        let mut lab = lab;
+        // The reference knows neither regularisers nor dropped neurons.
+        lab.experiment.regularise.spikes = 0.0;
+        lab.experiment.regularise.low_rate = 0.0;
+        lab.experiment.regularise.high_rate = 0.0;
+        lab
+    };
+    let lab = found;
+    let indices: Vec<usize> = (0..SAMPLES).collect();
+    let data = &lab.data.train;
+    let events = EventBatch::gather(data, &indices);
+    let batch = Batch {
+        events: &events,
+        labels: &data.labels[..SAMPLES],
+        indices: &indices,
+        occasion: Occasion::Train(0),
+        regulariser: &SpikeRegulariser::default(),
+        dropped: &[],
+    };
+    let ours = lab.ideal(false).unwrap().gradients(&lab.initial, &batch).unwrap();
+
+    let (recursion, dt_us) = lab.recursion();
+    let surrogate: Surrogate = lab.experiment.surrogates()[0];
+    let scale = crate::train::software::weight_scale(&lab.network, dt_us);
+    let rule = Rtrl {
+        recursion: recursion.clone(),
+        scale,
+        surrogate,
+    };
+    let reference = rule.reference(&lab.network, &lab.initial);
+    let loss = lab.experiment.loss(lab.network.outputs()).on_grid(dt_us, 0.0);
+    let kernel_us = loss.spikes.kernel_us;
+    let keep = libm::exp(-dt_us / kernel_us);
+    let share = dt_us / kernel_us / SAMPLES as f64;
+    let mut theirs: Vec<Matrix> = lab.network.connections().iter().map(|c| Matrix::zeros(c.shape)).collect();
+    for sample in 0..SAMPLES {
+        let stream = Stream::new(Purpose::Feedback, &[1]);
+        let mut superspike = SuperSpike::new(&reference.layers, surrogate, keep, Feedback::Symmetric, &stream);
+        let mut running = reference.begin();
+        let wanted: Vec<u32> = crate::train::loss::regular_train(&loss, recursion.steps).collect();
+        for step in 0..recursion.steps {
+            let mut inputs = vec![0.0; lab.network.inputs];
+            for event in events.sample(sample) {
+                let at = (f64::from(event.time_ns) / (1000.0 * dt_us)) as usize;
+                if at == step {
+                    inputs[usize::from(event.unit)] += 1.0;
+                }
+            }
+            let mut target = vec![0.0; lab.network.outputs()];
+            target[usize::from(data.labels[sample])] += wanted.iter().filter(|&&at| at as usize == step).count() as f64;
+            superspike.step(&inputs, &running.step(&inputs), &target);
+        }
+        // ∂L/∂ω = scale · ∂L/∂W; the hidden layer's errors came through W instead of ω.
+        for ((gradient, theirs), factor) in superspike.gradients().zip(&mut theirs).zip([share, share * scale]) {
+            for (pre, row) in gradient.iter().enumerate() {
+                for (post, value) in row.iter().enumerate() {
+                    let sum = theirs.get(pre, post) + (factor * value) as f32;
+                    theirs.set(pre, post, sum);
+                }
+            }
+        }
+    }
+    same(&ours.weights, &theirs, 1e-4);
+}
+
+/// What a rule needs and is not there is said before anything runs.
+#[test]
+fn rules_say_what_they_need() {
+    let refused = |settings: &[&str]| {
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.into()).collect();
+        Experiment::from_toml("test", BUILT_IN, &settings).unwrap_err().to_string()
+    };
+    let on_a_chip = refused(&["training.rule=rtrl"]);
+    assert!(on_a_chip.contains("no chip returns"), "{on_a_chip}");
+    let loss = refused(&["training.rule=superspike-online"]);
+    assert!(loss.contains("van-rossum"), "{loss}");
+    let recurrent = refused(&["training.rule=superspike-online", "training.loss=van-rossum", "network.recurrent=true"]);
+    assert!(recurrent.contains("feed-forward"), "{recurrent}");
+    let counts = refused(&["training.rule=exact-times", "training.loss=first-spike"]);
+    assert!(counts.contains("regularise.spikes"), "{counts}");
+    let lab = lab(&["training.rule=rtrl", "network.hidden=[400]"]);
+    let large = lab.ideal(false).err().unwrap().to_string();
+    assert!(large.contains("numbers"), "{large}");
+}
