@@ -362,7 +362,7 @@ fn check_fast_path(golden: &Golden, case: &Case, isa: Isa) {
                 weight: share,
             }
         } else {
-            Target::Class(&readout, golden.labels[sample])
+            Target::Loss(&readout, golden.labels[sample].into())
         };
         let quiet = SpikeRegulariser::default();
         let outcomes = recursion.backward(isa, &network, &weights, &[target], &quiet, &mut workspace, &mut sum);

@@ -31,6 +31,7 @@ fn gradients_by_time_constants_are_slopes_of_the_loss() {
         let labels: Vec<u16> = indices.iter().map(|&k| lab.data.train.label(k)).collect();
         let events = EventBatch::gather(&lab.data.train, &indices);
         let batch = Batch {
+            membranes: &[],
             events: &events,
             labels: &labels,
             indices: &indices,

@@ -223,6 +223,7 @@ fn dropped_neurons_are_silent_on_the_chip_and_learn_nothing() {
     let mut chip = lab.chip().unwrap();
     let mut gradients = |dropped: &[usize]| {
         let batch = Batch {
+            membranes: &[],
             events: &EventBatch::gather(&lab.data.train, &indices),
             labels: &lab.data.train.labels[..40],
             indices: &indices,
@@ -268,6 +269,7 @@ fn gradients_have_the_same_bits_everywhere() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let batch = Batch {
+                membranes: &[],
                 events: &EventBatch::gather(&lab.data.train, &indices),
                 labels: &lab.data.train.labels[..37],
                 indices: &indices,
@@ -424,7 +426,7 @@ proptest! {
         let readout = Loss { logit_scale: 1.5, amplitude: 0.1, ..Loss::new(kind, outputs) };
         let mut sum = if own_decays { Gradients::with_decays(&network) } else { Gradients::zeros(&network) };
         let quiet = SpikeRegulariser::default();
-        let target = Target::Class(&readout, 1);
+        let target = Target::Loss(&readout, 1.into());
         fast.backward(Isa::current(), &network, &weights, &[target], &quiet, &mut workspace, &mut sum);
 
         // The loss's own derivative is tested elsewhere: here it is taken from the fast path.

@@ -129,7 +129,7 @@ impl Case {
         }
         let (mut workspace, mut sum) = (Workspace::default(), Gradients::zeros(&self.network));
         let loss = Loss::new(LossKind::Max, self.network.outputs());
-        let targets: Vec<_> = (0..SAMPLES).map(|sample| Target::Class(&loss, sample)).collect();
+        let targets: Vec<_> = (0..SAMPLES).map(|sample| Target::Loss(&loss, sample.into())).collect();
         for (inputs, targets) in self.inputs.chunks(together).zip(targets.chunks(together)) {
             self.forward(isa, &weights, inputs, &mut workspace);
             let quiet = SpikeRegulariser::default();

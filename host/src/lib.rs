@@ -30,6 +30,7 @@
 
 pub mod ageing;
 pub mod bench;
+pub mod autoencoder;
 pub mod beside;
 pub mod blocks;
 pub mod board;

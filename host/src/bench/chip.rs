@@ -105,6 +105,7 @@ impl ChipBench {
             turn += 1;
             let indices: Vec<usize> = (first..first + batch).collect();
             let batch = Batch {
+                membranes: &[],
                 events: &EventBatch::gather(data, &indices),
                 labels: &data.labels[first..first + batch],
                 indices: &indices,

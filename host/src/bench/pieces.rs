@@ -67,7 +67,7 @@ impl Sample {
             Isa::current(),
             &self.recurrence.network,
             &self.weights,
-            &[Target::Class(&self.recurrence.loss, label)],
+            &[Target::Loss(&self.recurrence.loss, label.into())],
             &SpikeRegulariser::default(),
             &mut self.workspace,
             &mut self.sum,

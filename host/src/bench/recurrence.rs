@@ -248,7 +248,7 @@ impl Recurrence {
                 for samples in in_parts(samples, self.recursion.together(&self.network)) {
                     let labels: Vec<usize> = samples.clone().map(|k| self.data.label(indices[k]).into()).collect();
                     self.forward(isa, &weights, &events, samples, &mut workspace);
-                    let targets: Vec<_> = labels.iter().map(|&label| Target::Class(&self.loss, label)).collect();
+                    let targets: Vec<_> = labels.iter().map(|&label| Target::Loss(&self.loss, label.into())).collect();
                     let outcomes = self.recursion.backward(
                         isa,
                         &self.network,

@@ -1,6 +1,7 @@
 //! One module a subcommand: its arguments and what it does.
 
 pub mod age;
+pub mod autoencoder;
 pub mod bench;
 pub mod board;
 pub mod calibrate;
@@ -65,6 +66,8 @@ pub enum Command {
     Neuron(neuron::Arguments),
     /// Learn to answer spike patterns while the network runs
     Pattern(pattern::Arguments),
+    /// Bring Gaussian inputs through a bottleneck and back, learned without a teacher
+    Autoencoder(autoencoder::Arguments),
     /// List the learning rules that an experiment can name, and what each needs
     Rules(rules::Arguments),
     /// Calibrate a chip: find DAC codes for all circuits, by what any host may see
@@ -104,6 +107,7 @@ impl Command {
             Self::Board(command) => command.run(),
             Self::Neuron(arguments) => arguments.run(),
             Self::Pattern(arguments) => arguments.run(),
+            Self::Autoencoder(arguments) => arguments.run(),
             Self::Rules(arguments) => arguments.run(),
             Self::Calibrate(arguments) => arguments.run(),
             Self::Study(command) => command.run(),

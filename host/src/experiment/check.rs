@@ -63,6 +63,7 @@ impl Experiment {
             ("training.warm_up_epochs", training.warm_up_epochs),
             ("training.time_constant_rate", training.time_constant_rate),
             ("training.weight_decay", training.weight_decay),
+            ("training.compare_from_us", training.compare_from_us),
             ("training.clip_norm", training.clip_norm),
             ("augment.rotation_deg", self.augment.rotation_deg),
             ("augment.jitter_us", self.augment.jitter_us),

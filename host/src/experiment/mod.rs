@@ -350,6 +350,7 @@ impl Experiment {
             amplitude: self.regularise.readout_amplitude as f32,
             recruit: training.recruit,
             membrane_target: training.membrane_target as f32,
+            compare_from_us: training.compare_from_us,
             spikes: SpikeTargets {
                 kernel_us: training.van_rossum_tau_us,
                 interval_us: training.van_rossum_interval_us,

@@ -239,6 +239,8 @@ pub struct TrainingSection {
     pub recruit: bool,
     /// Mean-square loss: membrane (threshold = 1) that the readout of the class should have.
     pub membrane_target: f64,
+    /// Mean-square loss: from when on membranes are compared, µs.
+    pub compare_from_us: f64,
     /// First-spike loss: τ of the logits −t / τ, µs.
     pub first_spike_tau_us: f64,
     /// Van Rossum loss: time constant of the kernel, µs.
@@ -314,6 +316,7 @@ impl Default for TrainingSection {
             logit_scale: 5.0,
             recruit: true,
             membrane_target: 1.0,
+            compare_from_us: 0.0,
             first_spike_tau_us: 2.0,
             van_rossum_tau_us: 6.0,
             van_rossum_interval_us: 4.0,

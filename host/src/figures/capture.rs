@@ -224,7 +224,7 @@ fn prediction(lab: &Lab, membranes: &Blocks, spikes: &[Fired], index: usize) -> 
         reached: 0,
     };
     let loss = lab.experiment.loss(lab.network.outputs());
-    loss.evaluate(output, lab.data.test.label(index).into(), None)
+    loss.evaluate(output, usize::from(lab.data.test.label(index)), None)
         .prediction
 }
 

@@ -9,7 +9,11 @@ use crate::{
     matrix::Matrix,
     seeds::Occasion,
     substrate::{EventBatch, SubstrateError},
-    train::{gradient::Gradients, loss::Outcome, recursion::SpikeRegulariser},
+    train::{
+        gradient::Gradients,
+        loss::{Aim, Outcome},
+        recursion::SpikeRegulariser,
+    },
 };
 
 /// One batch to learn from.
@@ -19,6 +23,9 @@ pub struct Batch<'a> {
     pub events: &'a EventBatch,
     /// Class of each sample.
     pub labels: &'a [u16],
+    /// What the readouts' membranes should be in each sample, `[sample][readout]`, instead of showing its class; empty where
+    /// classes are learned.
+    pub membranes: &'a [Vec<f32>],
     /// Number of each sample in its data set: for the trial seeds.
     pub indices: &'a [usize],
     /// For the trial seeds.
@@ -27,6 +34,16 @@ pub struct Batch<'a> {
     pub regulariser: &'a SpikeRegulariser,
     /// Hidden neurons that this batch does without, counted through all layers.
     pub dropped: &'a [usize],
+}
+
+impl<'a> Batch<'a> {
+    /// What the output should do in a sample.
+    pub fn aim(&self, sample: usize) -> Aim<'a> {
+        match self.membranes.get(sample) {
+            Some(membranes) => Aim::Membranes(membranes),
+            None => Aim::Class(self.labels[sample].into()),
+        }
+    }
 }
 
 /// How well a network does on a data set, and what it did.

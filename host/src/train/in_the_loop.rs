@@ -30,7 +30,7 @@ use crate::{
         gradient::{Gradients, accumulate},
         grid::{Decoder, Grid, GridSample, MeasuredChannel},
         injected::{InjectedModel, InjectedWorkspace},
-        loss::{Fired, Loss, Outcome, Output},
+        loss::{Aim, Fired, Loss, Outcome, Output},
         quantise::Quantiser,
         rules::{Feedbacks, LearningRule, Lesson, Rule, Shown, for_recordings},
         surrogate::Surrogate,
@@ -310,7 +310,7 @@ impl<S: Substrate> InTheLoop<S> {
     }
 
     /// Loss of one sample on the grid, and its derivative by the output into the workspace.
-    fn outcome(&self, loss: &Loss, label: u16, workspace: &mut InjectedWorkspace, adjoint: bool) -> Outcome {
+    fn outcome(&self, loss: &Loss, aim: Aim, workspace: &mut InjectedWorkspace, adjoint: bool) -> Outcome {
         let InjectedWorkspace {
             sample, output_adjoint, ..
         } = workspace;
@@ -334,7 +334,7 @@ impl<S: Substrate> InTheLoop<S> {
             steps,
             reached: reached.unwrap_or(steps),
         };
-        loss.evaluate(output, label.into(), adjoint.then_some(output_adjoint))
+        loss.evaluate(output, aim, adjoint.then_some(output_adjoint))
     }
 }
 
@@ -348,7 +348,7 @@ impl<S: Substrate + Sync> InTheLoop<S> {
             for sample in samples {
                 self.place(&weights, batch, sample, &mut workspace.sample);
                 let label = batch.labels[sample];
-                let outcome = self.outcome(loss, label, &mut workspace, true);
+                let outcome = self.outcome(loss, batch.aim(sample), &mut workspace, true);
                 self.model
                     .backward(self.isa, network, &weights, batch.regulariser, &mut workspace, sum);
                 sum.count(&outcome, label.into());
@@ -367,17 +367,17 @@ impl<S: Substrate + Sync> InTheLoop<S> {
             for sample in samples {
                 self.place(&weights, batch, sample, &mut shown.sample);
                 shown.take_times(network, batch.events.sample(sample), &self.recording, sample);
-                let label = batch.labels[sample].into();
+                let label = batch.labels[sample];
                 let lesson = Lesson {
                     network,
                     weights: &weights.forward,
                     loss,
-                    label,
+                    aim: batch.aim(sample),
                     regulariser: batch.regulariser,
                     shown: &shown,
                 };
                 let outcome = rule.learn(&lesson, sum);
-                sum.count(&outcome, label);
+                sum.count(&outcome, label.into());
             }
             self.shown.give(shown);
         })
@@ -413,7 +413,7 @@ impl<S> InTheLoop<S> {
                 steps,
                 reached: 0,
             };
-            let outcome = loss.evaluate(until, label.into(), None);
+            let outcome = loss.evaluate(until, usize::from(label), None);
             Look {
                 right: outcome.prediction == usize::from(label),
                 confidence: outcome.confidence,
@@ -506,7 +506,8 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
                 workspace
                     .sample
                     .place_output(&self.grid, self.network(), &self.decoder, &self.recording, sample);
-                let outcome = self.outcome(&self.settings.loss, data.label(index), &mut workspace, false);
+                let aim = Aim::Class(data.label(index).into());
+                let outcome = self.outcome(&self.settings.loss, aim, &mut workspace, false);
                 let looks = match occasion.asks_when() {
                     true => self.looks(data.label(index), &workspace),
                     false => Vec::new(),

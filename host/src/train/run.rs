@@ -298,6 +298,7 @@ impl Learner {
             let regulariser = settings.regularisers.slopes(network, &self.rates, indices.len());
             let labels: Vec<u16> = indices.iter().map(|&index| data.label(index)).collect();
             let batch = Batch {
+                membranes: &[],
                 events: &data.gather(indices, epoch),
                 labels: &labels,
                 indices,

@@ -234,8 +234,8 @@ impl Engine for Software {
             let (network, recursion) = (&self.network, &self.recursion);
             for samples in in_parts(samples, recursion.together(network)) {
                 let labels = &batch.labels[samples.clone()];
+                let targets: Vec<_> = samples.clone().map(|sample| Target::Loss(&loss, batch.aim(sample))).collect();
                 self.forward(&weights, batch.events, samples, &mut workspace);
-                let targets: Vec<_> = labels.iter().map(|&label| Target::Class(&loss, label.into())).collect();
                 let (isa, workspace) = (self.isa, &mut workspace);
                 let outcomes = recursion.backward(isa, network, &weights, &targets, batch.regulariser, workspace, sum);
                 for (outcome, &label) in outcomes.iter().zip(labels) {

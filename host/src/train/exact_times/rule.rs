@@ -12,7 +12,7 @@ use crate::{
     network::Network,
     train::{
         gradient::Gradients,
-        loss::{FirstTimes, LossKind, Outcome},
+        loss::{Aim, FirstTimes, LossKind, Outcome},
         rules::{LearningRule, Lesson},
     },
 };
@@ -42,16 +42,16 @@ impl ExactTimes {
         let Lesson {
             network,
             loss,
-            label,
+            aim,
             shown,
             ..
         } = *lesson;
         let outputs = network.outputs();
         let fired = shown.times.layers.last().map_or(&[][..], |spikes| spikes);
-        if loss.kind != LossKind::FirstSpike {
+        let (LossKind::FirstSpike, Aim::Class(label)) = (loss.kind, aim) else {
             let wide = blocks(outputs);
             let mut adjoint = Blocks::zeros(shown.bins * wide);
-            let outcome = shown.output(network, |output| loss.evaluate(output, label, Some(&mut adjoint)));
+            let outcome = shown.output(network, |output| loss.evaluate(output, aim, Some(&mut adjoint)));
             let pushes = adjoint.chunks_exact(wide).enumerate().flat_map(|(bin, row)| {
                 let time = loss.start_us + (bin + 1) as f64 * loss.dt_us;
                 let slopes = row.as_flattened()[..outputs].iter().enumerate();
@@ -62,7 +62,7 @@ impl ExactTimes {
                 })
             });
             return (outcome, vec![0.0; fired.len()], pushes.collect());
-        }
+        };
         let mut first = vec![None; outputs];
         for (k, &(_, unit)) in fired.iter().enumerate() {
             first[usize::from(unit)].get_or_insert(k);

@@ -9,7 +9,7 @@ use crate::{
     network::{Layer, Network, Nominal},
     train::{
         gradient::Gradients,
-        loss::{FirstTimes, Loss, LossKind},
+        loss::{Aim, FirstTimes, Loss, LossKind},
         recursion::SpikeRegulariser,
         rules::{LearningRule, Lesson, Shown},
     },
@@ -103,7 +103,7 @@ impl Set {
             network: &self.network,
             weights,
             loss: &self.loss,
-            label: 1,
+            aim: Aim::Class(1),
             regulariser: &SpikeRegulariser::default(),
             shown,
         };

@@ -1,6 +1,6 @@
 //! Losses on the membranes of readouts.
 
-use super::{Loss, LossKind, Outcome, Output, largest, softmax};
+use super::{Aim, Loss, LossKind, Outcome, Output, largest, softmax};
 use crate::{
     blocks::{Block, LANES, blocks},
     isa::{Isa, Kernel, Unit},
@@ -19,14 +19,14 @@ struct Summary {
 }
 
 pub(super) fn evaluate(loss: &Loss, output: &Output, label: usize, adjoint: Option<&mut [Block]>) -> Outcome {
+    if loss.kind == LossKind::MeanSquare {
+        return mean_square(loss, output, Aim::Class(label), adjoint);
+    }
     let membranes = output.membranes;
     let wide = blocks(loss.outputs);
     let points = membranes.len() / wide;
     let summary = summarise(membranes, wide, loss.outputs);
     let last = &membranes[(points - 1) * wide..].as_flattened()[..loss.outputs];
-    if loss.kind == LossKind::MeanSquare {
-        return mean_square(loss, membranes, &summary, label, adjoint);
-    }
     let dt_us = loss.dt_us as f32;
     let value = |class: usize| match loss.kind {
         LossKind::Mean => summary.sum[class] / points as f32,
@@ -108,32 +108,32 @@ impl Kernel for Summarise<'_> {
 }
 
 /// mean (U − U*)²; the class whose mean membrane is the highest is predicted.
-fn mean_square(
-    loss: &Loss,
-    membranes: &[Block],
-    summary: &Summary,
-    label: usize,
-    adjoint: Option<&mut [Block]>,
-) -> Outcome {
+pub(super) fn mean_square(loss: &Loss, output: &Output, aim: Aim, adjoint: Option<&mut [Block]>) -> Outcome {
     let wide = blocks(loss.outputs);
-    let share = 1.0 / (membranes.len() / wide * loss.outputs) as f32;
-    let target = |class: usize| if class == label { loss.membrane_target } else { 0.0 };
+    let membranes = output.membranes;
+    let summary = summarise(membranes, wide, loss.outputs);
+    let first = loss.first_compared(membranes.len() / wide);
+    let compared = &membranes[first * wide..];
+    let share = 1.0 / (compared.len() / wide * loss.outputs) as f32;
     let mut square = 0.0;
-    for row in membranes.chunks_exact(wide) {
-        for (class, &u) in row.as_flattened()[..loss.outputs].iter().enumerate() {
-            let error = f64::from(u - target(class));
+    for row in compared.chunks_exact(wide) {
+        for (readout, &u) in row.as_flattened()[..loss.outputs].iter().enumerate() {
+            let error = f64::from(u - loss.wanted(aim, readout));
             square += error * error;
         }
     }
     if let Some(adjoint) = adjoint {
         adjoint.fill([0.0; LANES]);
-        for (to, from) in adjoint.chunks_exact_mut(wide).zip(membranes.chunks_exact(wide)) {
+        for (to, from) in adjoint[first * wide..]
+            .chunks_exact_mut(wide)
+            .zip(compared.chunks_exact(wide))
+        {
             let values = to.as_flattened_mut().iter_mut().zip(from.as_flattened());
-            for (class, (slope, &u)) in values.take(loss.outputs).enumerate() {
-                *slope = loss.weight * 2.0 * share * (u - target(class));
+            for (readout, (slope, &u)) in values.take(loss.outputs).enumerate() {
+                *slope = loss.weight * 2.0 * share * (u - loss.wanted(aim, readout));
             }
         }
-        against_clipping(loss, summary, wide, adjoint);
+        against_clipping(loss, &summary, wide, adjoint);
     }
     let means: Vec<f64> = summary.sum.iter().map(|&sum| sum.into()).collect();
     Outcome {

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `max`, `mean`, `last` | cross-entropy of logits `scale · U` at the maximum, the mean, the last step | membranes |
 //! | `sum` | cross-entropy of logits `scale · Σ U dt`, dt in µs | membranes |
-//! | `mean-square` | `mean (U − U*)²`, where U* is the target membrane for the class and 0 for the others | membranes |
+//! | `mean-square` | `mean (U − U*)²` from some time on, where U* is the target membrane for the class and 0 for the others | membranes |
 //! | `first-spike` | cross-entropy of logits `−t_first / τ` | spikes |
 //! | `van-rossum` | `½ Σ (λ * (S − Ŝ))² dt/τ`, where the neuron of the class should fire regularly | spikes |
 //!
@@ -89,6 +89,8 @@ pub struct Loss {
     pub recruit: bool,
     /// U* of the mean-square loss, in units of the threshold.
     pub membrane_target: f32,
+    /// From when on the mean-square loss compares, µs.
+    pub compare_from_us: f64,
     /// What spikes are compared with.
     pub spikes: SpikeTargets,
     /// Time step of the grid, µs.
@@ -158,6 +160,21 @@ pub struct Output<'a> {
     pub reached: usize,
 }
 
+/// What an output should have done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Aim<'a> {
+    /// This class.
+    Class(usize),
+    /// Membranes of the readouts, in units of the threshold: they are compared by their mean square.
+    Membranes(&'a [f32]),
+}
+
+impl From<usize> for Aim<'_> {
+    fn from(class: usize) -> Self {
+        Self::Class(class)
+    }
+}
+
 /// Result of one sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Outcome {
@@ -178,6 +195,7 @@ impl Loss {
             amplitude: 0.0,
             recruit: false,
             membrane_target: 1.0,
+            compare_from_us: 0.0,
             spikes: SpikeTargets::default(),
             dt_us: 1.0,
             start_us: 0.0,
@@ -200,12 +218,33 @@ impl Loss {
 
     /// Loss and prediction, and the derivative by the output's U (by its S where it spikes),
     /// written into `adjoint`, `[step][block]`.
-    pub fn evaluate(&self, output: Output, label: usize, adjoint: Option<&mut [Block]>) -> Outcome {
+    pub fn evaluate<'a>(&self, output: Output, aim: impl Into<Aim<'a>>, adjoint: Option<&mut [Block]>) -> Outcome {
+        let label = match aim.into() {
+            Aim::Class(label) => label,
+            aim @ Aim::Membranes(_) => return membranes::mean_square(self, &output, aim, adjoint),
+        };
         match self.kind {
             LossKind::VanRossum => spikes::regular_firing(self, output, label, adjoint),
             LossKind::FirstSpike => spikes::first_spike(self, output, label, adjoint),
             _ => membranes::evaluate(self, &output, label, adjoint),
         }
+    }
+}
+
+impl Loss {
+    /// U* of a readout.
+    pub(crate) fn wanted(&self, aim: Aim, readout: usize) -> f32 {
+        match aim {
+            Aim::Class(class) if class == readout => self.membrane_target,
+            Aim::Class(_) => 0.0,
+            Aim::Membranes(values) => values[readout],
+        }
+    }
+
+    /// The first of so many steps whose end is compared by the mean square: one at least.
+    pub(crate) fn first_compared(&self, steps: usize) -> usize {
+        let before = (self.compare_from_us - self.start_us) / self.dt_us - 1.0;
+        (before.ceil().max(0.0) as usize).min(steps.saturating_sub(1))
     }
 }
 

@@ -37,7 +37,7 @@ use crate::{
     substrate::EventBatch,
     train::{
         gradient::Gradients,
-        loss::{Fired, Loss, Outcome, Output, dense_spikes, most_spikes, van_rossum},
+        loss::{Aim, Fired, Loss, Outcome, Output, dense_spikes, most_spikes, van_rossum},
         surrogate::Surrogate,
         weights::PreparedWeights,
     },
@@ -220,8 +220,8 @@ impl SpikeRegulariser {
 /// What the output is compared with.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
-    /// A class.
-    Class(&'a Loss, usize),
+    /// What a loss is to be of.
+    Loss(&'a Loss, Aim<'a>),
     /// Any spike trains of the output neurons, `(step, unit)`, by their van Rossum distance.
     Spikes {
         /// Sorted by step.
@@ -322,7 +322,7 @@ impl Target<'_> {
     /// Loss and prediction of an output; takes its adjoint.
     fn evaluate(&self, output: Output, wide: usize, adjoint: &mut [Block]) -> Outcome {
         match *self {
-            Target::Class(loss, label) => loss.evaluate(output, label, Some(adjoint)),
+            Target::Loss(loss, aim) => loss.evaluate(output, aim, Some(adjoint)),
             Target::Spikes { train, keep, weight } => {
                 let mut counts = vec![0_u32; wide * LANES];
                 output

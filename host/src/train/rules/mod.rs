@@ -26,7 +26,7 @@ use super::{
     exact_times::Times,
     gradient::Gradients,
     grid::GridSample,
-    loss::{Fired, Loss, LossKind, Outcome, Output},
+    loss::{Aim, Fired, Loss, LossKind, Outcome, Output},
     recursion::SpikeRegulariser,
 };
 use crate::{
@@ -144,8 +144,8 @@ pub struct Lesson<'a> {
     pub weights: &'a [Matrix],
     /// What is learned, for a sample of a batch, on the grid of what is shown.
     pub loss: &'a Loss,
-    /// The class.
-    pub label: usize,
+    /// What the output should do.
+    pub aim: Aim<'a>,
     /// Slopes of the regularisers on spikes.
     pub regulariser: &'a SpikeRegulariser,
     /// What happened.

@@ -14,7 +14,7 @@ use crate::{
     train::{
         exact::ExactLayer,
         gradient::Gradients,
-        loss::{LossKind, Outcome, regular_train},
+        loss::{Aim, Outcome, regular_train},
         online::Feedback,
         surrogate::Surrogate,
     },
@@ -123,14 +123,15 @@ impl LearningRule for Online {
             network,
             weights,
             loss,
-            label,
+            aim,
             shown,
             ..
         } = *lesson;
-        let outcome = shown.output(network, |output| loss.evaluate(output, label, None));
+        let outcome = shown.output(network, |output| loss.evaluate(output, aim, None));
         let (bins, outputs) = (shown.bins, network.outputs());
         let last = network.layers.len() - 1;
-        let spiking = loss.kind == LossKind::VanRossum;
+        let spiking = network.layers[last].spiking;
+        let first_compared = loss.first_compared(bins);
         let (keep, share) = if spiking {
             let kernel_us = loss.spikes.kernel_us;
             (
@@ -141,7 +142,7 @@ impl LearningRule for Online {
             // A readout remembers for as long as its membrane does.
             (
                 self.layers[last].beta[0][0],
-                loss.weight * 2.0 / (bins * outputs) as f32,
+                loss.weight * 2.0 / ((bins - first_compared) * outputs) as f32,
             )
         };
         let mut wanted: Vec<u32> = Vec::new();
@@ -166,12 +167,14 @@ impl LearningRule for Online {
             if spiking {
                 errors.iter_mut().for_each(|error| *error *= keep);
                 output.fired.at(bin).iter().for_each(|&(unit, _)| errors[usize::from(unit)] += 1.0);
-                errors[label] -= wanted.iter().filter(|&&step| step as usize == bin).count() as f32;
+                if let Aim::Class(label) = aim {
+                    errors[label] -= wanted.iter().filter(|&&step| step as usize == bin).count() as f32;
+                }
             } else {
                 let wide = blocks(outputs);
                 let row = output.membranes[bin * wide..(bin + 1) * wide].as_flattened();
-                for (k, (error, u)) in errors.iter_mut().zip(row).enumerate() {
-                    *error = u - if k == label { loss.membrane_target } else { 0.0 };
+                for (readout, (error, u)) in errors.iter_mut().zip(row).enumerate() {
+                    *error = if bin < first_compared { 0.0 } else { u - loss.wanted(aim, readout) };
                 }
             }
             for index in 0..=last {

@@ -83,7 +83,7 @@ impl LearningRule for Rtrl {
             network,
             weights,
             loss,
-            label,
+            aim,
             regulariser,
             shown,
         } = *lesson;
@@ -91,7 +91,7 @@ impl LearningRule for Rtrl {
         let outputs = network.outputs();
         let wide = blocks(outputs);
         let mut adjoint = Blocks::zeros(bins * wide);
-        let outcome = shown.output(network, |output| loss.evaluate(output, label, Some(&mut adjoint)));
+        let outcome = shown.output(network, |output| loss.evaluate(output, aim, Some(&mut adjoint)));
         let rows: Vec<Vec<f64>> = adjoint
             .chunks_exact(wide)
             .map(|row| row.as_flattened()[..outputs].iter().map(|&slope| slope.into()).collect())

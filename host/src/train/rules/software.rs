@@ -150,7 +150,7 @@ impl Engine for Taught {
                         network,
                         weights: &seen.weights,
                         loss: &loss,
-                        label,
+                        aim: batch.aim(sample),
                         regulariser: batch.regulariser,
                         shown: &room.shown,
                     };
@@ -186,7 +186,7 @@ impl Engine for Taught {
                 let mut room = self.rooms.take(Room::default);
                 let events = EventBatch::gather(data, &[sample]);
                 self.show(&seen, &events, 0, &mut room);
-                let label = data.label(sample).into();
+                let label = usize::from(data.label(sample));
                 let outcome = room.shown.output(network, |output| loss.evaluate(output, label, None));
                 let spikes = room.shown.times.layers[..hidden].iter().map(Vec::len).sum();
                 self.rooms.give(room);

@@ -43,6 +43,7 @@ fn gradients(engine: &mut dyn Engine, lab: &Lab) -> Gradients {
     let rates: Vec<f32> = (0..lab.network.neurons()).map(|n| if n % 2 == 0 { 0.01 } else { 3.0 }).collect();
     let regularisers = &lab.experiment.regularise;
     let batch = Batch {
+        membranes: &[],
         events: &EventBatch::gather(data, &indices),
         labels: &data.labels[..SAMPLES],
         indices: &indices,
@@ -98,6 +99,7 @@ fn online_is_superspike() {
     let data = &lab.data.train;
     let events = EventBatch::gather(data, &indices);
     let batch = Batch {
+        membranes: &[],
         events: &events,
         labels: &data.labels[..SAMPLES],
         indices: &indices,
