@@ -77,7 +77,7 @@ fn readouts_count_from_where_they_rest() {
 #[test]
 fn every_switch_learns() {
     let quick = ["training.epochs=5", "network.hidden=[60]", "training.ideal_dt_us=0.4"];
-    let variants: [(&[&str], f64, f64); 23] = [
+    let variants: [(&[&str], f64, f64); 26] = [
         (&[], 93.0, 87.0),
         (&["training.loss=mean", "training.logit_scale=20"], 93.0, 89.0),
         (&["training.loss=last", "training.logit_scale=20"], 92.0, 84.0),
@@ -85,6 +85,36 @@ fn every_switch_learns() {
         (&["training.loss=mean-square"], 90.0, 84.0),
         (&["training.loss=first-spike"], 80.0, 78.0),
         (&["training.loss=van-rossum"], 85.0, 84.0),
+        (
+            &[
+                "training.rule=exact-times",
+                "training.loss=first-spike",
+                "training.first_spike_tau_us=0.5",
+                "training.learning_rate=0.01",
+                "network.readout_leak_lsb=80",
+                "network.initial.spikes_per_neuron=1",
+                "network.initial.readout_amplitude=1.5",
+                "regularise.spikes=0",
+                "regularise.high_rate=0",
+            ],
+            92.0,
+            88.0,
+        ),
+        (
+            &["training.rule=exact-times", "regularise.spikes=0", "regularise.high_rate=0"],
+            90.0,
+            85.0,
+        ),
+        (
+            &[
+                "training.rule=superspike-online",
+                "training.loss=van-rossum",
+                "training.learning_rate=0.01",
+                "training.van_rossum_tau_us=12",
+            ],
+            80.0,
+            75.0,
+        ),
         (&["training.inject=spikes"], 92.0, 82.0),
         (&["training.reset_in_gradient=true"], 88.0, 86.0),
         (&["training.dropout=0.2"], 90.0, 86.0),

@@ -170,6 +170,8 @@ impl Task {
             "network.readout_leak_lsb=100".into(),
             "network.weight_range=[6, 6]".into(),
             "network.initial.spikes_per_neuron=10".into(),
+            // Driven above the threshold by what always comes: an input moves a rate up or down.
+            "network.initial.mean=0.5".into(),
             format!("training.rule={}", rule.name()),
             format!("training.methods=[\"{}\"]", method.name()),
             format!("training.learning_rate={}", self.rate),

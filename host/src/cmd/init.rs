@@ -17,6 +17,10 @@ enum Template {
     Mnist16,
     /// The same with rotated images and dropout
     Mnist16Augmented,
+    /// Yin-Yang by exact spike times
+    YinYangExactTimes,
+    /// Yin-Yang by SuperSpike online
+    YinYangOnline,
 }
 
 impl Template {

@@ -12,7 +12,6 @@ use spikeloop::{
     neuron::{
         Input, InputSpike, Model, Order, Simulation, Trace,
         model::BUILT_IN,
-        run::Fires,
         srm::Srm0,
         trials::{Summary, Trials},
     },
@@ -168,7 +167,9 @@ impl Arguments {
         if !by_chance && self.noise_pa == 0.0 && ran[0].summary.trials > 1 {
             text.push_str("\nNothing in this model is left to chance: all trials are alike; --noise-pa adds noise of each trial's own.\n");
         }
-        if let Some(off) = deviation(&model, &ran[0], self.dt_ms) {
+        // Kernels know nothing of a trial's own noise.
+        let off = (self.noise_pa == 0.0).then(|| deviation(&model, &ran[0], self.dt_ms));
+        if let Some(off) = off.flatten() {
             text.push_str(&format!("\n{off}\n"));
         }
         print(&text)?;
@@ -269,15 +270,7 @@ impl Arguments {
         let number = self.trials.unwrap_or(if self.reliability { 40 } else { 1 }) as usize;
         let trials = Trials::run(&simulation, &input, number, self.seed, self.noise_pa);
         // The first trial once more, to be looked at.
-        let chance = Stream::new(Purpose::Escape, &[self.seed, 0]);
-        let seen = match self.noise_pa > 0.0 {
-            true => {
-                let noise = Stream::new(Purpose::NeuronInput, &[self.seed, 0]);
-                input.clone().with_noise(self.dt_ms, self.noise_pa, &noise)
-            }
-            false => input.clone(),
-        };
-        let trace = simulation.run(&seen, Fires::Itself(&chance));
+        let trace = Trials::one(&simulation, &input, 0, self.seed, self.noise_pa);
         let summary = trials.summary(SMOOTH_MS);
         Ran {
             name,

@@ -286,6 +286,9 @@ impl Experiment {
         let jitter = self.augment.jitter_us;
         let message = "must be at most data.window_us";
         demand("augment.jitter_us", jitter, jitter <= window, message)?;
+        let from = training.compare_from_us;
+        let message = "must be before the end of data.window_us";
+        demand("training.compare_from_us", from, from < window, message)?;
         let interval = training.van_rossum_interval_us;
         let message = "must not be shorter than training.ideal_dt_us";
         demand("training.van_rossum_interval_us", interval, interval >= dt, message)

@@ -227,12 +227,20 @@ fn default_seed() -> u64 {
 pub const BUILT_IN: &str = include_str!("../../../studies/yin-yang.toml");
 
 /// Experiments that the program brings with it, by name.
-pub const TEMPLATES: [(&str, &str); 3] = [
+pub const TEMPLATES: [(&str, &str); 5] = [
     ("yin-yang", BUILT_IN),
     ("mnist16", include_str!("../../../studies/mnist16.toml")),
     (
         "mnist16-augmented",
         include_str!("../../../studies/mnist16-augmented.toml"),
+    ),
+    (
+        "yin-yang-exact-times",
+        include_str!("../../../studies/yin-yang-exact-times.toml"),
+    ),
+    (
+        "yin-yang-online",
+        include_str!("../../../studies/yin-yang-online.toml"),
     ),
 ];
 

@@ -5,7 +5,10 @@ use serde::Serialize;
 use spikeloop_chip::random::{Purpose, Stream};
 use statrs::statistics::Statistics;
 
-use super::{Input, Simulation, run::Fires};
+use super::{
+    Input, Simulation,
+    run::{Fires, Trace},
+};
 
 /// Spike times of all trials, ms.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -45,23 +48,23 @@ impl Trials {
     /// Runs so many trials on one input, each with its own chance; `noise_pa` is white noise of its own on top, as the
     /// standard deviation of its mean over a millisecond.
     pub fn run(simulation: &Simulation, input: &Input, trials: usize, seed: u64, noise_pa: f64) -> Self {
-        let dt_ms = simulation.dt_ms();
-        let one = |trial: usize| {
-            let chance = Stream::new(Purpose::Escape, &[seed, trial as u64]);
-            let fires = Fires::Itself(&chance);
-            let trace = match noise_pa > 0.0 {
-                false => simulation.run(input, fires),
-                true => {
-                    let noise = Stream::new(Purpose::NeuronInput, &[seed, trial as u64]);
-                    simulation.run(&input.clone().with_noise(dt_ms, noise_pa, &noise), fires)
-                }
-            };
-            trace.spikes_ms
-        };
+        let one = |trial: usize| Self::one(simulation, input, trial, seed, noise_pa).spikes_ms;
         Self {
-            duration_ms: dt_ms * input.steps() as f64,
+            duration_ms: simulation.dt_ms() * input.steps() as f64,
             spikes_ms: (0..trials).into_par_iter().map(one).collect(),
         }
+    }
+
+    /// All that happened in one of those trials.
+    pub fn one(simulation: &Simulation, input: &Input, trial: usize, seed: u64, noise_pa: f64) -> Trace {
+        let chance = Stream::new(Purpose::Escape, &[seed, trial as u64]);
+        let fires = Fires::Itself(&chance);
+        if noise_pa <= 0.0 {
+            return simulation.run(input, fires);
+        }
+        let noise = Stream::new(Purpose::NeuronInput, &[seed, trial as u64]);
+        let noisy = input.clone().with_noise(simulation.dt_ms(), noise_pa, &noise);
+        simulation.run(&noisy, fires)
     }
 
     /// Peri-stimulus time histogram: spikes a trial in each bin.

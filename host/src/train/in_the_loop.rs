@@ -309,6 +309,19 @@ impl<S: Substrate> InTheLoop<S> {
         self.substrate.run(events, &self.request, trials, &mut self.recording)
     }
 
+    /// Whether spikes are all that is learned from.
+    fn learns_from_spikes_alone(&self) -> bool {
+        !self.settings.rule.needs().membranes && self.settings.loss.kind.on_spikes()
+    }
+
+    /// What is asked of the chip in order to learn.
+    fn learning_request(&self) -> RecordRequest {
+        match self.learns_from_spikes_alone() {
+            true => RecordRequest::spikes_only(self.request.duration_ns),
+            false => self.request,
+        }
+    }
+
     /// Loss of one sample on the grid, and its derivative by the output into the workspace.
     fn outcome(&self, loss: &Loss, aim: Aim, workspace: &mut InjectedWorkspace, adjoint: bool) -> Outcome {
         let InjectedWorkspace {
@@ -365,7 +378,9 @@ impl<S: Substrate + Sync> InTheLoop<S> {
             let mut shown = self.shown.take(Shown::default);
             shown.bins = self.grid.bins();
             for sample in samples {
-                self.place(&weights, batch, sample, &mut shown.sample);
+                if !self.learns_from_spikes_alone() {
+                    self.place(&weights, batch, sample, &mut shown.sample);
+                }
                 shown.take_times(network, batch.events.sample(sample), &self.recording, sample);
                 let label = batch.labels[sample];
                 let lesson = Lesson {
@@ -457,8 +472,9 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
             .iter()
             .map(|&index| self.seeds.trial(batch.occasion, index))
             .collect();
-        self.run(batch.events, &trials)?;
-
+        let request = self.learning_request();
+        self.substrate
+            .run(batch.events, &request, &trials, &mut self.recording)?;
         let mut seen = self.seen_weights(shadow)?;
         drop_columns(self.network(), batch.dropped, &mut seen);
         let loss = self.settings.loss.of_batch(batch.labels.len());
