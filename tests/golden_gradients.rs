@@ -295,6 +295,7 @@ fn check_fast_path(golden: &Golden, case: &Case, isa: Isa) {
             .collect(),
         // The recursion below brings its own decays.
         nominal: Nominal {
+            neuron: Default::default(),
             tau_mem_us: 1.0,
             tau_syn_us: 1.0,
             t_ref_us: 0.0,

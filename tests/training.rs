@@ -101,7 +101,11 @@ fn every_switch_learns() {
             88.0,
         ),
         (
-            &["training.rule=exact-times", "regularise.spikes=0", "regularise.high_rate=0"],
+            &[
+                "training.rule=exact-times",
+                "regularise.spikes=0",
+                "regularise.high_rate=0",
+            ],
             90.0,
             85.0,
         ),

@@ -58,6 +58,7 @@ fn case_of(
             })
             .collect(),
         nominal: Nominal {
+            neuron: Default::default(),
             tau_mem_us: 10.0,
             tau_syn_us: 5.0,
             t_ref_us: 0.0,

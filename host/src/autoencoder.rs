@@ -189,7 +189,12 @@ impl Task {
     ///
     /// # Errors
     /// Sizes that do not fit, a chip that refuses, or divergence.
-    pub fn learn(&self, rule: Rule, method: Method, [train, test]: &[Values; 2]) -> Result<Reconstruction, AutoencoderError> {
+    pub fn learn(
+        &self,
+        rule: Rule,
+        method: Method,
+        [train, test]: &[Values; 2],
+    ) -> Result<Reconstruction, AutoencoderError> {
         let experiment = self.experiment(rule, method)?;
         let (spec, _) = load_chip(&experiment.chip.file)?;
         let data = DataSplits {
@@ -339,7 +344,10 @@ mod tests {
         for rule in [Rule::Bptt, Rule::SuperspikeOnline] {
             for (method, most) in [(Method::Ideal, 0.3), (Method::InTheLoop, 0.5)] {
                 let Reconstruction { course, left, .. } = task.learn(rule, method, &values).unwrap();
-                assert!(left < most && left < 0.6 * course[0], "{rule:?} {method:?}: {left}, {course:?}");
+                assert!(
+                    left < most && left < 0.6 * course[0],
+                    "{rule:?} {method:?}: {left}, {course:?}"
+                );
             }
         }
     }

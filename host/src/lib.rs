@@ -29,8 +29,8 @@
 //! [`train`] shows the loop, [`substrate`] what stands behind a chip's interface.
 
 pub mod ageing;
-pub mod bench;
 pub mod autoencoder;
+pub mod bench;
 pub mod beside;
 pub mod blocks;
 pub mod board;

@@ -13,14 +13,49 @@ pub struct Layer {
     pub spiking: bool,
 }
 
+/// What its spiking neurons are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NeuronModel {
+    /// Exponential synapses, a reset to a level and a refractory time: what the chips' circuits are.
+    #[default]
+    CubaLifRefractory,
+    /// The same without a refractory time.
+    CubaLif,
+    /// Synapses that are over at once: an input spike moves U by its weight.
+    Lif,
+    /// A reset that subtracts the threshold, at once: kernels of spikes, summed up (SRM₀).
+    Srm0,
+}
+
+impl NeuronModel {
+    /// As in experiment files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CubaLifRefractory => "cuba-lif-refractory",
+            Self::CubaLif => "cuba-lif",
+            Self::Lif => "lif",
+            Self::Srm0 => "srm0",
+        }
+    }
+
+    /// Whether a chip has such circuits: theirs have synapses that take time, and reset to a level that they hold.
+    pub fn is_on_chips(self) -> bool {
+        self == Self::CubaLifRefractory
+    }
+}
+
 /// Nominal parameters that all circuits of a network share: all that the host knows of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Nominal {
+    /// What they are parameters of.
+    #[serde(default)]
+    pub neuron: NeuronModel,
     /// Membrane time constant, µs.
     pub tau_mem_us: f64,
     /// Synaptic time constant, µs.
     pub tau_syn_us: f64,
-    /// Refractory time, µs.
+    /// Refractory time, µs, of neurons that have one.
     pub t_ref_us: f64,
     /// E_leak of spiking neurons, LSB.
     pub leak_lsb: f64,
@@ -36,6 +71,7 @@ impl Default for Nominal {
     /// The values of the built-in experiment.
     fn default() -> Self {
         Self {
+            neuron: NeuronModel::default(),
             tau_mem_us: 6.0,
             tau_syn_us: 6.0,
             t_ref_us: 1.0,
@@ -51,6 +87,22 @@ impl Nominal {
     /// V_th − E_leak, LSB: the unit of U on the host, where ϑ = 1.
     pub fn swing_lsb(&self) -> f64 {
         self.threshold_lsb - self.leak_lsb
+    }
+
+    /// How long a reset holds a neuron, µs.
+    pub fn held_us(&self) -> f64 {
+        match self.neuron {
+            NeuronModel::CubaLifRefractory => self.t_ref_us,
+            NeuronModel::CubaLif | NeuronModel::Lif | NeuronModel::Srm0 => 0.0,
+        }
+    }
+
+    /// What is left of a synaptic current after a time.
+    pub fn current_left(&self, us: f64) -> f64 {
+        match self.neuron {
+            NeuronModel::Lif => 0.0,
+            _ => libm::exp(-us / self.tau_syn_us),
+        }
     }
 
     /// E_leak of a layer, LSB.

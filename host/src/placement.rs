@@ -406,6 +406,7 @@ mod tests {
                 },
             ],
             nominal: Nominal {
+                neuron: Default::default(),
                 tau_mem_us: 10.0,
                 tau_syn_us: 10.0,
                 t_ref_us: 2.0,

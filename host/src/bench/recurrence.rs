@@ -121,6 +121,7 @@ impl Recurrence {
             layers: vec![layer(hidden, recurrent, true), layer(outputs, false, false)],
             // The recursion has its own constants.
             nominal: Nominal {
+                neuron: Default::default(),
                 tau_mem_us: 10.0,
                 tau_syn_us: 5.0,
                 t_ref_us: 0.0,
@@ -248,7 +249,10 @@ impl Recurrence {
                 for samples in in_parts(samples, self.recursion.together(&self.network)) {
                     let labels: Vec<usize> = samples.clone().map(|k| self.data.label(indices[k]).into()).collect();
                     self.forward(isa, &weights, &events, samples, &mut workspace);
-                    let targets: Vec<_> = labels.iter().map(|&label| Target::Loss(&self.loss, label.into())).collect();
+                    let targets: Vec<_> = labels
+                        .iter()
+                        .map(|&label| Target::Loss(&self.loss, label.into()))
+                        .collect();
                     let outcomes = self.recursion.backward(
                         isa,
                         &self.network,

@@ -91,8 +91,11 @@ impl Arguments {
         if let Some(path) = &self.svg {
             let curve = |way: usize| all.iter().map(|of| of.learned[way].course.clone()).collect();
             let names: Vec<String> = WAYS.iter().map(|&way| name(way)).collect();
-            let curves: Vec<(&str, Vec<Vec<f64>>)> =
-                names.iter().enumerate().map(|(way, name)| (name.as_str(), curve(way))).collect();
+            let curves: Vec<(&str, Vec<Vec<f64>>)> = names
+                .iter()
+                .enumerate()
+                .map(|(way, name)| (name.as_str(), curve(way)))
+                .collect();
             save_page(path, &svg("Gaussian inputs through a bottleneck", &curves))?;
         }
         if self.json {
@@ -125,9 +128,24 @@ impl Arguments {
             }
         }
         for (name, value, fits, wanted) in [
-            ("--decay", self.decay, self.decay > 0.0 && self.decay <= 1.0, "a number above 0, 1 at most"),
-            ("--rate", self.rate, self.rate > 0.0 && self.rate.is_finite(), "a number above 0"),
-            ("--sigma-d", self.sigma_d, (0.0..=2.0).contains(&self.sigma_d), "a number in 0…2"),
+            (
+                "--decay",
+                self.decay,
+                self.decay > 0.0 && self.decay <= 1.0,
+                "a number above 0, 1 at most",
+            ),
+            (
+                "--rate",
+                self.rate,
+                self.rate > 0.0 && self.rate.is_finite(),
+                "a number above 0",
+            ),
+            (
+                "--sigma-d",
+                self.sigma_d,
+                (0.0..=2.0).contains(&self.sigma_d),
+                "a number in 0…2",
+            ),
         ] {
             if !fits {
                 bail!("{name} {value}: give {wanted}");
@@ -152,7 +170,13 @@ fn name((rule, method): (Rule, Method)) -> String {
 fn table(task: &Task, all: &[OfSeed]) -> Table {
     let mut table = Table::new(&["", ">mean", ">σ", ">best", ">worst"]);
     let mut row = |name: String, left: Vec<f64>| {
-        let percent = |part: f64| if part.is_finite() { format!("{:.1}", 100.0 * part) } else { "–".into() };
+        let percent = |part: f64| {
+            if part.is_finite() {
+                format!("{:.1}", 100.0 * part)
+            } else {
+                "–".into()
+            }
+        };
         let extreme = |pick: fn(f64, f64) -> f64| left.iter().copied().reduce(pick).unwrap_or(f64::NAN);
         table.row([
             name,
@@ -166,6 +190,9 @@ fn table(task: &Task, all: &[OfSeed]) -> Table {
         row(name(of), all.iter().map(|seed| seed.learned[way].left).collect());
     }
     let components = all.iter().map(|seed| seed.principal_components).collect();
-    row(format!("{} principal components", task.bottleneck.min(task.inputs)), components);
+    row(
+        format!("{} principal components", task.bottleneck.min(task.inputs)),
+        components,
+    );
     table
 }

@@ -17,7 +17,15 @@ pub struct Arguments {}
 impl Arguments {
     /// Prints them.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let mut table = Table::new(&["training.rule", "gradient", "on a chip", "needs", "when", "recurrent", "losses"]);
+        let mut table = Table::new(&[
+            "training.rule",
+            "gradient",
+            "on a chip",
+            "needs",
+            "when",
+            "recurrent",
+            "losses",
+        ]);
         for rule in Rule::ALL {
             let Needs {
                 membranes,

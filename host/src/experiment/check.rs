@@ -5,7 +5,7 @@ use std::fmt::Display;
 use spikeloop_chip::drift::MAX_AGE_HOURS;
 
 use super::{Experiment, ExperimentError};
-use crate::train::rules::Rule;
+use crate::{network::NeuronModel, train::rules::Rule};
 
 /// Most time steps of the ideal network: a sample's state has to stay in memory.
 const MOST_STEPS: f64 = 1e6;
@@ -207,6 +207,7 @@ impl Experiment {
                  ideal and quantised can run",
             )?;
         }
+        self.check_neuron()?;
         self.check_rule()?;
         let message = "must be shorter than training.epochs";
         let warm_up = training.warm_up_epochs;
@@ -223,6 +224,32 @@ impl Experiment {
             test <= MOST_SAMPLES,
             "must be at most 10 000 000",
         )
+    }
+
+    /// What knows of neurons that are not like a chip's.
+    fn check_neuron(&self) -> Result<(), ExperimentError> {
+        let (neuron, training) = (self.network.neuron, &self.training);
+        if neuron.is_on_chips() {
+            return Ok(());
+        }
+        let on_a_chip: Vec<_> = training
+            .methods
+            .iter()
+            .filter(|method| method.runs_on_a_chip())
+            .collect();
+        let names: Vec<_> = on_a_chip.iter().map(|method| method.name()).collect();
+        let message = format!(
+            "no chip has circuits like {}, theirs have synapses that take time, and reset to a level that they hold: leave out methods that \
+             run on chips, or take network.neuron = \"cuba-lif-refractory\"",
+            neuron.name()
+        );
+        demand("training.methods", names.join(", "), on_a_chip.is_empty(), &message)?;
+        let fits = training.rule != Rule::ExactTimes || neuron == NeuronModel::CubaLif;
+        let message = "the rule exact-times is of neurons like a chip's: cuba-lif-refractory and cuba-lif";
+        demand("network.neuron", neuron.name(), fits, message)?;
+        let fits = !training.time_constants.are_learned();
+        let message = "time constants are learned of neurons like a chip's: set training.time_constants = \"fixed\"";
+        demand("network.neuron", neuron.name(), fits, message)
     }
 
     /// What the rule needs, and is not there.
@@ -248,7 +275,10 @@ impl Experiment {
             return Ok(());
         }
         let fixed = !training.time_constants.are_learned();
-        let message = format!("the rule {} learns weights alone; set training.time_constants = \"fixed\"", rule.name());
+        let message = format!(
+            "the rule {} learns weights alone; set training.time_constants = \"fixed\"",
+            rule.name()
+        );
         demand("training.rule", rule.name(), fixed, &message)?;
         if rule == Rule::Rtrl {
             let alike = training.surrogates.windows(2).all(|pair| pair[0] == pair[1]);
@@ -257,7 +287,8 @@ impl Experiment {
         }
         if rule == Rule::ExactTimes {
             let network = &self.network;
-            let fits = network.t_ref_us > 0.0 || !network.recurrent;
+            let holds = network.t_ref_us > 0.0 && network.neuron == NeuronModel::CubaLifRefractory;
+            let fits = holds || !network.recurrent;
             let message = "neurons that excite one another would fire without end: with the rule exact-times, recurrent layers \
                            need a refractory time";
             demand("network.t_ref_us", network.t_ref_us, fits, message)?;

@@ -238,10 +238,7 @@ pub const TEMPLATES: [(&str, &str); 5] = [
         "yin-yang-exact-times",
         include_str!("../../../studies/yin-yang-exact-times.toml"),
     ),
-    (
-        "yin-yang-online",
-        include_str!("../../../studies/yin-yang-online.toml"),
-    ),
+    ("yin-yang-online", include_str!("../../../studies/yin-yang-online.toml")),
 ];
 
 impl Experiment {
@@ -326,6 +323,7 @@ impl Experiment {
             inputs,
             layers: hidden.chain([output]).collect(),
             nominal: Nominal {
+                neuron: section.neuron,
                 tau_mem_us: section.tau_mem_us,
                 tau_syn_us: section.tau_syn_us,
                 t_ref_us: section.t_ref_us,

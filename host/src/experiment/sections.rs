@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     experiment::Method,
+    network::NeuronModel,
     train::{
         in_the_loop::Inject,
         initialise::InitialActivity,
@@ -91,6 +92,8 @@ impl DataSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkSection {
+    /// What its spiking neurons are.
+    pub neuron: NeuronModel,
     /// Sizes of the hidden layers.
     pub hidden: Vec<usize>,
     /// Whether hidden layers are recurrent.
@@ -119,6 +122,7 @@ pub struct NetworkSection {
 impl Default for NetworkSection {
     fn default() -> Self {
         Self {
+            neuron: NeuronModel::default(),
             hidden: vec![120],
             recurrent: false,
             tau_mem_us: 6.0,

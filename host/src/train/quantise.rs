@@ -99,6 +99,7 @@ mod tests {
         #[test]
         fn codes_are_near_and_in_range(weights in prop::collection::vec(-3.0_f32..3.0, 6)) {
             let nominal = Nominal {
+                neuron: Default::default(),
                 tau_mem_us: 6.0, tau_syn_us: 6.0, t_ref_us: 1.0, leak_lsb: 80.0, reset_lsb: 80.0,
                 threshold_lsb: 125.0, readout_leak_lsb: 120.0,
             };

@@ -9,7 +9,7 @@ use crate::{
     data::SpikeDataset,
     isa::Isa,
     matrix::Matrix,
-    network::Network,
+    network::{Network, NeuronModel},
     neurobench::NeuroBench,
     pool::Pool,
     seeds::Occasion,
@@ -30,7 +30,7 @@ use crate::{
 /// The recursion of a network on a grid of `dt_us`; one surrogate a layer, the last one serves the
 /// layers after it.
 ///
-/// Spikes reset as on the chip: to V_reset, for t_ref.
+/// Spikes reset as on the chip, to V_reset, for t_ref; or as the neuron model has it.
 pub fn recursion_of(
     network: &Network,
     dt_us: f64,
@@ -40,13 +40,16 @@ pub fn recursion_of(
 ) -> Recursion {
     let nominal = &network.nominal;
     let layer = |(index, layer): (usize, &crate::network::Layer)| LayerRecursion {
-        alpha: libm::exp(-dt_us / nominal.tau_syn_us) as f32,
+        alpha: nominal.current_left(dt_us) as f32,
         beta: libm::exp(-dt_us / nominal.tau_mem_us) as f32,
         threshold: 1.0,
         spiking: layer.spiking,
-        reset: Reset::Hold {
-            level: ((nominal.reset_lsb - nominal.leak_lsb) / nominal.swing_lsb()) as f32,
-            steps: (nominal.t_ref_us / dt_us).round() as u32,
+        reset: match nominal.neuron {
+            NeuronModel::Srm0 => Reset::Subtract,
+            _ => Reset::Hold {
+                level: ((nominal.reset_lsb - nominal.leak_lsb) / nominal.swing_lsb()) as f32,
+                steps: (nominal.held_us() / dt_us).round() as u32,
+            },
         },
         surrogate: of_layer(surrogates, index),
     };
@@ -70,7 +73,11 @@ pub fn of_layer<T: Copy>(entries: &[T], layer: usize) -> T {
 pub fn weight_scale(network: &Network, dt_us: f64) -> f64 {
     let nominal = &network.nominal;
     let gap = |tau_us: f64| -libm::expm1(-dt_us / tau_us);
-    nominal.tau_mem_us / dt_us * gap(nominal.tau_syn_us) * gap(nominal.tau_mem_us)
+    let synapse = match nominal.neuron {
+        NeuronModel::Lif => 1.0,
+        _ => gap(nominal.tau_syn_us),
+    };
+    nominal.tau_mem_us / dt_us * synapse * gap(nominal.tau_mem_us)
 }
 
 /// How the recursion's membranes answer to spikes of weight ω: in the step after theirs.
@@ -234,7 +241,10 @@ impl Engine for Software {
             let (network, recursion) = (&self.network, &self.recursion);
             for samples in in_parts(samples, recursion.together(network)) {
                 let labels = &batch.labels[samples.clone()];
-                let targets: Vec<_> = samples.clone().map(|sample| Target::Loss(&loss, batch.aim(sample))).collect();
+                let targets: Vec<_> = samples
+                    .clone()
+                    .map(|sample| Target::Loss(&loss, batch.aim(sample)))
+                    .collect();
                 self.forward(&weights, batch.events, samples, &mut workspace);
                 let (isa, workspace) = (self.isa, &mut workspace);
                 let outcomes = recursion.backward(isa, network, &weights, &targets, batch.regulariser, workspace, sum);

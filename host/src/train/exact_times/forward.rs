@@ -158,7 +158,10 @@ impl LayerRun<'_> {
                 self.arrive(&mut neurons, below, row(self.weights, self.arrivals[from_below].1));
                 from_below += 1;
             }
-            let horizon = self.arrivals.get(from_below).map_or(end_us, |arrival| arrival.0.min(end_us));
+            let horizon = self
+                .arrivals
+                .get(from_below)
+                .map_or(end_us, |arrival| arrival.0.min(end_us));
             for (due, neuron) in due.iter_mut().zip(&neurons) {
                 *due = neuron.fires_before(horizon, reset).unwrap_or(f64::INFINITY);
             }

@@ -55,11 +55,13 @@ impl ExactTimes {
             let pushes = adjoint.chunks_exact(wide).enumerate().flat_map(|(bin, row)| {
                 let time = loss.start_us + (bin + 1) as f64 * loss.dt_us;
                 let slopes = row.as_flattened()[..outputs].iter().enumerate();
-                slopes.filter(|(_, slope)| **slope != 0.0).map(move |(unit, &slope)| Push {
-                    time,
-                    unit: unit as u16,
-                    slope: slope.into(),
-                })
+                slopes
+                    .filter(|(_, slope)| **slope != 0.0)
+                    .map(move |(unit, &slope)| Push {
+                        time,
+                        unit: unit as u16,
+                        slope: slope.into(),
+                    })
             });
             return (outcome, vec![0.0; fired.len()], pushes.collect());
         };
@@ -118,7 +120,10 @@ impl ExactTimes {
         let (_, slopes) = lesson.regulariser.of(layer, first..first + size);
         let mut silent = vec![true; size];
         fired.iter().for_each(|&(_, unit)| silent[usize::from(unit)] = false);
-        let wanted = slopes.iter().enumerate().filter(|&(unit, slope)| *slope < 0.0 && silent[unit]);
+        let wanted = slopes
+            .iter()
+            .enumerate()
+            .filter(|&(unit, slope)| *slope < 0.0 && silent[unit]);
         wanted
             .filter_map(|(unit, &slope)| self.at_maximum(lesson, layer, unit, slope.into()))
             .collect()
@@ -159,7 +164,9 @@ impl LearningRule for ExactTimes {
                 add(&mut sum.weights[recurrent], &gradient.recurrent);
             }
             let first = network.first_neuron(index);
-            fired.iter().for_each(|&(_, unit)| sum.spikes[first + usize::from(unit)] += 1.0);
+            fired
+                .iter()
+                .for_each(|&(_, unit)| sum.spikes[first + usize::from(unit)] += 1.0);
             if index > 0 {
                 // Those that come too late to arrive have no say.
                 by_time = gradient.arrivals;
@@ -215,7 +222,7 @@ impl Model {
         Self {
             layers: network.layers.iter().map(layer).collect(),
             reset: (nominal.reset_lsb - nominal.leak_lsb) / nominal.swing_lsb(),
-            t_ref_us: nominal.t_ref_us,
+            t_ref_us: nominal.held_us(),
             delays_us,
             end_us,
         }

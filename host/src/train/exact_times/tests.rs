@@ -45,12 +45,16 @@ fn network(hidden: &[usize], recurrent: bool, spiking: bool, tau_syn_us: f64, t_
 
 fn drawn(network: &Network, seed: u64) -> (Vec<Matrix>, Vec<forward::Spike>) {
     let stream = Stream::new(Purpose::Initialisation, &[seed]);
-    let weights = network.connections().into_iter().enumerate().map(|(index, connection)| {
-        let [pre, post] = connection.shape;
-        let scale = 5.0 / (pre as f32).sqrt();
-        let value = |k: usize| scale * (0.25 + stream.gaussian(k as u32, index as u32, 0));
-        Matrix::from_rows(connection.shape, &(0..pre * post).map(value).collect::<Vec<_>>())
-    });
+    let weights = network
+        .connections()
+        .into_iter()
+        .enumerate()
+        .map(|(index, connection)| {
+            let [pre, post] = connection.shape;
+            let scale = 5.0 / (pre as f32).sqrt();
+            let value = |k: usize| scale * (0.25 + stream.gaussian(k as u32, index as u32, 0));
+            Matrix::from_rows(connection.shape, &(0..pre * post).map(value).collect::<Vec<_>>())
+        });
     let mut inputs: Vec<forward::Spike> = (0..2 * INPUTS as u32)
         .map(|k| (f64::from(stream.uniform(k, 0, 1)) * 15.0, (k % INPUTS as u32) as u16))
         .collect();
@@ -87,7 +91,10 @@ impl Set {
             bins,
             ..Shown::default()
         };
-        shown.sample.layers.resize_with(self.network.layers.len(), Default::default);
+        shown
+            .sample
+            .layers
+            .resize_with(self.network.layers.len(), Default::default);
         for (layer, times) in shown.sample.layers.iter_mut().zip(&times.layers) {
             layer.fired.by_time(bins, self.loss.dt_us, times);
             layer.spikes.clone_from(&layer.fired);
@@ -120,18 +127,28 @@ impl Set {
         let firsts: Vec<f64> = (0..OUTPUTS)
             .map(|unit| {
                 let mut own = shown.times.layers[self.network.layers.len() - 1].iter();
-                own.find(|spike| usize::from(spike.1) == unit).map_or(END_US, |spike| spike.0)
+                own.find(|spike| usize::from(spike.1) == unit)
+                    .map_or(END_US, |spike| spike.0)
             })
             .collect();
         match self.loss.kind {
             LossKind::FirstSpike => FirstTimes::of(&self.loss, &firsts, 1.0, 1).outcome.loss,
-            _ => shown.output(&self.network, |output| self.loss.evaluate(output, 1, None)).loss,
+            _ => {
+                shown
+                    .output(&self.network, |output| self.loss.evaluate(output, 1, None))
+                    .loss
+            }
         }
     }
 
     /// Which spikes there are, without their times: where that changes, there is no slope.
     fn order(shown: &Shown) -> Vec<Vec<u16>> {
-        shown.times.layers.iter().map(|layer| layer.iter().map(|spike| spike.1).collect()).collect()
+        shown
+            .times
+            .layers
+            .iter()
+            .map(|layer| layer.iter().map(|spike| spike.1).collect())
+            .collect()
     }
 
     /// Compares every weight's slope with a difference; returns how many there were to compare.
@@ -139,7 +156,10 @@ impl Set {
         let shown = self.shown(weights);
         let (_, gradient) = self.gradient(weights, &shown);
         let (order, mut compared) = (Self::order(&shown), 0);
-        let largest = gradient.iter().flat_map(Matrix::iter).fold(0.0, |most: f32, g| most.max(g.abs()));
+        let largest = gradient
+            .iter()
+            .flat_map(Matrix::iter)
+            .fold(0.0, |most: f32, g| most.max(g.abs()));
         for (index, matrix) in gradient.iter().enumerate() {
             let [pre, post] = matrix.shape();
             for (j, i) in (0..pre).flat_map(|j| (0..post).map(move |i| (j, i))) {
@@ -150,13 +170,19 @@ impl Set {
                     let shown = self.shown(&weights);
                     (Self::order(&shown) == order).then(|| (self.value(&shown), f64::from(weight)))
                 };
-                let (Some(more), Some(less)) = (moved(step), moved(-step)) else { continue };
+                let (Some(more), Some(less)) = (moved(step), moved(-step)) else {
+                    continue;
+                };
                 let slope = (more.0 - less.0) / (more.1 - less.1);
                 let ours = f64::from(matrix.get(j, i));
                 prop_assert!(
                     (slope - ours).abs() <= tolerance * (1.0 + f64::from(largest)),
                     "connection {} [{}, {}]: {} by differences, {} by adjoints",
-                    index, j, i, slope, ours
+                    index,
+                    j,
+                    i,
+                    slope,
+                    ours
                 );
                 compared += 1;
             }
@@ -244,6 +270,11 @@ fn one_neuron_fires_when_its_kernels_say() {
             .map(|(&(time, _), weight)| (time, 6.0 * f64::from(weight) * 6.0 / tau_syn_us))
             .collect();
         let crossing = kernel.of(&all, END_US).unwrap();
-        assert!((times.layers[0][0].0 - crossing.time).abs() < 1e-10, "{:?} {}", times.layers[0], crossing.time);
+        assert!(
+            (times.layers[0][0].0 - crossing.time).abs() < 1e-10,
+            "{:?} {}",
+            times.layers[0],
+            crossing.time
+        );
     }
 }

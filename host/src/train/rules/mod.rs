@@ -29,11 +29,7 @@ use super::{
     loss::{Aim, Fired, Loss, LossKind, Outcome, Output},
     recursion::SpikeRegulariser,
 };
-use crate::{
-    blocks::blocks,
-    matrix::Matrix,
-    network::Network,
-};
+use crate::{blocks::blocks, matrix::Matrix, network::Network};
 pub use online::{Feedbacks, Online};
 pub use recorded::for_recordings;
 pub use rtrl::{MOST_NUMBERS, Rtrl};

@@ -157,7 +157,9 @@ impl LearningRule for Online {
             .iter()
             .enumerate()
             .map(|(index, layer)| {
-                let pre = index.checked_sub(1).map_or(network.inputs, |below| network.layers[below].size);
+                let pre = index
+                    .checked_sub(1)
+                    .map_or(network.inputs, |below| network.layers[below].size);
                 Remembered::nothing(pre, layer.size)
             })
             .collect();
@@ -166,7 +168,11 @@ impl LearningRule for Online {
             let output = &shown.sample.layers[last];
             if spiking {
                 errors.iter_mut().for_each(|error| *error *= keep);
-                output.fired.at(bin).iter().for_each(|&(unit, _)| errors[usize::from(unit)] += 1.0);
+                output
+                    .fired
+                    .at(bin)
+                    .iter()
+                    .for_each(|&(unit, _)| errors[usize::from(unit)] += 1.0);
                 if let Aim::Class(label) = aim {
                     errors[label] -= wanted.iter().filter(|&&step| step as usize == bin).count() as f32;
                 }
@@ -174,7 +180,11 @@ impl LearningRule for Online {
                 let wide = blocks(outputs);
                 let row = output.membranes[bin * wide..(bin + 1) * wide].as_flattened();
                 for (readout, (error, u)) in errors.iter_mut().zip(row).enumerate() {
-                    *error = if bin < first_compared { 0.0 } else { u - loss.wanted(aim, readout) };
+                    *error = if bin < first_compared {
+                        0.0
+                    } else {
+                        u - loss.wanted(aim, readout)
+                    };
                 }
             }
             for index in 0..=last {
@@ -238,8 +248,7 @@ impl Online {
                 true => self.surrogates[index].at(f64::from(membranes[block][lane]) - 1.0) as f32,
                 false => 1.0,
             };
-            regular[block][lane] =
-                constant.get(n).copied().unwrap_or(0.0) + per_spike * remembered.counts[block][lane];
+            regular[block][lane] = constant.get(n).copied().unwrap_or(0.0) + per_spike * remembered.counts[block][lane];
         }
         let below = match index {
             0 => &shown.sample.inputs,

@@ -71,7 +71,10 @@ impl Rtrl {
 fn dense(spikes: &BinnedSpikes, steps: usize, units: usize) -> Vec<Vec<f64>> {
     let row = |step: usize| {
         let mut row = vec![0.0; units];
-        spikes.at(step).iter().for_each(|&(unit, _)| row[usize::from(unit)] += 1.0);
+        spikes
+            .at(step)
+            .iter()
+            .for_each(|&(unit, _)| row[usize::from(unit)] += 1.0);
         row
     };
     (0..steps).map(row).collect()
@@ -94,7 +97,12 @@ impl LearningRule for Rtrl {
         let outcome = shown.output(network, |output| loss.evaluate(output, aim, Some(&mut adjoint)));
         let rows: Vec<Vec<f64>> = adjoint
             .chunks_exact(wide)
-            .map(|row| row.as_flattened()[..outputs].iter().map(|&slope| slope.into()).collect())
+            .map(|row| {
+                row.as_flattened()[..outputs]
+                    .iter()
+                    .map(|&slope| slope.into())
+                    .collect()
+            })
             .collect();
         let nothing = vec![vec![0.0; outputs]; *bins];
         let (by_membrane, by_spike) = match loss.kind.on_spikes() {

@@ -83,7 +83,10 @@ impl Taught {
     fn show(&self, seen: &Seen, events: &EventBatch, sample: usize, room: &mut Room) {
         let (network, recursion) = (self.network(), self.software.recursion());
         let Room { workspace, shown } = room;
-        shown.sample.layers.resize_with(network.layers.len(), GridLayer::default);
+        shown
+            .sample
+            .layers
+            .resize_with(network.layers.len(), GridLayer::default);
         let last = network.layers.len() - 1;
         if let Some(prepared) = &seen.prepared {
             self.software.forward(prepared, events, sample..sample + 1, workspace);
@@ -127,8 +130,13 @@ impl Taught {
 fn in_bins(train: &SpikeTrain, rows: Range<usize>) -> BinnedSpikes {
     let first = train.offsets[rows.start];
     BinnedSpikes {
-        offsets: train.offsets[rows.start..=rows.end].iter().map(|offset| offset - first).collect(),
-        spikes: rows.flat_map(|row| train.at(row).iter().map(|&unit| (unit, 0))).collect(),
+        offsets: train.offsets[rows.start..=rows.end]
+            .iter()
+            .map(|offset| offset - first)
+            .collect(),
+        spikes: rows
+            .flat_map(|row| train.at(row).iter().map(|&unit| (unit, 0)))
+            .collect(),
     }
 }
 

@@ -40,7 +40,9 @@ fn gradients(engine: &mut dyn Engine, lab: &Lab) -> Gradients {
     let indices: Vec<usize> = (0..SAMPLES).collect();
     let data: &SpikeDataset = &lab.data.train;
     // Rates that the regularisers have something to say about.
-    let rates: Vec<f32> = (0..lab.network.neurons()).map(|n| if n % 2 == 0 { 0.01 } else { 3.0 }).collect();
+    let rates: Vec<f32> = (0..lab.network.neurons())
+        .map(|n| if n % 2 == 0 { 0.01 } else { 3.0 })
+        .collect();
     let regularisers = &lab.experiment.regularise;
     let batch = Batch {
         membranes: &[],
@@ -59,7 +61,10 @@ fn same(ours: &[Matrix], theirs: &[Matrix], tolerance: f32) {
         let largest = theirs.iter().fold(0.0, |most: f32, g| most.max(g.abs()));
         assert!(largest > 1e-5, "connection {index}: nothing to compare");
         for (a, b) in ours.iter().zip(theirs.iter()) {
-            assert!((a - b).abs() <= tolerance * largest, "connection {index}: {a} {b}, of {largest}");
+            assert!(
+                (a - b).abs() <= tolerance * largest,
+                "connection {index}: {a} {b}, of {largest}"
+            );
         }
     }
 }
@@ -69,7 +74,12 @@ fn rtrl_gives_the_gradient_of_bptt() {
     for settings in [
         &["network.recurrent=true"][..],
         &["training.loss=van-rossum"],
-        &["network.hidden=[20, 20]", "training.reset_in_gradient=true", "training.loss=mean", "training.logit_scale=20"],
+        &[
+            "network.hidden=[20, 20]",
+            "training.reset_in_gradient=true",
+            "training.loss=mean",
+            "training.logit_scale=20",
+        ],
     ] {
         let [bptt, rtrl] = ["bptt", "rtrl"].map(|rule| {
             let rule = format!("training.rule={rule}");
@@ -122,7 +132,12 @@ fn online_is_superspike() {
     let kernel_us = loss.spikes.kernel_us;
     let keep = libm::exp(-dt_us / kernel_us);
     let share = dt_us / kernel_us / SAMPLES as f64;
-    let mut theirs: Vec<Matrix> = lab.network.connections().iter().map(|c| Matrix::zeros(c.shape)).collect();
+    let mut theirs: Vec<Matrix> = lab
+        .network
+        .connections()
+        .iter()
+        .map(|c| Matrix::zeros(c.shape))
+        .collect();
     for sample in 0..SAMPLES {
         let stream = Stream::new(Purpose::Feedback, &[1]);
         let mut superspike = SuperSpike::new(&reference.layers, surrogate, keep, Feedback::Symmetric, &stream);
@@ -158,17 +173,51 @@ fn online_is_superspike() {
 fn rules_say_what_they_need() {
     let refused = |settings: &[&str]| {
         let settings: Vec<String> = settings.iter().map(|&setting| setting.into()).collect();
-        Experiment::from_toml("test", BUILT_IN, &settings).unwrap_err().to_string()
+        Experiment::from_toml("test", BUILT_IN, &settings)
+            .unwrap_err()
+            .to_string()
     };
     let on_a_chip = refused(&["training.rule=rtrl"]);
     assert!(on_a_chip.contains("no chip returns"), "{on_a_chip}");
     let loss = refused(&["training.rule=superspike-online"]);
     assert!(loss.contains("van-rossum"), "{loss}");
-    let recurrent = refused(&["training.rule=superspike-online", "training.loss=van-rossum", "network.recurrent=true"]);
+    let recurrent = refused(&[
+        "training.rule=superspike-online",
+        "training.loss=van-rossum",
+        "network.recurrent=true",
+    ]);
     assert!(recurrent.contains("feed-forward"), "{recurrent}");
     let counts = refused(&["training.rule=exact-times", "training.loss=first-spike"]);
     assert!(counts.contains("regularise.spikes"), "{counts}");
     let lab = lab(&["training.rule=rtrl", "network.hidden=[400]"]);
     let large = lab.ideal(false).err().unwrap().to_string();
     assert!(large.contains("numbers"), "{large}");
+}
+
+/// Other neurons learn too, in software; where a chip runs it is said that it has none of them.
+#[test]
+fn neuron_models_can_be_chosen() {
+    use crate::compare::{Earlier, compare};
+    for neuron in ["cuba-lif", "lif", "srm0"] {
+        let settings = [
+            format!("network.neuron=\"{neuron}\""),
+            "training.methods=[\"ideal\"]".into(),
+            "data.train_samples=1500".into(),
+            "training.epochs=6".into(),
+            "network.hidden=[60]".into(),
+        ];
+        let experiment = Experiment::from_toml("test", BUILT_IN, &settings).unwrap();
+        let (spec, _) = load_chip("hicann-x").unwrap();
+        let data = load_data(&experiment, std::path::Path::new("")).unwrap();
+        let lab = Lab::with_data(experiment, spec, data).unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let compared = compare(&lab, Earlier::default(), &stop, &mut ()).unwrap();
+        let accuracy = compared.rows[0].accuracy;
+        assert!(accuracy > 0.75, "{neuron}: {accuracy}");
+    }
+    let on_a_chip = Experiment::from_toml("test", BUILT_IN, &["network.neuron=srm0".into()]).unwrap_err();
+    assert!(
+        on_a_chip.to_string().contains("no chip has circuits like srm0"),
+        "{on_a_chip}"
+    );
 }
