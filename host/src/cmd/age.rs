@@ -65,6 +65,13 @@ impl Arguments {
             bail!("the oracle looks inside its chip, which would not be the aged one; choose another --method");
         }
         opened.check_fixed()?;
+        let rule = opened.lab.experiment.training.rule;
+        if !rule.needs().on_a_chip {
+            bail!(
+                "a chip is trained on again as it ages, and no chip returns what the rule {} needs",
+                rule.name()
+            );
+        }
         let weights = opened.weights(method)?;
         let before = opened.lab.experiment.chip.temperature_c;
         let calibrated_at = opened.lab.spec.drift.calibration_temperature_c.value;

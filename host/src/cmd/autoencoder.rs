@@ -96,7 +96,15 @@ impl Arguments {
                 .enumerate()
                 .map(|(way, name)| (name.as_str(), curve(way)))
                 .collect();
-            save_page(path, &svg("Gaussian inputs through a bottleneck", &curves))?;
+            save_page(
+                path,
+                &svg(
+                    "Gaussian inputs through a bottleneck",
+                    "not reconstructed",
+                    "the variance",
+                    &curves,
+                ),
+            )?;
         }
         if self.json {
             let all = serde_json::json!({ "task": task, "seeds": all });

@@ -157,7 +157,10 @@ impl Arguments {
             .collect();
         if let Some(path) = &self.svg {
             let curves: Vec<(&str, Vec<Vec<f64>>)> = lines.iter().map(|line| (line.name, parts(line))).collect();
-            save_page(path, &svg("Learning spike patterns", &curves))?;
+            save_page(
+                path,
+                &svg("Learning spike patterns", "distance", "that before", &curves),
+            )?;
         }
         if self.json {
             let all = serde_json::json!({ "task": size, "learning": learning, "seeds": self.seeds, "variants": lines });

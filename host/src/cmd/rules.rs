@@ -40,7 +40,11 @@ impl Arguments {
                 rule.name(),
                 rule.description(),
                 yes(on_a_chip),
-                if membranes { "spikes, membranes" } else { "spike times" },
+                if membranes {
+                    "spikes, membranes"
+                } else {
+                    "spike times, readouts"
+                },
                 if looks_back { "after a run" } else { "while it runs" },
                 yes(recurrent),
                 &losses.join(" "),

@@ -285,12 +285,21 @@ impl Experiment {
             let message = "the rule rtrl takes one surrogate for all layers; set training.surrogate instead";
             demand("training.surrogates", training.surrogates.len(), alike, message)?;
         }
+        if rule == Rule::SuperspikeOnline {
+            let message = "the rule superspike-online leaves out how a reset depends on weights; set it to false";
+            let reset = training.reset_in_gradient;
+            demand("training.reset_in_gradient", reset, !reset, message)?;
+            let amplitude = self.regularise.readout_amplitude;
+            let fits = amplitude == 0.0 || training.loss.on_spikes();
+            let message = "the rule superspike-online knows no maximum before the end of a run; set it to 0";
+            demand("regularise.readout_amplitude", amplitude, fits, message)?;
+        }
         if rule == Rule::ExactTimes {
             let network = &self.network;
-            let holds = network.t_ref_us > 0.0 && network.neuron == NeuronModel::CubaLifRefractory;
+            let holds = network.t_ref_us >= 0.01 && network.neuron == NeuronModel::CubaLifRefractory;
             let fits = holds || !network.recurrent;
             let message = "neurons that excite one another would fire without end: with the rule exact-times, recurrent layers \
-                           need a refractory time";
+                           need a refractory time of 0.01 µs at least";
             demand("network.t_ref_us", network.t_ref_us, fits, message)?;
             let regularise = &self.regularise;
             for (key, value) in [

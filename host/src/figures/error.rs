@@ -74,6 +74,12 @@ pub enum FigureError {
          run has learned its own"
     )]
     LearnedTimeConstants,
+    /// Neurons that no chip has.
+    #[error("this run's neurons are {neuron}, and no chip has such circuits: there is nothing to be said of it on one")]
+    NoSuchCircuit {
+        /// What they are.
+        neuron: &'static str,
+    },
     /// A checkpoint of another network.
     #[error("{} does not fit the network {network}: it {fault}", .path.display())]
     Fit {

@@ -1,4 +1,4 @@
-//! How patterns are learned: what is left of the distance, over epochs.
+//! What is left of an error while it is learned, over epochs.
 
 use super::{
     axis::Axis,
@@ -20,13 +20,11 @@ fn binned(values: &[f64], each: usize) -> Vec<(f64, f64)> {
     values.chunks(each).enumerate().map(mean).collect()
 }
 
-/// As SVG: of each variant every seed as a thin line and the mean as a thick one; distances are parts of the first.
-pub fn svg(title: &str, variants: &[(&str, Vec<Vec<f64>>)]) -> String {
+/// As SVG: of each variant every seed as a thin line and the mean as a thick one. What is left is a part of something; the axis
+/// says of what, `(% of that before)` behind `error`.
+pub fn svg(title: &str, error: &str, of_what: &str, variants: &[(&str, Vec<Vec<f64>>)]) -> String {
     let names: Vec<&str> = variants.iter().map(|variant| variant.0).collect();
-    let description = format!(
-        "Van Rossum's distance over epochs, as a part of that before: {}",
-        names.join(", ")
-    );
+    let description = format!("{error} over epochs, as a part of {of_what}: {}", names.join(", "));
     let mut svg = Svg::new(WIDTH, HEIGHT, title, &description);
     svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
     let all = || variants.iter().flat_map(|variant| variant.1.iter().flatten().copied());
@@ -47,7 +45,7 @@ pub fn svg(title: &str, variants: &[(&str, Vec<Vec<f64>>)]) -> String {
     };
     let frame = Frame {
         x_name: "epoch",
-        y_name: "distance (% of that before)",
+        y_name: &format!("{error} (% of {of_what})"),
         x_numbers: true,
         y_numbers: true,
         open: false,
@@ -90,7 +88,7 @@ mod tests {
             ("a", vec![vec![1.0, 0.5, 0.1], vec![1.0, 0.4, 0.2]]),
             ("b & c", vec![vec![1.0, 0.9, 0.0]]),
         ];
-        let text = svg("patterns", &variants);
+        let text = svg("patterns", "distance", "that before", &variants);
         let document = roxmltree::Document::parse(&text).unwrap();
         let series = document
             .descendants()
@@ -100,6 +98,6 @@ mod tests {
             .collect();
         assert_eq!(lines, [3, 2]);
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
-        assert!(roxmltree::Document::parse(&svg("none", &[])).is_ok());
+        assert!(roxmltree::Document::parse(&svg("none", "distance", "that before", &[])).is_ok());
     }
 }

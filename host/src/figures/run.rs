@@ -124,13 +124,17 @@ impl Opened {
         ))
     }
 
-    /// Whether time constants are the chip's own.
+    /// Whether neurons are what a chip has, with the chip's own time constants.
     ///
     /// # Errors
-    /// [`FigureError::LearnedTimeConstants`].
+    /// [`FigureError::LearnedTimeConstants`], [`FigureError::NoSuchCircuit`].
     pub fn check_fixed(&self) -> Result<(), FigureError> {
         if self.lab.experiment.training.time_constants.are_learned() {
             return Err(FigureError::LearnedTimeConstants);
+        }
+        let neuron = self.lab.network.nominal.neuron;
+        if !neuron.is_on_chips() {
+            return Err(FigureError::NoSuchCircuit { neuron: neuron.name() });
         }
         Ok(())
     }

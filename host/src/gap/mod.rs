@@ -67,7 +67,7 @@ impl Gap {
             watch(done, of);
             Ok(accuracy)
         };
-        let software = [test(&mut lab.software(false))?, test(&mut lab.software(true))?];
+        let software = [test(&mut *lab.ideal(false)?)?, test(&mut *lab.ideal(true)?)?];
         let none = test(&mut chip_with(lab, method, &[])?)?;
         let all = test(&mut chip_with(lab, method, &Cause::ALL)?)?;
         let mut causes = Vec::new();

@@ -40,6 +40,14 @@ impl Trained {
         let path = run.experiment().display().to_string();
         let mut experiment = Experiment::from_toml(&path, &run.read_experiment()?, &[])?;
         run.settle(&mut experiment);
+        let neuron = experiment.network.neuron;
+        if !neuron.is_on_chips() {
+            bail!(
+                "{}: its neurons are {}, and no chip has such circuits",
+                dir.display(),
+                neuron.name()
+            );
+        }
         let (spec, _) = load_chip(&run.chip().display().to_string())?;
         let data = load_data(&experiment, &machine.data_dir())?;
         let file = run.checkpoint(method);

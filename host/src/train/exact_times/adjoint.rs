@@ -108,7 +108,7 @@ impl LayerPass<'_> {
         let mut events: Vec<(f64, What)> = Vec::new();
         let arrivals = self.arrivals.iter().enumerate();
         events.extend(arrivals.map(|(k, &(time, _))| (time, What::Arrives(k))));
-        // By the next spike of the same neuron its reset is over at the latest.
+        // A reset that the neuron's own next spike cuts short has no end of its own.
         let mut next = vec![f64::INFINITY; self.layer.size()];
         for (k, &(time, unit)) in self.fired.iter().enumerate().rev() {
             events.push((time, What::Fires(k)));

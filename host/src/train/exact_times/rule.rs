@@ -21,7 +21,7 @@ use crate::{
 ///
 /// A spike that hardly comes about moves without bound, and where a chip fires its nominal neuron may not even get there: dU/dt
 /// is taken for no less than [`Self::LEAST_SLOPE`]. A silent neuron has no spike time, and no slope. If one should fire, it is
-/// taken to do so where its membrane has its maximum in the nominal model, as slowly as that:
+/// taken to do so where its membrane has its maximum in the nominal model (by what arrives from below), as slowly as that:
 ///
 /// * an output of which the loss asks for an earlier spike (where losses may recruit);
 /// * a hidden neuron whose mean rate is below the regularisers' lower bound.
@@ -53,7 +53,8 @@ impl ExactTimes {
             let mut adjoint = Blocks::zeros(shown.bins * wide);
             let outcome = shown.output(network, |output| loss.evaluate(output, aim, Some(&mut adjoint)));
             let pushes = adjoint.chunks_exact(wide).enumerate().flat_map(|(bin, row)| {
-                let time = loss.start_us + (bin + 1) as f64 * loss.dt_us;
+                // Not beyond the end by a rounding.
+                let time = (loss.start_us + (bin + 1) as f64 * loss.dt_us).min(self.model.end_us);
                 let slopes = row.as_flattened()[..outputs].iter().enumerate();
                 slopes
                     .filter(|(_, slope)| **slope != 0.0)
@@ -206,7 +207,9 @@ fn highest(layer: &LayerModel, weights: &Matrix, arrivals: &[Spike], unit: usize
         }
         membrane = membrane.after(until);
     }
-    best.map(|best| best.1)
+    // One that never rises can only be raised after everything has arrived.
+    let last = arrivals.last()?.0 + layer.tau_mem_us[unit];
+    best.map(|(most, at)| if most > 0.0 { at } else { last.min(end_us) })
 }
 
 /// What the model of a network is, on average: all neurons nominal.

@@ -107,7 +107,7 @@ impl Kernel for Summarise<'_> {
     }
 }
 
-/// mean (U − U*)²; the class whose mean membrane is the highest is predicted.
+/// mean (U − U*)²; the class whose mean membrane is the highest, where it is compared, is predicted.
 pub(super) fn mean_square(loss: &Loss, output: &Output, aim: Aim, adjoint: Option<&mut [Block]>) -> Outcome {
     let wide = blocks(loss.outputs);
     let membranes = output.membranes;
@@ -135,7 +135,8 @@ pub(super) fn mean_square(loss: &Loss, output: &Output, aim: Aim, adjoint: Optio
         }
         against_clipping(loss, &summary, wide, adjoint);
     }
-    let means: Vec<f64> = summary.sum.iter().map(|&sum| sum.into()).collect();
+    let sums = summarise(compared, wide, loss.outputs).sum;
+    let means: Vec<f64> = sums.iter().map(|&sum| sum.into()).collect();
     Outcome {
         loss: square * f64::from(share),
         prediction: largest(&means),

@@ -85,7 +85,8 @@ pub struct Loss {
     /// ρ_a of ρ_a · mean (max_t U)².
     pub amplitude: f32,
     /// `max`: where the readout of the class has its maximum before any spike reaches it, no weight can raise that, and the
-    /// class would never be learned again: its mean from then on is raised instead.
+    /// class would never be learned again: its mean from then on is raised instead. `first-spike` by exact times: whether silent
+    /// outputs are pushed towards their threshold.
     pub recruit: bool,
     /// U* of the mean-square loss, in units of the threshold.
     pub membrane_target: f32,

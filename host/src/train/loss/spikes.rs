@@ -146,8 +146,11 @@ pub(super) fn first_spike(loss: &Loss, output: Output, label: usize, adjoint: Op
         for (class, &[first, second]) in times.iter().enumerate() {
             let own = first as usize;
             for step in 0..=own.min(output.steps.saturating_sub(1)) {
-                let moved_from = if step < own { first } else { second };
-                let moves = step as f64 - moved_from;
+                let moves = if step < own {
+                    step as f64 - own as f64
+                } else {
+                    first - second
+                };
                 adjoint[step * wide + class / LANES][class % LANES] = (slopes[class] * moves) as f32;
             }
         }

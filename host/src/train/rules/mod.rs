@@ -53,7 +53,7 @@ pub enum Rule {
 /// What a rule asks of whatever runs the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
-    /// Whether samples of the hidden neurons' membranes are needed.
+    /// Whether samples of the hidden neurons' membranes are needed; those of readouts are where the loss is of them.
     pub membranes: bool,
     /// Whether it goes back over a run that has ended; otherwise it learns while the network runs.
     pub looks_back: bool,
@@ -102,7 +102,7 @@ impl Rule {
             },
             Self::Rtrl => Needs {
                 membranes: true,
-                looks_back: false,
+                looks_back: true,
                 on_a_chip: false,
                 recurrent: true,
                 losses: &LossKind::ALL,

@@ -45,7 +45,8 @@ impl Feedbacks {
         }
     }
 
-    /// b of a hidden layer, `[neuron][output]`: what reaches the outputs through all weights above, or as much at random, or 1.
+    /// b of a hidden layer, `[neuron][output]`: what reaches the outputs through all weights above; or random numbers that keep
+    /// their proportions and are, on average, always as large as that; or 1.
     fn of(&self, network: &Network, weights: &[Matrix], layer: usize) -> Matrix {
         let symmetric = || {
             let mut through = weights[network.connections_of(layer + 1).0].clone();

@@ -34,10 +34,11 @@ pub struct Rtrl {
 }
 
 impl Rtrl {
-    /// Numbers that it holds for a network: how I and U of each neuron depend on each weight.
+    /// Numbers that it holds for a network: how I, U and S of each neuron depend on each parameter.
     pub fn numbers(network: &Network) -> usize {
         let weights: usize = network.connections().iter().map(|c| c.shape[0] * c.shape[1]).sum();
-        2 * network.neurons() * weights
+        // Its reference also follows both decays of each neuron.
+        3 * network.neurons() * (weights + 2 * network.neurons())
     }
 
     pub(super) fn reference(&self, network: &Network, weights: &[Matrix]) -> Reference {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{LearningRule, Lesson, Shown};
 use crate::{
-    blocks::blocks,
+    blocks::{Blocks, blocks},
     data::SpikeDataset,
     matrix::Matrix,
     network::Network,
@@ -18,7 +18,7 @@ use crate::{
         exact_times::{Model, Times},
         gradient::{Gradients, accumulate},
         grid::{BinnedSpikes, GridLayer},
-        loss::Outcome,
+        loss::{Loss, Outcome},
         recursion::{SpikeTrain, Workspace},
         software::Software,
         weights::PreparedWeights,
@@ -72,6 +72,21 @@ impl Taught {
         self.software.network()
     }
 
+    /// Bins that a run without time steps is looked at in, and their length, µs: they end with the run.
+    fn exact_grid(&self, model: &Model) -> (usize, f64) {
+        let bins = (model.end_us / self.software.dt_us()).round().max(1.0);
+        (bins as usize, model.end_us / bins)
+    }
+
+    /// The loss on the grid of what is shown.
+    fn loss(&self) -> Loss {
+        let loss = *self.software.loss();
+        match &self.exactly {
+            Some(model) => loss.on_grid(self.exact_grid(model).1, 0.0),
+            None => loss,
+        }
+    }
+
     fn seen(&self, shadow: &[Matrix], dropped: &[usize]) -> Seen {
         let mut weights = self.software.seen(shadow).into_owned();
         drop_columns(self.network(), dropped, &mut weights);
@@ -105,24 +120,27 @@ impl Taught {
                 .iter()
                 .map(|event| (f64::from(event.time_ns) / 1000.0, event.unit))
                 .collect();
-            shown.bins = (model.end_us / self.software.dt_us()).round().max(1.0) as usize;
+            shown.bins = self.exact_grid(model).0;
             let (times, membranes) = model.run(network, &seen.weights, &inputs, shown.bins);
-            self.place(shown, &times, last);
-            shown.sample.layers[last].membranes = membranes;
+            self.place(shown, &times, self.exact_grid(model).1);
+            // A spiking output has none that anybody asks for.
+            let wide = blocks(network.outputs());
+            shown.sample.layers[last].membranes = match network.layers[last].spiking {
+                true => Blocks::zeros(shown.bins * wide),
+                false => membranes,
+            };
             shown.times = times;
         }
     }
 
     /// Puts exact times into bins, for losses on a grid.
-    fn place(&self, shown: &mut Shown, times: &Times, last: usize) {
-        let (bins, dt_us) = (shown.bins, self.software.dt_us());
+    fn place(&self, shown: &mut Shown, times: &Times, dt_us: f64) {
+        let bins = shown.bins;
         shown.sample.inputs.by_time(bins, dt_us, &times.inputs);
         for (layer, spikes) in shown.sample.layers.iter_mut().zip(&times.layers) {
             layer.fired.by_time(bins, dt_us, spikes);
             layer.spikes.clone_from(&layer.fired);
         }
-        let output = &mut shown.sample.layers[last];
-        output.membranes.reset(bins * blocks(self.network().outputs()));
     }
 }
 
@@ -144,7 +162,7 @@ impl Engine for Taught {
     fn gradients(&mut self, shadow: &[Matrix], batch: &Batch) -> Result<Gradients, SubstrateError> {
         let seen = self.seen(shadow, batch.dropped);
         let network = self.network();
-        let loss = self.software.loss().of_batch(batch.labels.len());
+        let loss = self.loss().of_batch(batch.labels.len());
         let mut sum = accumulate(
             || Gradients::zeros(network),
             batch.labels.len(),
@@ -186,7 +204,7 @@ impl Engine for Taught {
             return self.software.evaluate(shadow, data, occasion);
         }
         let seen = self.seen(shadow, &[]);
-        let (network, loss) = (self.network(), self.software.loss());
+        let (network, loss) = (self.network(), self.loss());
         let hidden = network.layers.len() - 1;
         let runs: Vec<(Outcome, usize)> = (0..data.len())
             .into_par_iter()
