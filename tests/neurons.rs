@@ -414,3 +414,39 @@ fn patterns_are_learned_and_feedbacks_compared() {
     refused(&["--rate", "-1"], &["--rate"]);
     refused(&["--hidden", "0"], &["--hidden 0", "--feedback none"]);
 }
+
+#[test]
+fn rules_are_listed_and_an_autoencoder_learns() {
+    let scratch = scratch();
+    let rules = succeed(program(scratch.path()).arg("rules"));
+    for name in ["bptt", "rtrl", "exact-times", "first-spike", "van-rossum"] {
+        assert!(rules.contains(name), "{rules}");
+    }
+    let json: Value = serde_json::from_str(&succeed(program(scratch.path()).args([
+        "autoencoder",
+        "--seeds",
+        "1",
+        "--epochs",
+        "3",
+        "--bottleneck",
+        "8",
+        "--rate",
+        "0.02",
+        "--json",
+    ])))
+    .unwrap();
+    let learned = json["seeds"][0]["learned"].as_array().unwrap();
+    assert_eq!(learned.len(), 4);
+    for way in learned {
+        let (course, left) = (way["course"].as_array().unwrap(), way["left"].as_f64().unwrap());
+        assert_eq!(course.len(), 4);
+        assert!(left < 0.7 * course[0].as_f64().unwrap(), "{way}");
+    }
+    for (words, parts) in [
+        (["--bottleneck", "0"], ["--bottleneck 0", "1 to 1000"]),
+        (["--decay", "2"], ["--decay 2", "1 at most"]),
+        (["--rate", "-1"], ["--rate -1", "above 0"]),
+    ] {
+        refuse(program(scratch.path()).arg("autoencoder").args(words), &parts);
+    }
+}
