@@ -193,15 +193,10 @@ impl Experiment {
             "must name at least one method",
         )?;
         if training.time_constants.are_learned() {
-            let on_a_chip: Vec<_> = training
-                .methods
-                .iter()
-                .filter(|method| method.runs_on_a_chip())
-                .collect();
-            let names: Vec<_> = on_a_chip.iter().map(|method| method.name()).collect();
+            let on_a_chip = self.methods_on_chips();
             demand(
                 "training.methods",
-                names.join(", "),
+                &on_a_chip,
                 on_a_chip.is_empty(),
                 "a chip's time constants are set by its calibration: with training.time_constants, only the methods \
                  ideal and quantised can run",
@@ -226,24 +221,26 @@ impl Experiment {
         )
     }
 
+    /// Names of the methods that run on a chip.
+    fn methods_on_chips(&self) -> String {
+        let on_a_chip = self.training.methods.iter().filter(|method| method.runs_on_a_chip());
+        let names: Vec<_> = on_a_chip.map(|method| method.name()).collect();
+        names.join(", ")
+    }
+
     /// What knows of neurons that are not like a chip's.
     fn check_neuron(&self) -> Result<(), ExperimentError> {
         let (neuron, training) = (self.network.neuron, &self.training);
         if neuron.is_on_chips() {
             return Ok(());
         }
-        let on_a_chip: Vec<_> = training
-            .methods
-            .iter()
-            .filter(|method| method.runs_on_a_chip())
-            .collect();
-        let names: Vec<_> = on_a_chip.iter().map(|method| method.name()).collect();
+        let on_a_chip = self.methods_on_chips();
         let message = format!(
             "no chip has circuits like {}, theirs have synapses that take time, and reset to a level that they hold: leave out methods that \
              run on chips, or take network.neuron = \"cuba-lif-refractory\"",
             neuron.name()
         );
-        demand("training.methods", names.join(", "), on_a_chip.is_empty(), &message)?;
+        demand("training.methods", &on_a_chip, on_a_chip.is_empty(), &message)?;
         let fits = training.rule != Rule::ExactTimes || neuron == NeuronModel::CubaLif;
         let message = "the rule exact-times is of neurons like a chip's: cuba-lif-refractory and cuba-lif";
         demand("network.neuron", neuron.name(), fits, message)?;
