@@ -1,20 +1,21 @@
 //! The request handler.
 
-use alloc::{vec, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 
-use spikeloop_chip::{event::InputEvent, random::RNG_VERSION, recorder::RecordRequest};
+use spikeloop_chip::{counters::Counters, event::InputEvent, random::RNG_VERSION, recorder::RecordRequest};
 use spikeloop_wire::{
     Digest, PROTOCOL_NEWEST, PROTOCOL_OLDEST,
     frame::{self, Collector, Damage, Header},
     message::{
         self, Events, Health, Identity, Instance, Loaded, Ran, Reason, Request, Reset, Response, RunRequest,
-        Section as Which,
+        Section as Which, Shown,
     },
-    pack::events,
+    pack::{errors, events},
 };
 
 use crate::{
     CodeRows, FrontEnd, Image, Refusal, network,
+    plasticity::{Observed, Plan, Plasticity},
     section::Section,
     session::{Outcome, Session, Turn},
     tape::Tape,
@@ -22,6 +23,9 @@ use crate::{
 
 /// Longest chip file in its canonical encoding: one with a page of sources for each figure.
 const CHIP_BYTES: usize = 64 * 1024;
+
+/// Longest plan of learning, beside what it says of each neuron.
+const PLAN_BYTES: usize = 16 * 1024;
 
 /// How often a board that is at work says so, ms.
 const BUSY_EVERY_MS: u32 = 400;
@@ -69,7 +73,16 @@ struct Desk<F> {
     codes: Section,
     weights: Section,
     events: Section,
+    plan: Section,
+    learned: Section,
     configured: Option<Configured>,
+    plasticity: Option<Box<Plasticity>>,
+    /// Digest of the weights that were learned, as they were written last.
+    written: Option<Digest>,
+    /// Checksum of what the host was shown of the recording on the tape, if it is one to learn from.
+    shown: Option<u32>,
+    /// Whether the first of its errors were heard.
+    hearing: bool,
     /// Events of the present run.
     inputs: Vec<InputEvent>,
     /// Circuits that are switched off.
@@ -107,7 +120,13 @@ impl<F: FrontEnd> Board<F> {
                 codes: Section::default(),
                 weights: Section::default(),
                 events: Section::default(),
+                plan: Section::default(),
+                learned: Section::default(),
                 configured: None,
+                plasticity: None,
+                written: None,
+                shown: None,
+                hearing: false,
                 inputs: Vec::with_capacity(limits.events as usize),
                 masked: Vec::new(),
                 tape: Tape::new(limits.recording_bytes as usize),
@@ -218,9 +237,16 @@ impl<F: FrontEnd> Desk<F> {
                 self.answer(header, &Response::Refused { reason, text: &text }, port);
                 return;
             }
-            (Outcome::Done, Ok(request @ (Request::Run { .. } | Request::Ping { .. } | Request::Health))) => {
-                self.carry_out(header, request, port)
-            }
+            (
+                Outcome::Done,
+                Ok(
+                    request @ (Request::Run { .. }
+                    | Request::Practise { .. }
+                    | Request::Recall { .. }
+                    | Request::Ping { .. }
+                    | Request::Health),
+                ),
+            ) => self.carry_out(header, request, port),
             (Outcome::Done, _) => {
                 self.answer(header, &Response::Done, port);
                 Ok(())
@@ -274,7 +300,37 @@ impl<F: FrontEnd> Desk<F> {
                     }
                 }
             }
-            Request::Run { run } => return self.run(header, &run, port),
+            Request::Run { run } => {
+                let counters = self.record(header, &run, port)?;
+                return self.show(header, &run, counters, None, port);
+            }
+            Request::Practise { run, shown } => {
+                self.write_learned()?;
+                let counters = self.record(header, &run, port)?;
+                return self.show(header, &run, counters, Some(shown), port);
+            }
+            Request::Errors {
+                of,
+                first,
+                last,
+                bytes,
+            } => self.hear(header, of, [first, last], bytes, port)?,
+            Request::Update { rate } => {
+                self.shown = None;
+                self.written = None;
+                self.student()?.update(rate)?;
+                self.write_learned()?;
+            }
+            Request::Recall { piece, skip } => {
+                let state = self.student()?.state();
+                let ran = Ran {
+                    bytes: state.len() as u32,
+                    crc: frame::CRC.checksum(&state),
+                    counters: told(&Counters::default()),
+                };
+                self.stream(header, ran, &state, [piece.into(), skip as usize], port);
+                return Ok(());
+            }
             Request::Reset { .. } => {}
         }
         self.answer(header, &Response::Done, port);
@@ -335,7 +391,14 @@ impl<F: FrontEnd> Desk<F> {
             Which::Codes => &mut self.codes,
             Which::Weights => &mut self.weights,
             Which::Events => &mut self.events,
+            Which::Plasticity => &mut self.plan,
+            Which::Learned => &mut self.learned,
         }
+    }
+
+    fn student(&mut self) -> Result<&mut Plasticity, Refusal> {
+        let student = self.plasticity.as_deref_mut();
+        student.ok_or_else(|| Refusal::not_yet("plan of learning"))
     }
 
     fn begin(&mut self, which: Which, bytes: usize, patch: bool) -> Result<(), Refusal> {
@@ -381,6 +444,16 @@ impl<F: FrontEnd> Desk<F> {
                 }
             }
             Which::Events => at_most(limits.events as usize * events::LONGEST, "a list of events")?,
+            Which::Plasticity => {
+                self.image_size()?;
+                // A layer, and a neuron with its random feedback.
+                at_most(PLAN_BYTES + 256 * limits.circuits as usize, "a plan of learning")?;
+                self.plasticity = None;
+            }
+            Which::Learned => {
+                let needed = self.student()?.state_bytes();
+                at_most(needed, "what was learned")?;
+            }
         }
         self.section(which).begin(bytes, patch)
     }
@@ -399,8 +472,84 @@ impl<F: FrontEnd> Desk<F> {
                 loaded
             }
             Which::Weights if !again => self.program(),
+            Which::Plasticity => self.plan(),
+            Which::Learned => {
+                let state = self.learned.content("state of learning")?;
+                let student = self.plasticity.as_deref_mut();
+                student
+                    .ok_or_else(|| Refusal::not_yet("plan of learning"))?
+                    .take_state(state)?;
+                self.learned.clear();
+                self.written = None;
+                self.write_learned()
+            }
             Which::Weights | Which::Network | Which::Codes | Which::Events => Ok(()),
         }
+    }
+
+    /// Begins to learn by the plan that was committed.
+    fn plan(&mut self) -> Result<(), Refusal> {
+        let (_, weight_bits) = self.image_size()?;
+        let shapes = self
+            .configured
+            .as_ref()
+            .map_or(&[][..], |configured| &configured.shapes);
+        let content = self.plan.content("plan of learning")?;
+        let plan: Plan = postcard::from_bytes(content)
+            .map_err(|_| Refusal::new(Reason::Invalid, "this is not the encoding of a plan of learning"))?;
+        let free_bytes = self.front.free_bytes() as usize;
+        self.plasticity = Some(Box::new(Plasticity::new(plan, shapes, weight_bits, free_bytes)?));
+        // The student has taken what it needs.
+        self.plan.clear();
+        Ok(())
+    }
+
+    /// Brings the codes of what was learned into the synapses, if others are there.
+    fn write_learned(&mut self) -> Result<(), Refusal> {
+        let written = self.written;
+        let weights = self.weights.digest();
+        let student = self.student()?;
+        if written.is_some() && written == weights {
+            return Ok(());
+        }
+        let image = student.image();
+        self.weights.put(image);
+        self.program()?;
+        self.written = self.weights.digest();
+        Ok(())
+    }
+
+    /// Errors of the sample on the tape.
+    fn hear(
+        &mut self,
+        header: Header,
+        of: u32,
+        [first, last]: [bool; 2],
+        bytes: &[u8],
+        port: &mut impl Port,
+    ) -> Result<(), Refusal> {
+        if first {
+            self.student()?.forget_errors();
+            self.hearing = true;
+        }
+        if self.shown != Some(of) || !self.hearing {
+            let text = "the board has another recording; run the sample again";
+            return Err(Refusal::new(Reason::RecordingGone, text));
+        }
+        let student = self.plasticity.as_deref_mut();
+        let student = student.ok_or_else(|| Refusal::not_yet("plan of learning"))?;
+        errors::for_each(bytes, |at, amount| student.hear(at as usize, amount))?;
+        if last {
+            // Learned from once.
+            self.shown = None;
+            self.hearing = false;
+            let observed = Observed {
+                inputs: &self.inputs,
+                tape: self.tape.learn_from(),
+            };
+            student.learn(&observed, &mut alive(header, &mut self.line, port));
+        }
+        Ok(())
     }
 
     /// Bytes of the weight image, and bits of a weight.
@@ -433,6 +582,11 @@ impl<F: FrontEnd> Desk<F> {
 
     /// No configuration, and no weights of one.
     fn deconfigure(&mut self) {
+        self.plasticity = None;
+        self.written = None;
+        self.plan.clear();
+        self.learned.clear();
+        self.shown = None;
         self.configured = None;
         self.weights.clear();
     }
@@ -468,7 +622,10 @@ impl<F: FrontEnd> Desk<F> {
         reserved
     }
 
-    fn run(&mut self, header: Header, run: &RunRequest, port: &mut impl Port) -> Result<(), Refusal> {
+    /// Runs a sample onto the tape.
+    fn record(&mut self, header: Header, run: &RunRequest, port: &mut impl Port) -> Result<Counters, Refusal> {
+        self.shown = None;
+        self.hearing = false;
         let configured = self
             .configured
             .as_ref()
@@ -505,58 +662,98 @@ impl<F: FrontEnd> Desk<F> {
             spikes: run.spikes,
         };
 
-        let (front, inputs, line) = (&mut self.front, &self.inputs, &mut self.line);
-        let mut said_ms = port.uptime_ms();
-        let mut alive = || {
-            let now_ms = port.uptime_ms();
-            if now_ms.wrapping_sub(said_ms) >= BUSY_EVERY_MS {
-                said_ms = now_ms;
-                send(header, &Response::Busy, line, port);
-            }
-        };
-        let (counters, bytes) = self.tape.record(
+        let (front, inputs) = (&mut self.front, &self.inputs);
+        let counters = self.tape.record(
             &request,
             configured.neurons,
             geometry.sample_bytes(),
-            &mut alive,
+            &mut alive(header, &mut self.line, port),
             |recording| front.run(inputs, &request, run.trial, recording),
         )?;
         self.health.runs += 1;
-        let ran = Ran {
-            bytes: bytes.len() as u32,
-            crc: frame::CRC.checksum(bytes),
-            counters: message::Counters {
-                spikes: counters.spikes,
-                synaptic_events: counters.synaptic_events,
-                row_events: counters.row_events,
-                adc_samples: counters.adc_samples,
-                adc_clipped: counters.adc_clipped,
-                input_events: counters.input_events,
-                output_events: counters.output_events,
-                lost_input_events: counters.lost_input_events,
-                lost_output_events: counters.lost_output_events,
-                saturated_membrane: counters.saturated_membrane,
-                saturated_current: counters.saturated_current,
-                ticks: counters.ticks,
-            },
+        Ok(counters)
+    }
+
+    /// Sends what is on the tape, or an excerpt from it.
+    fn show(
+        &mut self,
+        header: Header,
+        run: &RunRequest,
+        counters: Counters,
+        shown: Option<Shown>,
+        port: &mut impl Port,
+    ) -> Result<(), Refusal> {
+        let mut tape = core::mem::take(&mut self.tape);
+        let excerpt = match shown {
+            None => Ok(tape.recording()),
+            Some(shown) => tape.excerpt(shown),
         };
-        send(header, &Response::Ran { run: ran }, line, port);
+        let sent = excerpt.map(|bytes| {
+            let crc = frame::CRC.checksum(bytes);
+            let ran = Ran {
+                bytes: bytes.len() as u32,
+                crc,
+                counters: told(&counters),
+            };
+            self.stream(header, ran, bytes, [run.piece.into(), run.skip as usize], port);
+            crc
+        });
+        self.tape = tape;
+        self.shown = match shown {
+            Some(_) => Some(sent?),
+            None => sent.map(|_| None)?,
+        };
+        Ok(())
+    }
+
+    /// Sends something long: what it is, then from `skip` on in pieces.
+    fn stream(&mut self, header: Header, ran: Ran, bytes: &[u8], [piece, skip]: [usize; 2], port: &mut impl Port) {
+        send(header, &Response::Ran { run: ran }, &mut self.line, port);
+        let limits = self.front.limits();
         let longest = usize::from(limits.frame_bytes) - frame::OVERHEAD - frame::CHUNK_OVERHEAD;
-        let piece = usize::from(run.piece).clamp(1, longest);
-        let mut offset = (run.skip as usize).min(bytes.len());
-        for bytes in bytes[offset..].chunks(piece) {
+        let mut offset = skip.min(bytes.len());
+        for bytes in bytes[offset..].chunks(piece.clamp(1, longest)) {
             let data = Response::Data {
                 offset: offset as u32,
                 bytes,
             };
-            send(header, &data, line, port);
+            send(header, &data, &mut self.line, port);
             offset += bytes.len();
         }
-        Ok(())
     }
 
     fn answer(&mut self, header: Header, response: &Response, port: &mut impl Port) {
         send(header, response, &mut self.line, port);
+    }
+}
+
+/// Says now and then that the board is at work on something.
+fn alive<'a, P: Port>(header: Header, line: &'a mut [u8], port: &'a mut P) -> impl FnMut() + use<'a, P> {
+    let mut said_ms = port.uptime_ms();
+    move || {
+        let now_ms = port.uptime_ms();
+        if now_ms.wrapping_sub(said_ms) >= BUSY_EVERY_MS {
+            said_ms = now_ms;
+            send(header, &Response::Busy, line, port);
+        }
+    }
+}
+
+/// Counters as they are sent.
+fn told(counters: &Counters) -> message::Counters {
+    message::Counters {
+        spikes: counters.spikes,
+        synaptic_events: counters.synaptic_events,
+        row_events: counters.row_events,
+        adc_samples: counters.adc_samples,
+        adc_clipped: counters.adc_clipped,
+        input_events: counters.input_events,
+        output_events: counters.output_events,
+        lost_input_events: counters.lost_input_events,
+        lost_output_events: counters.lost_output_events,
+        saturated_membrane: counters.saturated_membrane,
+        saturated_current: counters.saturated_current,
+        ticks: counters.ticks,
     }
 }
 

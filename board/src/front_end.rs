@@ -14,7 +14,7 @@ use spikeloop_chip::{
 use spikeloop_wire::{
     Digest,
     message::{Instance, Limits, Reason},
-    pack::{Rows, to_weight},
+    pack::{Malformed, Rows, to_weight},
 };
 
 /// Why a front end did not do what it was asked to.
@@ -49,6 +49,12 @@ impl Refusal {
             Reason::Unsupported,
             format_args!("this board has a chip of its own and cannot become another{wanted}"),
         )
+    }
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        Self::new(Reason::Invalid, malformed)
     }
 }
 

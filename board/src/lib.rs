@@ -54,6 +54,7 @@ mod emulated;
 mod front_end;
 pub mod limits;
 mod network;
+pub mod plasticity;
 mod section;
 mod session;
 mod tape;

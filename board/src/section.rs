@@ -90,6 +90,15 @@ impl Section {
         }
     }
 
+    /// Becomes something that the board made itself.
+    pub fn put(&mut self, bytes: Vec<u8>) {
+        *self = Self {
+            digest: Some(digest(&bytes)),
+            bytes,
+            open: false,
+        };
+    }
+
     /// What was whole is so no more.
     pub fn invalidate(&mut self) {
         self.digest = None;

@@ -4,21 +4,25 @@ use alloc::vec::Vec;
 
 use spikeloop_chip::recorder::{RecordRequest, Recorder};
 use spikeloop_wire::{
-    message::Reason,
+    message::{Reason, Shown},
     pack::Writer,
     recording::{Head, pack_spikes},
 };
 
-use crate::Refusal;
+use crate::{Refusal, plasticity};
 
 /// Integration steps between two signs of life: asking for the time costs something too.
 const ALIVE_EVERY: u32 = 16;
 
 /// Memory for one recording.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tape {
     bytes: Vec<u8>,
     spikes: Vec<(u32, u16)>,
+    /// What is on it: its head, where samples begin, and its length.
+    last: (Head, usize, usize),
+    /// What of it somebody asked for.
+    excerpt: Vec<u8>,
 }
 
 impl Tape {
@@ -27,10 +31,56 @@ impl Tape {
         Self {
             bytes: alloc::vec![0; capacity],
             spikes: Vec::with_capacity(capacity / 8),
+            last: (Head::default(), 0, 0),
+            excerpt: Vec::new(),
         }
     }
 
-    /// Records what `run` does; returns the recording. `alive` is called now and then.
+    /// What was recorded last.
+    pub fn recording(&self) -> &[u8] {
+        &self.bytes[..self.last.2]
+    }
+
+    /// The same, to be learned from.
+    pub fn learn_from(&self) -> plasticity::Tape<'_> {
+        let (head, begin, _) = self.last;
+        plasticity::Tape {
+            adc: &self.bytes[begin..begin + head.adc_bytes().unwrap_or(0)],
+            width: head.sample_bytes.into(),
+            columns: head.columns as usize,
+            spikes: &self.spikes,
+        }
+    }
+
+    /// A recording of what neurons from one on did, by spikes alone or with their samples.
+    pub fn excerpt(&mut self, shown: Shown) -> Result<&[u8], Refusal> {
+        let (head, begin, length) = self.last;
+        let first = u32::from(shown.first).min(head.columns);
+        let shorter = Head {
+            points: if shown.samples { head.points } else { 0 },
+            columns: head.columns - first,
+            sample_bytes: head.sample_bytes,
+        };
+        self.excerpt.clear();
+        let room = self.excerpt.try_reserve_exact(length + Head::LONGEST);
+        room.map_err(|_| Refusal::new(Reason::TooLarge, "no memory is left for what is shown of a recording"))?;
+        self.excerpt.resize(length + Head::LONGEST, 0);
+        let mut writer = Writer::new(&mut self.excerpt);
+        writer.put(&shorter)?;
+        let mut at = writer.len();
+        let (width, columns) = (usize::from(head.sample_bytes), head.columns as usize);
+        for point in 0..shorter.points as usize {
+            let own = (point * columns + first as usize) * width..(point + 1) * columns * width;
+            let own = &self.bytes[begin + own.start..begin + own.end];
+            self.excerpt[at..at + own.len()].copy_from_slice(own);
+            at += own.len();
+        }
+        let spikes: Vec<_> = self.spikes.iter().copied().filter(|&(_, neuron)| neuron >= shown.first).collect();
+        at += pack_spikes(&spikes, &mut self.excerpt[at..])?;
+        Ok(&self.excerpt[..at])
+    }
+
+    /// Records what `run` does. `alive` is called now and then.
     pub fn record<C>(
         &mut self,
         request: &RecordRequest,
@@ -38,7 +88,8 @@ impl Tape {
         sample_bytes: u8,
         alive: &mut dyn FnMut(),
         run: impl FnOnce(&mut Recording<'_>) -> Result<C, Refusal>,
-    ) -> Result<(C, &[u8]), Refusal> {
+    ) -> Result<C, Refusal> {
+        self.last = (Head::default(), 0, 0);
         let head = Head {
             points: request.samples() as u32,
             columns: columns as u32,
@@ -81,7 +132,8 @@ impl Tape {
             Ok(length) if lost == 0 => length,
             _ => return Err(too_long(needed + 8 * (self.spikes.len() + lost))),
         };
-        Ok((result, &self.bytes[..begin + samples + length]))
+        self.last = (head, begin, begin + samples + length);
+        Ok(result)
     }
 }
 

@@ -95,6 +95,10 @@ impl Decisions {
 
 /// Someone who watches a comparison.
 pub trait Spectator {
+    /// Whether it is about to save what was learned: then it has to be here.
+    fn saves_now(&mut self) -> bool {
+        false
+    }
     /// A method begins to train, or goes on after so many epochs.
     fn begin(&mut self, _method: Method, _epochs: u32, _samples: usize, _learner: &Learner) {}
     /// After each batch.
@@ -116,6 +120,10 @@ struct Watching<'a> {
 }
 
 impl Observer for Watching<'_> {
+    fn saves_now(&mut self) -> bool {
+        self.spectator.saves_now()
+    }
+
     fn batch(&mut self, done: usize, of: usize, metrics: &EpochMetrics, learner: &Learner) {
         self.spectator.batch(self.method, done, of, metrics, learner);
     }
@@ -187,6 +195,9 @@ pub fn compare(
     let source = transferred_from(lab);
     let Earlier { mut rows, mut learners } = earlier;
     let samples = lab.samples();
+    if lab.experiment.training.on_board && lab.board.is_none() {
+        return Err(LabError::NoBoard);
+    }
     let open = |method: &&Method| !rows.iter().any(|row| row.method == **method);
     if methods.iter().filter(open).any(|method| method.runs_on_a_chip()) {
         // A chip that refuses should do so now, not after hours of training something else.

@@ -24,6 +24,9 @@ const FORMATS: &[&str] = &[
     "weights: sign and magnitude, without gaps, matrix, pre, post, lowest bits first",
     "events: time since the last in ns, unit, in varints",
     "recording: head, adc codes in little-endian bytes, spikes as time since the last and neuron",
+    "plasticity: postcard of plasticity::Plan, schema 1",
+    "learned: updates in 8 bytes, rates, weights, first and second moments in 4, little-endian",
+    "errors: distance from the last in bins times outputs, units of the error, in varints",
 ];
 
 table! {
@@ -54,6 +57,16 @@ table! {
         Run { #[serde(borrow)] run: RunRequest<'a> },
         /// Restarts the board, after it has answered.
         Reset { how: Reset },
+        /// Runs one sample and keeps what was recorded, to be learned from; what is `shown` of it is sent, as
+        /// that of a run.
+        Practise { #[serde(borrow)] run: RunRequest<'a>, shown: Shown },
+        /// Errors of the sample of which the host was shown what has this checksum, packed as in
+        /// [`crate::pack::errors`], in one part or several; with the last one the board learns.
+        Errors { of: u32, first: bool, last: bool, bytes: &'a [u8] },
+        /// Makes an update by what was learned since the last one, and writes the weights.
+        Update { rate: f64 },
+        /// Sends [`Section::Learned`], as the recording of a run is sent.
+        Recall { piece: u16, skip: u32 },
     }
 
     /// What a board answers.
@@ -70,7 +83,8 @@ table! {
         Health { health: Health },
         /// Not carried out; `text` is for people.
         Refused { reason: Reason, text: &'a str },
-        /// To [`Request::Run`]: what happened; `bytes` of recording follow as [`Response::Data`].
+        /// To [`Request::Run`], [`Request::Practise`] and [`Request::Recall`]: what happened; `bytes` of
+        /// recording follow as [`Response::Data`].
         Ran { run: Ran },
         /// A piece of a recording, under the sequence number of its run.
         Data { offset: u32, bytes: &'a [u8] },
@@ -96,6 +110,10 @@ table! {
         Weights,
         /// Events of a run that are too many for its frame.
         Events,
+        /// What the board has to know in order to learn; without weights, until something learned follows.
+        Plasticity,
+        /// Weights as they are learned, moments and rates.
+        Learned,
     }
 
     /// One sample.
@@ -116,6 +134,14 @@ table! {
         /// Input events, or the digest of the section that holds them.
         #[serde(borrow)]
         pub events: Events<'a>,
+    }
+
+    /// What of a recording goes to the host.
+    pub struct Shown {
+        /// Of neurons from this one on.
+        pub first: u16,
+        /// Samples too, or spikes alone.
+        pub samples: bool,
     }
 
     /// Input events of a run.
@@ -263,6 +289,8 @@ table! {
         EventsGone,
         /// The frame holds no request that this version knows.
         Unknown,
+        /// The recording was replaced; run the sample again.
+        RecordingGone,
     }
 }
 
@@ -303,7 +331,7 @@ mod tests {
 
     #[test]
     fn the_schema_hash_is_of_the_messages() {
-        assert_eq!(TABLE.len(), 14);
+        assert_eq!(TABLE.len(), 15);
         assert_ne!(SCHEMA, hash(&TABLE[1..]));
     }
 }

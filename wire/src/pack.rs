@@ -165,6 +165,41 @@ pub mod events {
     }
 }
 
+/// Errors of outputs in bins, sorted by (bin, output): the distance from the last one, and the error in units.
+pub mod errors {
+    use super::{Malformed, Reader, Writer};
+
+    /// Bytes of one error, at most.
+    pub const LONGEST: usize = 5 + 5;
+
+    /// Writes errors (bin · outputs + output, units); returns the length.
+    ///
+    /// # Errors
+    /// [`Malformed`] where the buffer is too short or places run backwards.
+    pub fn pack(errors: impl IntoIterator<Item = (u32, i32)>, out: &mut [u8]) -> Result<usize, Malformed> {
+        let (mut writer, mut before) = (Writer::new(out), 0_u32);
+        for (at, amount) in errors {
+            writer.put(&(at.checked_sub(before).ok_or(Malformed)?, amount))?;
+            before = at;
+        }
+        Ok(writer.len())
+    }
+
+    /// Hands out all errors.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn for_each<E: From<Malformed>>(bytes: &[u8], mut each: impl FnMut(u32, i32) -> Result<(), E>) -> Result<(), E> {
+        let (mut reader, mut now) = (Reader(bytes), 0_u32);
+        while !reader.is_empty() {
+            let (further, amount) = reader.take::<(u32, i32)>()?;
+            now = now.checked_add(further).ok_or(Malformed)?;
+            each(now, amount)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,7 +238,18 @@ mod tests {
         }
 
         #[test]
+        fn errors_come_back(mut all in prop::collection::vec((any::<u32>(), any::<i32>()), 0..100)) {
+            all.sort_by_key(|&(at, _)| at);
+            let mut bytes = vec![0; all.len() * errors::LONGEST];
+            let length = errors::pack(all.iter().copied(), &mut bytes).unwrap();
+            let mut back = Vec::new();
+            errors::for_each::<Malformed>(&bytes[..length], |at, amount| { back.push((at, amount)); Ok(()) }).unwrap();
+            prop_assert_eq!(back, all);
+        }
+
+        #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = errors::for_each::<Malformed>(&bytes, |_, _| Ok(()));
             let events = events::unpack(&bytes).collect::<Vec<_>>();
             prop_assert!(events.len() <= bytes.len());
         }

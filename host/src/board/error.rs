@@ -89,6 +89,16 @@ pub enum BoardError {
         /// How often.
         tries: u32,
     },
+    /// What a board learns is on the board alone.
+    #[error(
+        "the board on {port} was lost while it learned, and with it what it learned since that was saved last: {reason}"
+    )]
+    Forgot {
+        /// Path or name.
+        port: String,
+        /// Why.
+        reason: Box<BoardError>,
+    },
     /// The firmware is of another age.
     #[error(
         "the board on {port} has firmware {firmware}, which speaks protocol {oldest}…{newest} (schema {schema:08x}); \

@@ -4,8 +4,11 @@ use std::fmt::Display;
 
 use spikeloop_chip::drift::MAX_AGE_HOURS;
 
-use super::{Experiment, ExperimentError};
-use crate::{network::NeuronModel, train::rules::Rule};
+use super::{Experiment, ExperimentError, Method};
+use crate::{
+    network::NeuronModel,
+    train::{in_the_loop::Inject, rules::Rule},
+};
 
 /// Most time steps of the ideal network: a sample's state has to stay in memory.
 const MOST_STEPS: f64 = 1e6;
@@ -268,6 +271,7 @@ impl Experiment {
         );
         let names: Vec<_> = training.methods.iter().map(|method| method.name()).collect();
         demand("training.methods", names.join(", "), fits, &message)?;
+        self.check_on_board()?;
         if rule == Rule::Bptt {
             return Ok(());
         }
@@ -309,6 +313,33 @@ impl Experiment {
             }
         }
         Ok(())
+    }
+
+    /// What a board that learns by itself can do.
+    fn check_on_board(&self) -> Result<(), ExperimentError> {
+        let training = &self.training;
+        if !training.on_board {
+            return Ok(());
+        }
+        let rule = training.rule;
+        let message = "a board runs the rule superspike-online: with training.on_board = true, set it to that";
+        demand("training.rule", rule.name(), rule == Rule::SuperspikeOnline, message)?;
+        let others: Vec<_> = training
+            .methods
+            .iter()
+            .filter(|&&method| method.learns_on_chips() && method != Method::InTheLoop)
+            .map(|method| method.name())
+            .collect();
+        let message = "of the methods that learn on chips, a board that learns by itself knows in-the-loop alone: leave out the \
+                       others, or training.on_board";
+        demand("training.methods", others.join(", "), others.is_empty(), message)?;
+        let message = "a board that learns by itself leaves no neuron out; set it to 0";
+        demand("training.dropout", training.dropout, training.dropout == 0.0, message)?;
+        let fits = training.inject == Inject::SpikesAndMembranes;
+        let message = "a board that learns by itself has no model of its chip; set it to \"spikes-and-membranes\"";
+        demand("training.inject", "spikes", fits, message)?;
+        let message = "a board writes whole codes; set it to true";
+        demand("chip.quantise", self.chip.quantise, self.chip.quantise, message)
     }
 
     fn check_times(&self) -> Result<(), ExperimentError> {

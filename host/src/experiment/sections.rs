@@ -204,6 +204,10 @@ pub struct TrainingSection {
     pub rule: Rule,
     /// Rule `superspike-online`: what hidden neurons hear of the outputs' errors.
     pub feedback: Feedback,
+    /// Rule `superspike-online`, method `in-the-loop`: the board runs the rule itself, on what it recorded, and the host
+    /// sends events and errors alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub on_board: bool,
     /// Passes over the training data.
     pub epochs: u32,
     /// Samples of an update.
@@ -301,6 +305,7 @@ impl Default for TrainingSection {
             methods: Method::DEFAULT.to_vec(),
             rule: Rule::Bptt,
             feedback: Feedback::Symmetric,
+            on_board: false,
             epochs: 30,
             batch: 50,
             learning_rate: 0.03,

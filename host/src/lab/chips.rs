@@ -14,6 +14,7 @@ use crate::{
         engine::Engine,
         grid::MeasuredChannel,
         in_the_loop::{InTheLoop, LoopSettings},
+        on_board::OnBoard,
         software::of_layer,
     },
 };
@@ -108,7 +109,12 @@ impl Lab {
         Ok(match &self.board {
             Some(board) => {
                 let board = Board::connect(board, &self.instance).map_err(SubstrateError::from)?;
-                Box::new(self.around(board, &set_up)?)
+                let chip = self.around(board, &set_up)?;
+                if self.experiment.training.on_board && method == Method::InTheLoop {
+                    let optimiser = self.experiment.train_settings().optimiser;
+                    return Ok(Box::new(OnBoard::new(chip, optimiser, &self.experiment.regularise)));
+                }
+                Box::new(chip)
             }
             None => Box::new(self.emulated(&set_up)?),
         })

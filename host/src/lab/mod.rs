@@ -86,6 +86,12 @@ pub enum LabError {
         /// That many.
         numbers: usize,
     },
+    /// Learning on a board that is not there.
+    #[error(
+        "training.on_board lets a board learn, and none was named: name its port with --board (spikeloop board emulate gives \
+         you one without hardware), or leave the key out"
+    )]
+    NoBoard,
     /// Rotation of something else than images.
     #[error("augment.rotation_deg turns images, and this data set has none; leave it out")]
     NoImages,

@@ -16,7 +16,7 @@ use spikeloop_chip::{
 };
 
 use crate::{data::SpikeDataset, placement::Placement};
-pub use board::{Board, BoardLink};
+pub use board::{Board, BoardLink, Practice};
 pub use emulated::{EmulatedChip, Idealised, NeuronParameters};
 pub use ideal::IdealNetwork;
 pub use spikeloop_chip::recorder::RecordRequest;

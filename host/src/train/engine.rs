@@ -13,6 +13,7 @@ use crate::{
         gradient::Gradients,
         loss::{Aim, Outcome},
         recursion::SpikeRegulariser,
+        run::Learner,
     },
 };
 
@@ -115,6 +116,39 @@ pub trait Engine {
 
     /// Keeps shadow weights where the substrate can follow.
     fn clip(&self, shadow: &mut [Matrix]);
+
+    /// Who learns in place of this process; none where gradients come here.
+    fn elsewhere(&mut self) -> Option<&mut dyn Elsewhere> {
+        None
+    }
+}
+
+/// Somebody who makes updates, and keeps what is learned: a board.
+pub trait Elsewhere {
+    /// Learns a batch, at first from what the learner has.
+    ///
+    /// # Errors
+    /// The substrate's.
+    fn learn(&mut self, learner: &Learner, batch: &Batch, rate: f64) -> Result<Learned, SubstrateError>;
+
+    /// Brings home what was learned.
+    ///
+    /// # Errors
+    /// The substrate's.
+    fn fetch(&mut self, learner: &mut Learner) -> Result<(), SubstrateError>;
+}
+
+/// What is known of a batch once it is learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Learned {
+    /// Sum of the samples' losses.
+    pub loss: f64,
+    /// Samples classified correctly.
+    pub correct: usize,
+    /// Spikes of hidden neurons.
+    pub hidden_spikes: f64,
+    /// What the chip counted, where one ran.
+    pub counters: Option<Counters>,
 }
 
 /// Sets the columns of dropped neurons to zero in every connection to their layer.

@@ -17,7 +17,7 @@ use spikeloop_chip::neuron::psp;
 use crate::blocks::{Blocks, LANES, blocks};
 
 /// Parts of a bin in which spike times are told apart.
-pub const SLOTS: usize = 16;
+pub const SLOTS: usize = spikeloop_board::plasticity::AGES;
 
 /// Coefficients of one layer, one value a neuron.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,10 @@ use crate::{
     blocks::{Block, Blocks, LANES, blocks},
     network::Network,
     substrate::{NeuronParameters, Recording},
-    train::{exact::SLOTS, loss::Fired},
+    train::{
+        exact::SLOTS,
+        loss::{Fired, Output},
+    },
 };
 
 /// The time grid: bins that end with the ADC's samples, or parts of them.
@@ -258,6 +261,12 @@ impl Decoder {
         }
     }
 
+    /// U = scale · code + shift of a neuron of a layer.
+    pub fn of_neuron(&self, layer: usize, neuron: usize) -> [f32; 2] {
+        let of = |values: &Blocks| values[neuron / LANES][neuron % LANES];
+        [of(&self.scale[layer]), of(&self.shift[layer])]
+    }
+
     fn build(network: &Network, of: impl Fn(usize, usize) -> (f64, f64)) -> Self {
         let (mut scales, mut shifts) = (Vec::new(), Vec::new());
         for (layer, shape) in network.layers.iter().enumerate() {
@@ -313,6 +322,27 @@ impl GridSample {
         let inputs = events.iter().map(|event| (event.time_ns, event.unit));
         self.inputs.fill(grid, grid.delay_ns[0], inputs);
         self.place_layers(grid, network, decoder, recording, sample, 0);
+    }
+
+    /// Shows the output layer to a loss. Where it alone was placed, what reached it first is not known.
+    pub fn output<R>(&self, network: &Network, bins: usize, look: impl FnOnce(Output) -> R) -> R {
+        let last = network.layers.len() - 1;
+        let output = &self.layers[last];
+        let spikes: Vec<Fired> = match network.layers[last].spiking {
+            true => output.fired.fired().collect(),
+            false => Vec::new(),
+        };
+        let reached = match last {
+            0 => self.inputs.first_bin(),
+            _ => self.layers[last - 1].spikes.first_bin(),
+        };
+        debug_assert_eq!(output.membranes.len(), bins * blocks(network.outputs()));
+        look(Output {
+            membranes: &output.membranes,
+            spikes: &spikes,
+            steps: bins,
+            reached: reached.unwrap_or(bins),
+        })
     }
 
     /// Places the output layer alone: all that a decision needs.

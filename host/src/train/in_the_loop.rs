@@ -74,16 +74,16 @@ pub struct LoopSettings {
 
 /// A configured chip in the training loop.
 pub struct InTheLoop<S> {
-    substrate: S,
+    pub(super) substrate: S,
     spec: ChipSpec,
     placement: Placement,
-    quantiser: Quantiser,
-    seeds: Seeds,
-    settings: LoopSettings,
-    request: RecordRequest,
-    grid: Grid,
-    decoder: Decoder,
-    model: InjectedModel,
+    pub(super) quantiser: Quantiser,
+    pub(super) seeds: Seeds,
+    pub(super) settings: LoopSettings,
+    pub(super) request: RecordRequest,
+    pub(super) grid: Grid,
+    pub(super) decoder: Decoder,
+    pub(super) model: InjectedModel,
     /// The same for spike times.
     times: Model,
     /// What the gradient takes for weights.
@@ -286,11 +286,11 @@ impl<S: Substrate> InTheLoop<S> {
         Ok(matrices)
     }
 
-    fn network(&self) -> &Network {
+    pub(super) fn network(&self) -> &Network {
         &self.placement.network
     }
 
-    fn mask(&mut self, dropped: &[usize]) -> Result<(), SubstrateError> {
+    pub(super) fn mask(&mut self, dropped: &[usize]) -> Result<(), SubstrateError> {
         let mut environment = self.settings.environment.clone();
         for (layer, population) in self.placement.wiring.populations.iter().enumerate() {
             let first = self.network().first_neuron(layer);
@@ -327,27 +327,11 @@ impl<S: Substrate> InTheLoop<S> {
         let InjectedWorkspace {
             sample, output_adjoint, ..
         } = workspace;
-        let output = &sample.layers[self.network().layers.len() - 1];
-        let spikes: Vec<Fired> = if loss.kind.on_spikes() {
-            output.fired.fired().collect()
-        } else {
-            Vec::new()
-        };
-        let steps = self.grid.bins();
-        // Where there is no adjoint to be found, the layers below have not been placed.
-        let reached = match self.network().layers.len() {
-            _ if !adjoint => None,
-            1 => sample.inputs.first_bin(),
-            layers => sample.layers[layers - 2].spikes.first_bin(),
-        };
-        output_adjoint.resize(steps * blocks(loss.outputs));
-        let output = Output {
-            membranes: &output.membranes,
-            spikes: &spikes,
-            steps,
-            reached: reached.unwrap_or(steps),
-        };
-        loss.evaluate(output, aim, adjoint.then_some(output_adjoint))
+        let bins = self.grid.bins();
+        output_adjoint.resize(bins * blocks(loss.outputs));
+        sample.output(self.network(), bins, |output| {
+            loss.evaluate(output, aim, adjoint.then_some(output_adjoint))
+        })
     }
 }
 

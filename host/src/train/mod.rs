@@ -17,6 +17,7 @@
 //! | [`mod@reference`] | the training model again, dense and in double precision, to be read |
 //! | [`rules`] | what else gradients are made by, as experiment files name it |
 //! | [`rtrl`] | the model's gradient carried forward in time |
+//! | [`on_board`] | a board that runs the rule itself, and gets errors from here |
 //! | [`online`], [`pattern`] | SuperSpike, the three-factor rule, learning while the network runs; patterns for it |
 //! | [`exact_times`] | spike times found exactly, and gradients through them |
 //! | [`surrogate`], [`loss`], [`regularise`], [`gradient`], [`weights`] | the parts of a gradient |
@@ -36,6 +37,7 @@ pub mod injected;
 mod kernels;
 pub mod loss;
 pub mod mismatch_aware;
+pub mod on_board;
 pub mod online;
 pub mod optimiser;
 pub mod pattern;

@@ -1,63 +1,11 @@
 //! Optimisers: gradient descent with momentum, Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter
 //! 2019).
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     isa::{Isa, Kernel, Unit},
     matrix::Matrix,
 };
-
-/// How gradients become updates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimiserKind {
-    /// w −= rate · m, where m is the gradient plus momentum times the m before.
-    Sgd,
-    /// Adam; weight decay is added to the gradient.
-    #[default]
-    Adam,
-    /// Adam; weights decay by rate · decay, apart from the gradient.
-    #[serde(rename = "adamw")]
-    AdamW,
-}
-
-/// Settings of Adam.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AdamSettings {
-    /// Decay of the mean gradient.
-    pub beta1: f64,
-    /// Decay of the mean square.
-    pub beta2: f64,
-    /// Added to the root.
-    pub epsilon: f64,
-}
-
-impl Default for AdamSettings {
-    fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-        }
-    }
-}
-
-/// Settings of an optimiser.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct OptimiserSettings {
-    /// Which.
-    pub kind: OptimiserKind,
-    /// Of Adam and AdamW.
-    pub adam: AdamSettings,
-    /// Of gradient descent.
-    pub momentum: f64,
-    /// Pull of the weights towards 0.
-    pub weight_decay: f64,
-    /// Gradients whose Euclidean norm over all weights is larger are scaled down to it; 0 is off.
-    pub clip_norm: f64,
-}
+pub use spikeloop_board::plasticity::optimiser::{AdamSettings, OptimiserKind, OptimiserSettings};
 
 /// How one matrix of parameters is updated.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,6 +55,18 @@ impl Optimiser {
         }
     }
 
+    /// The moments that this optimiser keeps, one matrix for each of the parameters, first ones first.
+    pub fn moments(&self) -> impl Iterator<Item = &Matrix> {
+        let kept = self.settings.moments();
+        [&self.first, &self.second].into_iter().take(kept).flatten()
+    }
+
+    /// The same, to be replaced.
+    pub fn moments_mut(&mut self) -> impl Iterator<Item = &mut Matrix> {
+        let kept = self.settings.moments();
+        [&mut self.first, &mut self.second].into_iter().take(kept).flatten()
+    }
+
     /// One update; `group` says how each matrix is treated, by its index.
     pub fn update(&mut self, group: impl Fn(usize) -> Group, weights: &mut [Matrix], gradients: &[Matrix]) {
         self.updates += 1;
@@ -118,13 +78,11 @@ impl Optimiser {
     }
 
     fn clip_factor(&self, gradients: &[Matrix]) -> f32 {
-        let limit = self.settings.clip_norm;
-        if limit == 0.0 {
+        if self.settings.clip_norm == 0.0 {
             return 1.0;
         }
         let square = |matrix: &Matrix| matrix.iter().map(|g| f64::from(g) * f64::from(g)).sum::<f64>();
-        let norm = libm::sqrt(gradients.iter().map(square).sum::<f64>());
-        if norm > limit { (limit / norm) as f32 } else { 1.0 }
+        self.settings.clip_factor(gradients.iter().map(square).sum())
     }
 
     fn descend(&mut self, group: impl Fn(usize) -> Group, clip: f32, weights: &mut [Matrix], gradients: &[Matrix]) {
@@ -145,12 +103,7 @@ impl Optimiser {
 
     /// w −= rate · m̂ / (√v̂ + ε)
     fn adam(&mut self, group: impl Fn(usize) -> Group, clip: f32, weights: &mut [Matrix], gradients: &[Matrix]) {
-        let AdamSettings { beta1, beta2, epsilon } = self.settings.adam;
-        let updates = self.updates.min(1 << 30) as f64;
-        // m̂ and v̂ are formed in the rate and in ε, so that the loop is multiplications and a root.
-        let unbias = libm::sqrt(1.0 - libm::pow(beta2, updates));
-        let unbiased = unbias / (1.0 - libm::pow(beta1, updates));
-        let epsilon = (epsilon * unbias) as f32;
+        let AdamSettings { beta1, beta2, .. } = self.settings.adam;
         let (keep1, keep2) = (beta1 as f32, beta2 as f32);
         let (add1, add2) = ((1.0 - beta1) as f32, (1.0 - beta2) as f32);
         let moments = self.first.iter_mut().zip(&mut self.second);
@@ -163,7 +116,7 @@ impl Optimiser {
                 OptimiserKind::AdamW => ((rate * decay) as f32, 0.0),
                 _ => (0.0, decay as f32),
             };
-            let rate = (rate * unbiased) as f32;
+            let (rate, epsilon) = self.settings.unbiased(rate, self.updates);
             Isa::current().run(AdamStep {
                 weights: weights.data_mut().as_flattened_mut(),
                 gradients: gradients.data().as_flattened(),

@@ -1,5 +1,6 @@
 //! From float shadow weights to weight codes and back.
 
+use spikeloop_board::plasticity::nearest_code;
 use spikeloop_chip::weights::Weights;
 
 use crate::{matrix::Matrix, network::Network};
@@ -46,13 +47,15 @@ impl Quantiser {
     }
 
     fn code(&self, weight: f32, per_code: f32) -> f32 {
-        let code = (weight / per_code).clamp(-self.max, self.max);
-        if !self.round {
-            return code;
+        match self.round {
+            true => nearest_code(weight, per_code, self.max),
+            false => (weight / per_code).clamp(-self.max, self.max),
         }
-        // Halves away from zero, without a call where the processor has no rounding instruction.
-        let whole = (code.abs() + 0.5) as i32 as f32;
-        whole.copysign(code)
+    }
+
+    /// ω of one code of each connection.
+    pub fn per_code(&self) -> &[f32] {
+        &self.per_code
     }
 
     /// What is programmed.

@@ -1,6 +1,7 @@
 //! Regularisers on hidden spikes and readouts.
 
 use serde::{Deserialize, Serialize};
+use spikeloop_board::plasticity::Homeostasis;
 
 use crate::{network::Network, train::recursion::SpikeRegulariser};
 
@@ -43,24 +44,31 @@ impl Default for Regularisers {
 }
 
 impl Regularisers {
+    /// Those of them that are of hidden spikes.
+    pub fn homeostasis(&self) -> Homeostasis {
+        Homeostasis {
+            spikes: self.spikes,
+            low_rate: self.low_rate,
+            rate_min: self.rate_min,
+            high_rate: self.high_rate,
+            rate_max: self.rate_max,
+            population: self.population,
+            population_rate: self.population_rate,
+        }
+    }
+
     /// Slopes on hidden spikes, for one sample of a batch; a rate below 0 is not known yet.
     pub fn slopes(&self, network: &Network, rates: &[f32], batch: usize) -> SpikeRegulariser {
         let hidden = network.hidden_neurons();
         let last = network.layers.len() - 1;
         let share = 1.0 / (batch as f64 * hidden.max(1) as f64);
-        let known = || rates[..hidden].iter().filter(|&&rate| rate >= 0.0);
-        let mean = known().map(|&rate| f64::from(rate)).sum::<f64>() / known().count().max(1) as f64;
-        let constant = rates.iter().enumerate().map(|(neuron, &rate)| {
-            if neuron >= hidden || rate < 0.0 {
-                return 0.0;
-            }
-            let rate = f64::from(rate);
-            let low = -self.low_rate * (self.rate_min - rate).max(0.0);
-            let high = self.high_rate * (rate - self.rate_max).max(0.0);
-            let all = self.population * (mean - self.population_rate);
-            (2.0 * share * (low + high + all)) as f32
+        let homeostasis = self.homeostasis();
+        let mean = homeostasis.mean(&rates[..hidden]);
+        let constant = rates.iter().enumerate().map(|(neuron, &rate)| match neuron < hidden {
+            true => homeostasis.pull(rate, mean, share),
+            false => 0.0,
         });
-        let per_spike = (2.0 * self.spikes * share) as f32;
+        let per_spike = homeostasis.per_spike(share);
         SpikeRegulariser {
             per_spike: (0..=last)
                 .map(|layer| if layer < last { per_spike } else { 0.0 })

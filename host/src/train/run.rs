@@ -16,7 +16,7 @@ use crate::{
     seeds::{Occasion, Seeds},
     substrate::SubstrateError,
     train::{
-        engine::{Batch, Engine},
+        engine::{Batch, Engine, Learned},
         optimiser::{Group, Optimiser, OptimiserSettings},
         regularise::Regularisers,
         schedule::LearningRate,
@@ -193,6 +193,10 @@ pub struct EpochMetrics {
 
 /// Someone who watches.
 pub trait Observer {
+    /// Whether it is about to save what was learned: then it has to be here.
+    fn saves_now(&mut self) -> bool {
+        false
+    }
     /// After each batch: samples done of all in this epoch, running means of this epoch.
     fn batch(&mut self, _done: usize, _of: usize, _metrics: &EpochMetrics, _learner: &Learner) {}
     /// After each epoch.
@@ -212,7 +216,7 @@ pub enum Ending {
 }
 
 /// What of a rate estimate is left after one batch.
-const RATE_KEEP: f32 = 0.9;
+const RATE_KEEP: f32 = spikeloop_board::plasticity::RATE_KEEP;
 
 impl Learner {
     /// Before the first update.
@@ -291,6 +295,7 @@ impl Learner {
             .skip(self.progress.batch as usize)
         {
             if training.stop.load(Ordering::Relaxed) {
+                self.fetch(engine)?;
                 return Ok(Ending::Interrupted);
             }
             let update = u64::from(epoch) * batches as u64 + number as u64;
@@ -306,30 +311,20 @@ impl Learner {
                 regulariser: &regulariser,
                 dropped: &dropped,
             };
-            let gradients = engine.gradients(&self.weights, &batch)?;
             // That of the middle of the batch, so that a warm-up does not begin with an update by nothing.
             let rate = self.learning_rate(training, batches, 0.5);
-            let connections = network.connections().len();
-            let group = |index: usize| match index < connections {
-                true => Group::weights(rate),
-                false => Group {
-                    rate: rate * settings.time_constant_rate,
-                    decays: false,
-                },
+            let learned = match engine.elsewhere() {
+                Some(elsewhere) => elsewhere.learn(self, &batch, rate)?,
+                None => self.update(engine, training, &batch, rate)?,
             };
-            self.optimiser.update(group, &mut self.weights, &gradients.weights);
-            engine.clip(&mut self.weights);
-            self.watch_rates(&gradients.spikes, &dropped, indices.len());
-            let hidden = gradients.spikes[..network.hidden_neurons()].iter();
             let sums = &mut self.progress.sums;
             sums.samples += indices.len();
-            sums.correct += gradients.correct;
-            sums.loss += gradients.loss;
-            sums.spikes += hidden.map(|&n| f64::from(n)).sum::<f64>();
-            ChipUse::add(&mut sums.chip, indices.len(), gradients.counters);
+            sums.correct += learned.correct;
+            sums.loss += learned.loss;
+            sums.spikes += learned.hidden_spikes;
+            ChipUse::add(&mut sums.chip, indices.len(), learned.counters);
             self.progress.batch = number as u64 + 1;
-            let finite = gradients.loss.is_finite() && self.is_finite();
-            engine.recycle(gradients);
+            let finite = learned.loss.is_finite() && self.is_finite();
             // Before anyone sees it: what is saved can be gone on with.
             if !finite {
                 return Err(TrainError::Diverged {
@@ -338,9 +333,53 @@ impl Learner {
                 });
             }
             let metrics = self.metrics(training, start);
+            if observer.saves_now() {
+                self.fetch(engine)?;
+            }
             observer.batch(self.progress.sums.samples, data.len(), &metrics, self);
         }
+        self.fetch(engine)?;
         Ok(Ending::Complete)
+    }
+
+    /// Learns a batch here: a gradient, an update.
+    fn update(
+        &mut self,
+        engine: &mut dyn Engine,
+        training: &Training,
+        batch: &Batch,
+        rate: f64,
+    ) -> Result<Learned, SubstrateError> {
+        let (network, settings) = (training.network, training.settings);
+        let gradients = engine.gradients(&self.weights, batch)?;
+        let connections = network.connections().len();
+        let group = |index: usize| match index < connections {
+            true => Group::weights(rate),
+            false => Group {
+                rate: rate * settings.time_constant_rate,
+                decays: false,
+            },
+        };
+        self.optimiser.update(group, &mut self.weights, &gradients.weights);
+        engine.clip(&mut self.weights);
+        self.watch_rates(&gradients.spikes, batch.dropped, batch.labels.len());
+        let hidden = gradients.spikes[..network.hidden_neurons()].iter();
+        let learned = Learned {
+            loss: gradients.loss,
+            correct: gradients.correct,
+            hidden_spikes: hidden.map(|&n| f64::from(n)).sum(),
+            counters: gradients.counters,
+        };
+        engine.recycle(gradients);
+        Ok(learned)
+    }
+
+    /// Brings home what was learned elsewhere.
+    fn fetch(&mut self, engine: &mut dyn Engine) -> Result<(), SubstrateError> {
+        match engine.elsewhere() {
+            Some(elsewhere) => elsewhere.fetch(self),
+            None => Ok(()),
+        }
     }
 
     /// Whether all that was learned is a number.

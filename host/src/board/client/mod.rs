@@ -17,13 +17,13 @@ use std::{
 
 use spikeloop_wire::{
     frame::{self, Collector, Frame, Header},
-    message::{self, Health, Loaded, Ran, Request, Response},
+    message::{self, Health, Loaded, Ran, Request, Response, Shown},
 };
 
 use super::{Address, BoardError, port::Line};
 pub use hello::BoardIdentity;
 pub use pending::Answer;
-use pending::{OwnedRun, Pending, PendingRun, complete};
+use pending::{Asked, OwnedRun, Pending, PendingRun, complete};
 pub use traffic::Traffic;
 
 /// Longest frame that a host takes: more than any board sends.
@@ -198,14 +198,46 @@ impl Client {
             record: *request,
             events,
         };
-        let bytes = self.encode("run", self.next, &run.request(self.piece, 0))?;
+        self.ask("run", Asked::Run(run))
+    }
+
+    /// Asks for a run to learn from, of whose recording only a part is shown.
+    ///
+    /// # Errors
+    /// The line's.
+    pub fn send_practise(
+        &mut self,
+        trial: u64,
+        request: &crate::substrate::RecordRequest,
+        events: Result<Vec<u8>, spikeloop_wire::Digest>,
+        shown: Shown,
+    ) -> Result<(), BoardError> {
+        let run = OwnedRun {
+            trial,
+            record: *request,
+            events,
+        };
+        self.ask("practise", Asked::Practise(run, shown))
+    }
+
+    /// Asks for what the board has learned.
+    ///
+    /// # Errors
+    /// The line's.
+    pub fn send_recall(&mut self) -> Result<(), BoardError> {
+        self.ask("say what it learned", Asked::Recall)
+    }
+
+    /// Asks for something that is answered by something long.
+    fn ask(&mut self, name: &'static str, asked: Asked) -> Result<(), BoardError> {
+        let bytes = self.encode(name, self.next, &asked.request(self.piece, 0))?;
         let run = PendingRun {
-            request: run,
+            request: asked,
             ran: None,
             bytes: Vec::new(),
             arrived: Vec::new(),
         };
-        self.push("run", Duration::ZERO, bytes, Some(run))
+        self.push(name, Duration::ZERO, bytes, Some(run))
     }
 
     fn push(
@@ -673,7 +705,7 @@ impl Client {
 
     /// A run is over; its recording follows.
     fn ran(&mut self, index: usize, ran: Ran) -> Option<Answer> {
-        let most = self.longest_recording();
+        let most = self.longest_answer(index);
         let run = self.pending[index].run.as_mut()?;
         let length = ran.bytes as usize;
         if length > most {
@@ -689,7 +721,7 @@ impl Client {
 
     /// A piece of a recording.
     fn data(&mut self, index: usize, offset: usize, bytes: &[u8]) -> Option<Answer> {
-        let most = self.longest_recording();
+        let most = self.longest_answer(index);
         let run = self.pending[index].run.as_mut()?;
         let end = offset.checked_add(bytes.len()).filter(|&end| end <= most)?;
         if end > run.bytes.len() {
@@ -705,9 +737,15 @@ impl Client {
         complete(run)
     }
 
-    /// What a board may say that its recordings have.
-    fn longest_recording(&self) -> usize {
-        (self.identity.limits.recording_bytes as usize).min(LONGEST_RECORDING)
+    /// How long an answer is believed to be: a recording as the board says that its recordings are.
+    fn longest_answer(&self, index: usize) -> usize {
+        match &self.pending[index].run {
+            Some(PendingRun {
+                request: Asked::Recall,
+                ..
+            }) => LONGEST_RECORDING,
+            _ => (self.identity.limits.recording_bytes as usize).min(LONGEST_RECORDING),
+        }
     }
 }
 

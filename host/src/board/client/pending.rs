@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use spikeloop_chip::{counters::Counters, recorder::RecordRequest};
 use spikeloop_wire::{
     Digest, frame,
-    message::{self, Health, Ran, Reason, Request, RunRequest},
+    message::{self, Health, Ran, Reason, Request, RunRequest, Shown},
 };
 
 /// What a board answered.
@@ -43,7 +43,7 @@ pub(super) struct Pending {
 /// A run whose recording is arriving.
 pub(super) struct PendingRun {
     /// All of the request but what has arrived.
-    pub(super) request: OwnedRun,
+    pub(super) request: Asked,
     pub(super) ran: Option<Ran>,
     pub(super) bytes: Vec<u8>,
     /// `[byte]`
@@ -65,6 +65,35 @@ impl PendingRun {
     }
 }
 
+/// What is answered by something long.
+pub(super) enum Asked {
+    Run(OwnedRun),
+    Practise(OwnedRun, Shown),
+    Recall,
+}
+
+impl Asked {
+    pub(super) fn request(&self, piece: usize, skip: usize) -> Request<'_> {
+        match self {
+            Self::Run(run) => Request::Run {
+                run: run.request(piece, skip),
+            },
+            Self::Practise(run, shown) => Request::Practise {
+                run: run.request(piece, skip),
+                shown: *shown,
+            },
+            Self::Recall => Request::Recall {
+                piece: short(piece),
+                skip: skip as u32,
+            },
+        }
+    }
+}
+
+fn short(piece: usize) -> u16 {
+    piece.min(usize::from(u16::MAX)) as u16
+}
+
 /// A run whose events are owned.
 pub(super) struct OwnedRun {
     pub(super) trial: u64,
@@ -73,19 +102,17 @@ pub(super) struct OwnedRun {
 }
 
 impl OwnedRun {
-    pub(super) fn request(&self, piece: usize, skip: usize) -> Request<'_> {
-        Request::Run {
-            run: RunRequest {
-                trial: self.trial,
-                duration_ns: self.record.duration_ns,
-                adc_interval_ns: self.record.adc_interval_ns,
-                spikes: self.record.spikes,
-                piece: piece.min(usize::from(u16::MAX)) as u16,
-                skip: skip as u32,
-                events: match &self.events {
-                    Ok(bytes) => message::Events::Here { bytes },
-                    Err(digest) => message::Events::Section { digest: *digest },
-                },
+    fn request(&self, piece: usize, skip: usize) -> RunRequest<'_> {
+        RunRequest {
+            trial: self.trial,
+            duration_ns: self.record.duration_ns,
+            adc_interval_ns: self.record.adc_interval_ns,
+            spikes: self.record.spikes,
+            piece: short(piece),
+            skip: skip as u32,
+            events: match &self.events {
+                Ok(bytes) => message::Events::Here { bytes },
+                Err(digest) => message::Events::Section { digest: *digest },
             },
         }
     }

@@ -32,6 +32,8 @@ pub struct Watcher<'a> {
     progress: Progress,
     stop: &'a AtomicBool,
     saved: Instant,
+    /// Whether it is time to save.
+    due: bool,
     /// The first thing that could not be saved; it stops the run.
     failure: Option<anyhow::Error>,
 }
@@ -54,6 +56,7 @@ impl<'a> Watcher<'a> {
             progress: Progress::new(quiet),
             stop,
             saved: Instant::now(),
+            due: false,
             failure: None,
         }
     }
@@ -98,6 +101,11 @@ impl<'a> Watcher<'a> {
 }
 
 impl Spectator for Watcher<'_> {
+    fn saves_now(&mut self) -> bool {
+        self.due = self.saved.elapsed() > SAVE_EVERY;
+        self.due
+    }
+
     fn begin(&mut self, method: Method, epochs: u32, samples: usize, learner: &Learner) {
         let done = u64::from(learner.progress.epoch) * samples as u64 + learner.progress.sums.samples as u64;
         self.progress.begin(method, epochs, samples, done);
@@ -105,7 +113,7 @@ impl Spectator for Watcher<'_> {
 
     fn batch(&mut self, method: Method, done: usize, of: usize, metrics: &EpochMetrics, learner: &Learner) {
         self.progress.batch(done, of, metrics);
-        if self.saved.elapsed() > SAVE_EVERY {
+        if std::mem::take(&mut self.due) {
             let saved = self.save(method, learner);
             self.keep(saved);
         }

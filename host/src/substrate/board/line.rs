@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use spikeloop_board::Geometry;
-use spikeloop_chip::{counters::Counters, drift::Environment, spec::ChipSpec};
+use spikeloop_chip::{counters::Counters, drift::Environment, event::InputEvent, spec::ChipSpec};
 use spikeloop_wire::{
+    Digest,
     message::{self, Loaded, Request, Section},
     pack::{Malformed, events},
     recording,
@@ -290,22 +291,8 @@ impl Line {
         let mut sent = *done;
         while *done < events.len() {
             while sent < events.len() && client.under_way() < RUNS_UNDER_WAY {
-                let sample = events.sample(sent);
-                let mut bytes = vec![0; sample.len() * events::LONGEST];
-                let pairs = sample.iter().map(|event| (event.time_ns, event.unit));
-                let packed = events::pack(pairs, &mut bytes);
-                let length = packed.map_err(|error| client.nonsense("run", error.to_string()))?;
-                bytes.truncate(length);
-                let events = if bytes.len() + RUN_OVERHEAD <= client.piece() {
-                    Ok(bytes)
-                } else if client.under_way() > 0 {
-                    // A run that has to come again needs the events that it had.
+                let Some(events) = get_across(client, events.sample(sent))? else {
                     break;
-                } else {
-                    let long = Long::new(bytes);
-                    let quick = Duration::from_millis(20);
-                    client.stream("take events", Section::Events, &long, None, quick, &mut |_| ())?;
-                    Err(long.digest)
                 };
                 client.send_run(trials[sent].0, request, events)?;
                 sent += 1;
@@ -321,6 +308,30 @@ impl Line {
         }
         Ok(())
     }
+}
+
+/// Events of a sample for the frame of its run; or the digest of a section that has them, which has gone ahead. None where
+/// that has to wait for what is under way.
+pub(super) fn get_across(
+    client: &mut Client,
+    sample: &[InputEvent],
+) -> Result<Option<Result<Vec<u8>, Digest>>, BoardError> {
+    let mut bytes = vec![0; sample.len() * events::LONGEST];
+    let pairs = sample.iter().map(|event| (event.time_ns, event.unit));
+    let packed = events::pack(pairs, &mut bytes);
+    let length = packed.map_err(|error| client.nonsense("run", error.to_string()))?;
+    bytes.truncate(length);
+    if bytes.len() + RUN_OVERHEAD <= client.piece() {
+        return Ok(Some(Ok(bytes)));
+    }
+    if client.under_way() > 0 {
+        // A run that has to come again needs the events that it had.
+        return Ok(None);
+    }
+    let long = Long::new(bytes);
+    let quick = Duration::from_millis(20);
+    client.stream("take events", Section::Events, &long, None, quick, &mut |_| ())?;
+    Ok(Some(Err(long.digest)))
 }
 
 fn describe(instance: message::Instance) -> String {

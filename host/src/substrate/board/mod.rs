@@ -4,6 +4,7 @@
 //! weights) and brings it there, sending only what the board does not have: after a restart, or
 //! after a plug was pulled, it does so again and goes on where it was.
 
+mod learning;
 mod line;
 
 use std::{
@@ -27,6 +28,7 @@ use crate::{
     },
     placement::Placement,
 };
+pub use learning::Practice;
 use line::{Configured, Line, Wanted};
 
 /// Restarts that one request may suffer.

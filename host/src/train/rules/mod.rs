@@ -26,11 +26,11 @@ use super::{
     exact_times::Times,
     gradient::Gradients,
     grid::GridSample,
-    loss::{Aim, Fired, Loss, LossKind, Outcome, Output},
+    loss::{Aim, Loss, LossKind, Outcome, Output},
     recursion::SpikeRegulariser,
 };
-use crate::{blocks::blocks, matrix::Matrix, network::Network};
-pub use online::{Feedbacks, Online};
+use crate::{matrix::Matrix, network::Network};
+pub use online::{Course, Feedbacks, Impulse, Online, impulses};
 pub use recorded::for_recordings;
 pub use rtrl::{MOST_NUMBERS, Rtrl};
 pub use software::Taught;
@@ -162,23 +162,6 @@ pub struct Shown {
 impl Shown {
     /// Shows the output layer to a loss.
     pub fn output<R>(&self, network: &Network, look: impl FnOnce(Output) -> R) -> R {
-        let last = network.layers.len() - 1;
-        let output = &self.sample.layers[last];
-        let spikes: Vec<Fired> = if network.layers[last].spiking {
-            output.fired.fired().collect()
-        } else {
-            Vec::new()
-        };
-        let reached = match last {
-            0 => self.sample.inputs.first_bin(),
-            _ => self.sample.layers[last - 1].spikes.first_bin(),
-        };
-        debug_assert_eq!(output.membranes.len(), self.bins * blocks(network.outputs()));
-        look(Output {
-            membranes: &output.membranes,
-            spikes: &spikes,
-            steps: self.bins,
-            reached: reached.unwrap_or(self.bins),
-        })
+        self.sample.output(network, self.bins, look)
     }
 }

@@ -4,6 +4,7 @@
 //! moment to moment; its own synapses then need no surrogate and no memory, ∂L/∂w = Σ e (ε * S), and hidden ones remember for as
 //! long as the readout's membrane does.
 
+use spikeloop_board::plasticity;
 use spikeloop_chip::random::Stream;
 
 use super::{LearningRule, Lesson};
@@ -14,7 +15,8 @@ use crate::{
     train::{
         exact::ExactLayer,
         gradient::Gradients,
-        loss::{Aim, Outcome, regular_train},
+        grid::GridLayer,
+        loss::{Aim, Loss, Outcome, regular_train},
         online::Feedback,
         surrogate::Surrogate,
     },
@@ -42,6 +44,15 @@ impl Feedbacks {
         Self {
             kind,
             random: (0..layers).map(drawn).collect(),
+        }
+    }
+
+    /// The same for a board, where the network learns by itself.
+    pub(crate) fn on_board(&self) -> plasticity::Feedback {
+        match self.kind {
+            Feedback::Symmetric => plasticity::Feedback::Symmetric,
+            Feedback::Uniform => plasticity::Feedback::Uniform,
+            Feedback::Random => plasticity::Feedback::Random(self.random.iter().flat_map(Matrix::iter).collect()),
         }
     }
 
@@ -79,6 +90,91 @@ fn product(left: &Matrix, right: &Matrix) -> Matrix {
     };
     let values: Vec<f32> = (0..rows * columns).map(value).collect();
     Matrix::from_rows([rows, columns], &values)
+}
+
+/// How long errors and eligibilities last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Course {
+    /// What eligibilities of spiking neurons keep of a bin.
+    pub keep: f32,
+    /// What errors keep of a bin.
+    pub error_keep: f32,
+    /// Of the loss of one sample's derivative in an error of 1.
+    pub share: f32,
+}
+
+impl Course {
+    /// Of a loss on so many bins; `output` is how the last layer answers to spikes.
+    pub fn of(network: &Network, loss: &Loss, output: &ExactLayer, bins: usize) -> Self {
+        let outputs = network.outputs();
+        if spiking_outputs(network) {
+            let kernel_us = loss.spikes.kernel_us;
+            let keep = libm::exp(-loss.dt_us / kernel_us) as f32;
+            return Self {
+                keep,
+                error_keep: keep,
+                share: (loss.dt_us / kernel_us) as f32,
+            };
+        }
+        Self {
+            // A readout remembers for as long as its membrane does, and its error is of the moment.
+            keep: output.beta[0][0],
+            error_keep: 0.0,
+            share: 2.0 / ((bins - loss.first_compared(bins)) * outputs) as f32,
+        }
+    }
+}
+
+fn spiking_outputs(network: &Network) -> bool {
+    network.layers.last().is_some_and(|layer| layer.spiking)
+}
+
+/// What is added to an output's error in a bin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Impulse {
+    /// Bin.
+    pub bin: usize,
+    /// Output.
+    pub output: usize,
+    /// How much.
+    pub amount: f32,
+}
+
+/// Everything that is added to errors, bin by bin: an output's spikes less those that it should have fired, or how far a
+/// readout is from where it should be.
+pub fn impulses(network: &Network, loss: &Loss, aim: Aim, output: &GridLayer, bins: usize) -> Vec<Impulse> {
+    let outputs = network.outputs();
+    let mut all = Vec::new();
+    if spiking_outputs(network) {
+        let wanted: Vec<u32> = regular_train(loss, bins).collect();
+        for bin in 0..bins {
+            let own = output.fired.at(bin).iter().map(|&(unit, _)| Impulse {
+                bin,
+                output: unit.into(),
+                amount: 1.0,
+            });
+            all.extend(own);
+            if let Aim::Class(output) = aim {
+                let missed = wanted.iter().filter(|&&step| step as usize == bin);
+                all.extend(missed.map(|_| Impulse {
+                    bin,
+                    output,
+                    amount: -1.0,
+                }));
+            }
+        }
+        return all;
+    }
+    let wide = blocks(outputs);
+    for bin in loss.first_compared(bins)..bins {
+        let row = output.membranes[bin * wide..(bin + 1) * wide].as_flattened();
+        all.extend(row[..outputs].iter().enumerate().map(|(readout, u)| Impulse {
+            bin,
+            output: readout,
+            amount: u - loss.wanted(aim, readout),
+        }));
+    }
+    all
 }
 
 /// The rule for networks on a grid.
@@ -131,25 +227,10 @@ impl LearningRule for Online {
         let outcome = shown.output(network, |output| loss.evaluate(output, aim, None));
         let (bins, outputs) = (shown.bins, network.outputs());
         let last = network.layers.len() - 1;
-        let spiking = network.layers[last].spiking;
-        let first_compared = loss.first_compared(bins);
-        let (keep, share) = if spiking {
-            let kernel_us = loss.spikes.kernel_us;
-            (
-                libm::exp(-loss.dt_us / kernel_us) as f32,
-                loss.weight * (loss.dt_us / kernel_us) as f32,
-            )
-        } else {
-            // A readout remembers for as long as its membrane does.
-            (
-                self.layers[last].beta[0][0],
-                loss.weight * 2.0 / ((bins - first_compared) * outputs) as f32,
-            )
-        };
-        let mut wanted: Vec<u32> = Vec::new();
-        if spiking {
-            wanted.extend(regular_train(loss, bins));
-        }
+        let course = Course::of(network, loss, &self.layers[last], bins);
+        let share = loss.weight * course.share;
+        let impulses = impulses(network, loss, aim, &shown.sample.layers[last], bins);
+        let mut impulses = impulses.into_iter().peekable();
         let feedback: Vec<Matrix> = (0..last)
             .map(|layer| self.feedback.of(network, weights, layer))
             .collect();
@@ -166,31 +247,13 @@ impl LearningRule for Online {
             .collect();
         let mut errors = vec![0.0_f32; outputs];
         for bin in 0..bins {
-            let output = &shown.sample.layers[last];
-            if spiking {
-                errors.iter_mut().for_each(|error| *error *= keep);
-                output
-                    .fired
-                    .at(bin)
-                    .iter()
-                    .for_each(|&(unit, _)| errors[usize::from(unit)] += 1.0);
-                if let Aim::Class(label) = aim {
-                    errors[label] -= wanted.iter().filter(|&&step| step as usize == bin).count() as f32;
-                }
-            } else {
-                let wide = blocks(outputs);
-                let row = output.membranes[bin * wide..(bin + 1) * wide].as_flattened();
-                for (readout, (error, u)) in errors.iter_mut().zip(row).enumerate() {
-                    *error = if bin < first_compared {
-                        0.0
-                    } else {
-                        u - loss.wanted(aim, readout)
-                    };
-                }
+            errors.iter_mut().for_each(|error| *error *= course.error_keep);
+            while let Some(impulse) = impulses.next_if(|impulse| impulse.bin == bin) {
+                errors[impulse.output] += impulse.amount;
             }
             for index in 0..=last {
                 let heard = Blocks::from_iter(self.heard(feedback.get(index), &errors, share));
-                self.step(lesson, index, bin, keep, &heard, &mut remembered[index], sum);
+                self.step(lesson, index, bin, course.keep, &heard, &mut remembered[index], sum);
             }
         }
         outcome
