@@ -5,6 +5,8 @@
 mod experiments;
 #[path = "board/faults.rs"]
 mod faults;
+#[path = "board/learning.rs"]
+mod learning;
 #[path = "board/parity.rs"]
 mod parity;
 #[path = "common/program.rs"]

@@ -309,12 +309,7 @@ impl<F: FrontEnd> Desk<F> {
                 let counters = self.record(header, &run, port)?;
                 return self.show(header, &run, counters, Some(shown), port);
             }
-            Request::Errors {
-                of,
-                first,
-                last,
-                bytes,
-            } => self.hear(header, of, [first, last], bytes, port)?,
+            Request::Errors { of, first, last, bytes } => self.hear(header, of, [first, last], bytes, port)?,
             Request::Update { rate } => {
                 self.shown = None;
                 self.written = None;

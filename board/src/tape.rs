@@ -75,7 +75,12 @@ impl Tape {
             self.excerpt[at..at + own.len()].copy_from_slice(own);
             at += own.len();
         }
-        let spikes: Vec<_> = self.spikes.iter().copied().filter(|&(_, neuron)| neuron >= shown.first).collect();
+        let spikes: Vec<_> = self
+            .spikes
+            .iter()
+            .copied()
+            .filter(|&(_, neuron)| neuron >= shown.first)
+            .collect();
         at += pack_spikes(&spikes, &mut self.excerpt[at..])?;
         Ok(&self.excerpt[..at])
     }

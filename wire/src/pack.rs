@@ -189,7 +189,10 @@ pub mod errors {
     ///
     /// # Errors
     /// [`Malformed`].
-    pub fn for_each<E: From<Malformed>>(bytes: &[u8], mut each: impl FnMut(u32, i32) -> Result<(), E>) -> Result<(), E> {
+    pub fn for_each<E: From<Malformed>>(
+        bytes: &[u8],
+        mut each: impl FnMut(u32, i32) -> Result<(), E>,
+    ) -> Result<(), E> {
         let (mut reader, mut now) = (Reader(bytes), 0_u32);
         while !reader.is_empty() {
             let (further, amount) = reader.take::<(u32, i32)>()?;

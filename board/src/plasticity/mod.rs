@@ -173,7 +173,10 @@ impl Plasticity {
     /// Nothing was learned, or some weight is no number any more.
     pub fn update(&mut self, rate: f64) -> Result<(), Refusal> {
         if self.samples == 0 {
-            return Err(Refusal::new(Reason::NotYet, "no sample was learned since the last update"));
+            return Err(Refusal::new(
+                Reason::NotYet,
+                "no sample was learned since the last update",
+            ));
         }
         let share = 1.0 / self.samples as f32;
         self.gradient.iter_mut().for_each(|g| *g *= share);

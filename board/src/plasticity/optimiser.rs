@@ -69,7 +69,11 @@ impl OptimiserSettings {
     /// Factor of a gradient of which this is the square of the norm.
     pub fn clip_factor(&self, square: f64) -> f32 {
         let (limit, norm) = (self.clip_norm, libm::sqrt(square));
-        if limit > 0.0 && norm > limit { (limit / norm) as f32 } else { 1.0 }
+        if limit > 0.0 && norm > limit {
+            (limit / norm) as f32
+        } else {
+            1.0
+        }
     }
 
     /// Adam's rate and ε at this update, from 1: m̂ and v̂ are formed in them, so that the loop is multiplications and a root.
@@ -123,7 +127,10 @@ impl Moments {
             _ => (0.0, decay as f32),
         };
         let (rate, epsilon) = settings.unbiased(rate, self.updates);
-        let (keep, add) = ([beta1 as f32, beta2 as f32], [(1.0 - beta1) as f32, (1.0 - beta2) as f32]);
+        let (keep, add) = (
+            [beta1 as f32, beta2 as f32],
+            [(1.0 - beta1) as f32, (1.0 - beta2) as f32],
+        );
         let moments = first.iter_mut().zip(second);
         for ((w, &g), (m, v)) in weights.iter_mut().zip(gradient).zip(moments) {
             let g = clip * g + decay * *w;

@@ -98,7 +98,9 @@ impl Plasticity {
                     let below = first_below..first_below + pre;
                     let own = observed.tape.spikes.iter().filter_map(|&(time_ns, neuron)| {
                         let neuron = usize::from(neuron);
-                        below.contains(&neuron).then(|| (time_ns, (neuron - below.start) as u16))
+                        below
+                            .contains(&neuron)
+                            .then(|| (time_ns, (neuron - below.start) as u16))
                     });
                     workspace.arrive(&grid, grid.delay_ns[1], own);
                 }
@@ -166,7 +168,11 @@ impl Plasticity {
             };
             moment.pull = self.pulls[neuron];
         }
-        let own = observed.tape.spikes.iter().filter(|&&(_, who)| usize::from(who) == neuron);
+        let own = observed
+            .tape
+            .spikes
+            .iter()
+            .filter(|&&(_, who)| usize::from(who) == neuron);
         for &(time_ns, _) in own {
             if let Some((bin, _)) = grid.place(time_ns.into()) {
                 // The sample of this bin was usually taken after the reset.

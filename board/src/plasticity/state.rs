@@ -19,7 +19,11 @@ impl Plasticity {
 
     /// Length of a state, bytes.
     pub fn state_bytes(&mut self) -> usize {
-        8 + 4 * self.numbers_of_state().map(|numbers| numbers.len()).iter().sum::<usize>()
+        8 + 4 * self
+            .numbers_of_state()
+            .map(|numbers| numbers.len())
+            .iter()
+            .sum::<usize>()
     }
 
     /// Begins a batch from this state.
@@ -42,7 +46,10 @@ impl Plasticity {
             rest = after;
         }
         if !finite {
-            return Err(Refusal::new(Reason::Invalid, "what was learned holds something that is no number"));
+            return Err(Refusal::new(
+                Reason::Invalid,
+                "what was learned holds something that is no number",
+            ));
         }
         self.moments.updates = updates.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
         self.begin_batch();

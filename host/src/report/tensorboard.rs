@@ -132,6 +132,7 @@ mod tests {
             validation_loss: None,
             learning_rate: 0.01,
             chip: None,
+            line: None,
             seconds: 2.0,
         };
         let file = events(1.5e9, &[&metrics]);

@@ -15,7 +15,7 @@ use spikeloop_chip::{
     counters::Counters, dac::Codes, drift::Environment, event::InputEvent, instance::Instance, weights::Weights,
 };
 
-use crate::{data::SpikeDataset, placement::Placement};
+use crate::{board::Traffic, data::SpikeDataset, placement::Placement};
 pub use board::{Board, BoardLink, Practice};
 pub use emulated::{EmulatedChip, Idealised, NeuronParameters};
 pub use ideal::IdealNetwork;
@@ -187,6 +187,11 @@ pub trait Substrate: Send {
         trials: &[TrialSeed],
         recording: &mut Recording,
     ) -> Result<(), SubstrateError>;
+
+    /// What went over the line so far, where there is one.
+    fn traffic(&self) -> Option<Traffic> {
+        None
+    }
 }
 
 /// A chip wherever it is: behind a board, which is made this instance, or in this process.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use spikeloop_chip::counters::Counters;
 
 use crate::{
+    board::Traffic,
     data::SpikeDataset,
     energy::{Activity, OverTime},
     matrix::Matrix,
@@ -116,6 +117,11 @@ pub trait Engine {
 
     /// Keeps shadow weights where the substrate can follow.
     fn clip(&self, shadow: &mut [Matrix]);
+
+    /// What went over the line to a board so far, where there is one.
+    fn traffic(&self) -> Option<Traffic> {
+        None
+    }
 
     /// Who learns in place of this process; none where gradients come here.
     fn elsewhere(&mut self) -> Option<&mut dyn Elsewhere> {

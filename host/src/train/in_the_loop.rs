@@ -12,6 +12,7 @@ use spikeloop_chip::{
 
 use crate::{
     blocks::{Blocks, LANES, blocks},
+    board::Traffic,
     data::SpikeDataset,
     energy::{Look, OverTime, Tally},
     isa::Isa,
@@ -536,5 +537,9 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
 
     fn clip(&self, shadow: &mut [Matrix]) {
         self.quantiser.clip(shadow);
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        self.substrate.traffic()
     }
 }

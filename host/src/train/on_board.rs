@@ -6,6 +6,7 @@ use spikeloop_wire::message::Shown;
 
 use crate::{
     blocks::blocks,
+    board::Traffic,
     data::SpikeDataset,
     matrix::Matrix,
     network::{Layer, Network},
@@ -24,8 +25,9 @@ use crate::{
     },
 };
 
-/// Errors of membranes go to the board in units of this part of the threshold: a sample of the ADC is coarser by far.
-const MEMBRANE_UNIT: f32 = 1.0 / 1024.0;
+/// Errors of membranes go to the board in units of this part of the threshold. In units of 1/1024 they learn as well, but
+/// weights drift away from what the host would have learned.
+const MEMBRANE_UNIT: f32 = 1.0 / 65536.0;
 
 /// A board that learns.
 pub struct OnBoard {
@@ -38,11 +40,7 @@ pub struct OnBoard {
 
 impl OnBoard {
     /// Around a board in the loop; optimiser and regularisers are the board's work, too.
-    pub fn new(
-        chip: InTheLoop<Board>,
-        optimiser: OptimiserSettings,
-        regularisers: &Regularisers,
-    ) -> Self {
+    pub fn new(chip: InTheLoop<Board>, optimiser: OptimiserSettings, regularisers: &Regularisers) -> Self {
         let (network, settings, grid) = (chip.network(), &chip.settings, &chip.grid);
         let last = network.layers.len() - 1;
         let course = Course::of(network, &settings.loss, &chip.model.layers[last], grid.bins());
@@ -76,11 +74,17 @@ impl OnBoard {
                 delay_ns: grid.delay_ns,
             },
             layers: network.layers.iter().enumerate().map(layer).collect(),
-            decoder: decoder.map(|(layer, neuron)| chip.decoder.of_neuron(layer, neuron)).collect(),
+            decoder: decoder
+                .map(|(layer, neuron)| chip.decoder.of_neuron(layer, neuron))
+                .collect(),
             keep: course.keep,
             error_keep: course.error_keep,
             share: course.share,
-            error_unit: if network.layers[last].spiking { 1.0 } else { MEMBRANE_UNIT },
+            error_unit: if network.layers[last].spiking {
+                1.0
+            } else {
+                MEMBRANE_UNIT
+            },
             feedback: settings.feedback.on_board(),
             homeostasis: regularisers.homeostasis(),
             optimiser,
@@ -142,7 +146,10 @@ impl Judge {
             let at = (impulse.bin * outputs + impulse.output) as u32;
             (at, (impulse.amount / *error_unit).round() as i32)
         };
-        let mut errors: Vec<_> = impulses(network, loss, aim, output, bins).into_iter().map(in_units).collect();
+        let mut errors: Vec<_> = impulses(network, loss, aim, output, bins)
+            .into_iter()
+            .map(in_units)
+            .collect();
         errors.retain(|&(_, units)| units != 0);
         // Within a bin in the order of outputs.
         errors.sort_by_key(|&(at, _)| at);
@@ -225,6 +232,10 @@ impl Engine for OnBoard {
         self.chip.clip(shadow);
     }
 
+    fn traffic(&self) -> Option<Traffic> {
+        self.chip.traffic()
+    }
+
     fn elsewhere(&mut self) -> Option<&mut dyn Elsewhere> {
         Some(self)
     }
@@ -243,7 +254,9 @@ fn to_bytes(learner: &Learner) -> Vec<u8> {
 /// Takes them back; none where they are not of this network.
 fn from_bytes(bytes: &[u8], learner: &mut Learner) -> Option<()> {
     let (updates, rest) = bytes.split_first_chunk()?;
-    let mut numbers = rest.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+    let mut numbers = rest
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
     let expected = to_bytes(learner).len();
     if bytes.len() != expected {
         return None;

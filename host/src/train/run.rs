@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use spikeloop_chip::{counters::Counters, random::Purpose};
 
 use crate::{
+    board::Traffic,
     data::{SpikeDataset, samples::Samples},
     matrix::Matrix,
     network::Network,
@@ -133,6 +134,32 @@ pub struct Sums {
     /// What ran on a chip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chip: Option<ChipUse>,
+    /// What went over the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<LineUse>,
+}
+
+/// What went over the line to a board while it learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineUse {
+    /// Updates.
+    pub updates: u64,
+    /// Bytes to the board, framing included.
+    pub bytes_out: u64,
+    /// Bytes from the board.
+    pub bytes_in: u64,
+}
+
+impl LineUse {
+    /// Adds an update, between these two looks at the line.
+    fn add(to: &mut Option<Self>, [before, after]: [Option<Traffic>; 2]) {
+        if let (Some(before), Some(after)) = (before, after) {
+            let sum = to.get_or_insert_default();
+            sum.updates += 1;
+            sum.bytes_out += after.bytes_out - before.bytes_out;
+            sum.bytes_in += after.bytes_in - before.bytes_in;
+        }
+    }
 }
 
 /// What a chip did for training.
@@ -187,6 +214,9 @@ pub struct EpochMetrics {
     /// What ran on a chip, validation included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chip: Option<ChipUse>,
+    /// What went over the line for its updates, where it ran on a board.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<LineUse>,
     /// Wall time, s.
     pub seconds: f64,
 }
@@ -313,6 +343,7 @@ impl Learner {
             };
             // That of the middle of the batch, so that a warm-up does not begin with an update by nothing.
             let rate = self.learning_rate(training, batches, 0.5);
+            let before = engine.traffic();
             let learned = match engine.elsewhere() {
                 Some(elsewhere) => elsewhere.learn(self, &batch, rate)?,
                 None => self.update(engine, training, &batch, rate)?,
@@ -323,6 +354,7 @@ impl Learner {
             sums.loss += learned.loss;
             sums.spikes += learned.hidden_spikes;
             ChipUse::add(&mut sums.chip, indices.len(), learned.counters);
+            LineUse::add(&mut sums.line, [before, engine.traffic()]);
             self.progress.batch = number as u64 + 1;
             let finite = learned.loss.is_finite() && self.is_finite();
             // Before anyone sees it: what is saved can be gone on with.
@@ -404,6 +436,7 @@ impl Learner {
             samples,
             spikes,
             chip,
+            line,
         } = self.progress.sums;
         let n = samples.max(1) as f64;
         let batches = training.data.len().div_ceil(training.settings.batch);
@@ -416,6 +449,7 @@ impl Learner {
             validation_loss: None,
             learning_rate: self.learning_rate(training, batches, 0.0),
             chip,
+            line,
             seconds: start.elapsed().as_secs_f64(),
         }
     }

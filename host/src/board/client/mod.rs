@@ -741,8 +741,7 @@ impl Client {
     fn longest_answer(&self, index: usize) -> usize {
         match &self.pending[index].run {
             Some(PendingRun {
-                request: Asked::Recall,
-                ..
+                request: Asked::Recall, ..
             }) => LONGEST_RECORDING,
             _ => (self.identity.limits.recording_bytes as usize).min(LONGEST_RECORDING),
         }

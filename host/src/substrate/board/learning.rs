@@ -86,7 +86,11 @@ impl Board {
 
     /// How long a board may be at something that touches every weight.
     fn patience(&self) -> Duration {
-        let weights = self.wanted.configured.as_ref().map(|configured| configured.layout.weights());
+        let weights = self
+            .wanted
+            .configured
+            .as_ref()
+            .map(|configured| configured.layout.weights());
         Duration::from_millis(50 + weights.unwrap_or(0) as u64 / 20)
     }
 

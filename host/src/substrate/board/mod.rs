@@ -109,9 +109,8 @@ impl Board {
     }
 
     /// What went over the line so far.
-    pub fn traffic(&mut self) -> Traffic {
-        let (line, _) = self.parts();
-        line.traffic()
+    pub fn traffic(&self) -> Traffic {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner).traffic()
     }
 
     /// Restarts the board; the next request brings it back to where it was.
@@ -322,5 +321,9 @@ impl Substrate for Board {
         };
         let mut done = 0;
         self.insist(|line, _| line.run((events, request, trials), [columns, sample_bytes], recording, &mut done))
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        Some(Self::traffic(self))
     }
 }
