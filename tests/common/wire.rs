@@ -12,12 +12,17 @@ use spikeloop::{
     board::{Address, Client, port::Line},
     substrate::RecordRequest,
 };
-use spikeloop_board::{About, Board, Emulated, Port, limits};
+use spikeloop_board::{
+    About, Board, Emulated, Port, limits,
+    plasticity::{
+        AGES, Feedback, Homeostasis, LayerPlan, Plan, Shape, Surrogate, TimeGrid, optimiser::OptimiserSettings,
+    },
+};
 use spikeloop_chip::{builtin, dac::Parameter};
 use spikeloop_wire::{
     digest,
     frame::{self, Collector, Header, SMALLEST},
-    message::{Limits, Request, Response, Section},
+    message::{Events, Limits, Request, Response, RunRequest, Section, Shown},
     network, pack, recording,
 };
 
@@ -66,6 +71,7 @@ pub fn frame(bytes: &[u8]) {
     });
     assert!(arrived);
 
+    let _ = pack::errors::for_each::<pack::Malformed>(bytes, |_, _| Ok(()));
     let events = pack::events::unpack(bytes).collect::<Vec<_>>();
     assert!(events.len() <= bytes.len());
     if let Ok(recording) = recording::Recording::open(bytes) {
@@ -136,6 +142,12 @@ pub fn board(bytes: &[u8]) {
     let ask = |header: Header, request: &Request, line: &mut [u8]| frame::encode(header, request, line).unwrap_or(0);
     for (what, piece) in pieces(bytes) {
         let header = Header { session, sequence };
+        if what >= 0x80 && what % 8 > 4 {
+            let request = lesson(what % 8, piece, &ear.0);
+            say(&mut board, &mut ear, &|line| ask(header, &request, line));
+            sequence = sequence.wrapping_add(1);
+            continue;
+        }
         match what % 8 {
             // Bytes as they are.
             0 => {
@@ -210,6 +222,85 @@ pub fn board(bytes: &[u8]) {
     }
 }
 
+/// A step of learning: a run, errors of what was shown of the last one, an update.
+fn lesson<'a>(which: u8, piece: &'a [u8], said: &[u8]) -> Request<'a> {
+    let (&first, rest) = piece.split_first().unwrap_or((&0, &[]));
+    match which {
+        5 => Request::Practise {
+            run: RunRequest {
+                trial: 1,
+                duration_ns: 9000,
+                adc_interval_ns: 1000 * u32::from(first % 3),
+                spikes: true,
+                piece: 40,
+                skip: 0,
+                events: Events::Here { bytes: rest },
+            },
+            shown: Shown {
+                first: u16::from(first / 64),
+                samples: first % 2 == 1,
+            },
+        },
+        6 => {
+            let mut of = 0;
+            let mut collector = Collector::new(vec![0; 4096]);
+            for &byte in said {
+                let Some(Ok(frame)) = collector.push(byte) else {
+                    continue;
+                };
+                if let Ok(Response::Ran { run }) = frame.message() {
+                    of = run.crc;
+                }
+            }
+            Request::Errors {
+                of,
+                first: first % 2 == 0,
+                last: first % 4 < 2,
+                bytes: rest,
+            }
+        }
+        _ => Request::Update {
+            rate: f64::from(first) / 64.0,
+        },
+    }
+}
+
+/// A plan of learning for a layer of three neurons, and what learning begins with.
+fn small_plan(bytes: &[u8]) -> Plan {
+    let byte = |k: usize| bytes.get(k).copied().unwrap_or(0);
+    Plan {
+        grid: TimeGrid {
+            duration_ns: 9000,
+            interval_ns: 1000,
+            points: 9,
+            refine: 1 + u16::from(byte(0) % 3),
+            delay_ns: [0.0, 100.0],
+        },
+        layers: vec![LayerPlan {
+            neurons: 3,
+            spiking: byte(1) % 2 == 0,
+            alpha: 0.8,
+            beta: 0.7,
+            kappa: 0.5,
+            charge: [0.3; AGES],
+            potential: [0.1; AGES],
+            surrogate: Surrogate {
+                shape: Shape::Superspike,
+                slope: 2.0,
+            },
+            per_code: f32::from(byte(2)) / 64.0,
+        }],
+        decoder: vec![[0.01, -0.1]; 3],
+        keep: 0.6,
+        error_keep: 0.5,
+        share: 0.25,
+        error_unit: f32::from(byte(3)),
+        feedback: Feedback::Symmetric,
+        homeostasis: Homeostasis::default(),
+        optimiser: OptimiserSettings::default(),
+    }
+}
+
 /// An ideal chip of eight circuits, for each number of weight bits.
 fn small_chips() -> &'static [Vec<u8>] {
     static CHIPS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
@@ -227,6 +318,41 @@ fn small_chips() -> &'static [Vec<u8>] {
 /// A section and its content: the first byte says which, and whether it is a right one.
 fn section(piece: &[u8]) -> (Section, Vec<u8>) {
     let (&first, rest) = piece.split_first().unwrap_or((&0, &[]));
+    if first >= 0x80 {
+        return match first % 4 {
+            0 => (Section::Plasticity, rest.to_vec()),
+            1 => {
+                let mut bytes = postcard::to_allocvec(&small_plan(rest)).expect("it is plain");
+                if let [at, byte, ..] = rest.get(4..).unwrap_or(&[]) {
+                    let place = usize::from(*at) % bytes.len();
+                    bytes[place] ^= byte;
+                }
+                (Section::Plasticity, bytes)
+            }
+            2 => {
+                // Six weights with two moments each, and three rates.
+                let state = (0..8 + 4 * (3 + 3 * 6)).map(|k| rest.get(k).copied().unwrap_or(0));
+                (Section::Learned, state.collect())
+            }
+            _ => {
+                let layer = network::Population {
+                    neurons: 3,
+                    joined: 1,
+                    readout: rest.first() == Some(&1),
+                };
+                let inputs = network::Projection {
+                    source: None,
+                    target: 0,
+                    first_slot: 0,
+                };
+                let mut bytes = vec![0; 100];
+                let populations = [(layer, &[2_u16, 0, 7][..])].into_iter();
+                let length = network::pack(2, populations, &[inputs], &mut bytes).expect("there is room");
+                bytes.truncate(length);
+                (Section::Network, bytes)
+            }
+        };
+    }
     match first % 8 {
         0 => (Section::Chip, rest.to_vec()),
         1 => {

@@ -21,6 +21,9 @@ mod rule;
 mod state;
 mod surrogate;
 
+#[cfg(test)]
+mod tests;
+
 use alloc::{vec, vec::Vec};
 
 use spikeloop_wire::{
@@ -35,6 +38,9 @@ pub use plan::{AGES, Feedback, LayerPlan, Plan, TimeGrid};
 use rule::Workspace;
 pub use rule::{Observed, Tape};
 pub use surrogate::{Shape, Surrogate};
+
+/// Memory beside tables: spikes of a sample, an image of the weights, what an allocator needs for itself.
+const MARGIN: u64 = 3 * 1024;
 
 /// What a running mean of rates keeps at an update.
 pub const RATE_KEEP: f32 = 0.9;
@@ -76,12 +82,15 @@ pub struct Plasticity {
 }
 
 impl Plasticity {
-    /// Numbers of four bytes that a plan needs.
-    fn numbers(plan: &Plan, shapes: &[[usize; 2]]) -> usize {
-        let weights: usize = shapes.iter().map(|[pre, post]| pre * post).sum();
-        let neurons: usize = plan.layers.iter().map(|layer| usize::from(layer.neurons)).sum();
-        let per_weight = 2 + plan.optimiser.moments();
-        per_weight * weights + (3 + plan.outputs()) * neurons + (3 + plan.outputs()) * plan.grid.bins()
+    /// Bytes that a plan needs, however mad it is.
+    fn bytes(plan: &Plan, shapes: &[[usize; 2]]) -> u64 {
+        let weights: u64 = shapes.iter().map(|&[pre, post]| pre as u64 * post as u64).sum();
+        let neurons: u64 = plan.layers.iter().map(|layer| u64::from(layer.neurons)).sum();
+        let (outputs, bins) = (plan.outputs() as u64, plan.grid.bins() as u64);
+        let moments = plan.optimiser.moments() as u64;
+        // What is kept, and a state on its way in or out.
+        let (kept, passing) = (2 + moments, 1 + moments);
+        4 * ((kept + passing) * weights + (4 + outputs) * neurons + (3 + outputs) * bins) + MARGIN
     }
 
     /// For a network whose matrices have these shapes, on a chip with weights of so many bits; a state has to follow.
@@ -90,8 +99,8 @@ impl Plasticity {
     /// The plan is of another network, or needs more memory than `free_bytes`.
     pub fn new(plan: Plan, shapes: &[[usize; 2]], weight_bits: u32, free_bytes: usize) -> Result<Self, Refusal> {
         plan.check(shapes)?;
-        let needed = 4 * Self::numbers(&plan, shapes);
-        if needed > free_bytes {
+        let needed = Self::bytes(&plan, shapes);
+        if needed > free_bytes as u64 {
             let text = format_args!("learning needs {needed} bytes of memory, this board has {free_bytes} left");
             return Err(Refusal::new(Reason::TooLarge, text));
         }

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Errors of membranes go to the board in units of this part of the threshold. In units of 1/1024 they learn as well, but
+/// Errors of membranes go to the board in units of this part of the threshold. In units of 1/1024
 /// weights drift away from what the host would have learned.
 const MEMBRANE_UNIT: f32 = 1.0 / 65536.0;
 

@@ -172,6 +172,9 @@ impl Kernel for AdamStep<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use spikeloop_board::plasticity::optimiser::Moments;
+
     use super::*;
 
     fn after(settings: OptimiserSettings, updates: usize) -> [f32; 2] {
@@ -184,6 +187,35 @@ mod tests {
         // Padding stays zero.
         assert_eq!(weights[0].data()[0][2..], [0.0; 14]);
         [weights[0].get(0, 0), weights[0].get(0, 1)]
+    }
+
+    proptest! {
+        /// The vector units do what the plain form on a board does, to the bit.
+        #[test]
+        fn boards_make_the_same_updates(
+            weights in prop::collection::vec(-1.0_f32..1.0, 40),
+            gradients in prop::collection::vec(prop::collection::vec(-2.0_f32..2.0, 40), 1..4),
+            which in 0..3, momentum in 0.0..0.99, weight_decay in 0.0..0.1, clip_norm in prop_oneof![Just(0.0), 0.1..3.0],
+        ) {
+            let settings = OptimiserSettings {
+                kind: [OptimiserKind::Sgd, OptimiserKind::Adam, OptimiserKind::AdamW][which],
+                momentum,
+                weight_decay,
+                clip_norm,
+                ..OptimiserSettings::default()
+            };
+            let mut there = weights.clone();
+            let mut moments = Moments::new(&settings, weights.len());
+            let mut here = vec![Matrix::from_rows([2, 20], &weights)];
+            let mut optimiser = Optimiser::new(settings, &here);
+            for gradient in gradients {
+                moments.update(&settings, 0.03, &mut there, &gradient);
+                optimiser.update(|_| Group::weights(0.03), &mut here, &[Matrix::from_rows([2, 20], &gradient)]);
+            }
+            prop_assert_eq!(here[0].iter().collect::<Vec<_>>(), there);
+            let own: Vec<f32> = optimiser.moments().flat_map(Matrix::iter).collect();
+            prop_assert_eq!(own, moments.of_weights.concat());
+        }
     }
 
     fn near(found: [f32; 2], wanted: [f32; 2]) {
