@@ -303,9 +303,11 @@ fn check_fast_path(golden: &Golden, case: &Case, isa: Isa) {
             reset_lsb: 0.0,
             threshold_lsb: 1.0,
             readout_leak_lsb: 0.0,
+            adaptation: Default::default(),
         },
     };
     let recursion = Recursion {
+        adapting: None,
         layers: (0..golden.layers())
             .map(|index| LayerRecursion {
                 alpha: golden.alpha[index] as f32,

@@ -47,6 +47,7 @@ fn read(case: &Value) -> (Network, Recursion, Vec<Matrix>, SpikeDataset) {
         },
     };
     let recursion = Recursion {
+        adapting: None,
         layers: network.layers.iter().map(layer).collect(),
         steps,
         reset_in_gradient: false,

@@ -425,6 +425,7 @@ proptest! {
             reset_in_gradient,
         };
         let fast = Recursion {
+        adapting: None,
             layers: [true, false]
                 .map(|spiking| LayerRecursion { alpha, beta, threshold: 1.0, spiking, reset, surrogate })
                 .to_vec(),

@@ -66,6 +66,7 @@ fn case_of(
             reset_lsb: 0.0,
             threshold_lsb: 1.0,
             readout_leak_lsb: 0.0,
+            adaptation: Default::default(),
         },
     };
     let layer = |layer: &Layer| LayerRecursion {
@@ -77,6 +78,7 @@ fn case_of(
         surrogate: Surrogate { shape, slope: 25.0 },
     };
     let recursion = Recursion {
+        adapting: None,
         layers: network.layers.iter().map(layer).collect(),
         steps: STEPS,
         reset_in_gradient: false,

@@ -1,6 +1,10 @@
 //! The network as the host thinks of it: layers, connections, nominal circuit parameters.
 
+mod adaptation;
+
 use serde::{Deserialize, Serialize};
+
+pub use adaptation::{Adaptation, Escape, Exponential, Kernel, MOST_EXPONENTIALS};
 
 /// A layer of neurons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,10 @@ pub enum NeuronModel {
     Lif,
     /// A reset that subtracts the threshold, at once: kernels of spikes, summed up (SRM₀).
     Srm0,
+    /// `CubaLifRefractory` with a current and a threshold that its own spikes move: generalised integrate-and-fire.
+    Gif,
+    /// The same, firing by chance.
+    GifEscape,
 }
 
 impl NeuronModel {
@@ -36,7 +44,14 @@ impl NeuronModel {
             Self::CubaLif => "cuba-lif",
             Self::Lif => "lif",
             Self::Srm0 => "srm0",
+            Self::Gif => "gif",
+            Self::GifEscape => "gif-escape",
         }
+    }
+
+    /// Whether its own spikes change it.
+    pub fn adapts(self) -> bool {
+        matches!(self, Self::Gif | Self::GifEscape)
     }
 
     /// Whether a chip has such circuits: theirs have synapses that take time, and reset to a level that they hold.
@@ -65,6 +80,9 @@ pub struct Nominal {
     pub threshold_lsb: f64,
     /// E_leak of readout neurons, LSB.
     pub readout_leak_lsb: f64,
+    /// What spikes leave behind, of neurons that adapt.
+    #[serde(default)]
+    pub adaptation: Adaptation,
 }
 
 impl Default for Nominal {
@@ -79,6 +97,7 @@ impl Default for Nominal {
             reset_lsb: 80.0,
             threshold_lsb: 125.0,
             readout_leak_lsb: 70.0,
+            adaptation: Adaptation::default(),
         }
     }
 }
@@ -92,7 +111,7 @@ impl Nominal {
     /// How long a reset holds a neuron, µs.
     pub fn held_us(&self) -> f64 {
         match self.neuron {
-            NeuronModel::CubaLifRefractory => self.t_ref_us,
+            NeuronModel::CubaLifRefractory | NeuronModel::Gif | NeuronModel::GifEscape => self.t_ref_us,
             NeuronModel::CubaLif | NeuronModel::Lif | NeuronModel::Srm0 => 0.0,
         }
     }

@@ -414,6 +414,7 @@ mod tests {
                 reset_lsb: 70.0,
                 threshold_lsb: 125.0,
                 readout_leak_lsb: 120.0,
+                adaptation: Default::default(),
             },
         }
     }

@@ -129,6 +129,7 @@ impl Recurrence {
                 reset_lsb: 0.0,
                 threshold_lsb: 1.0,
                 readout_leak_lsb: 0.0,
+                adaptation: Default::default(),
             },
         };
         let weights = network
@@ -152,6 +153,7 @@ impl Recurrence {
             },
         };
         let recursion = Recursion {
+            adapting: None,
             layers: network.layers.iter().map(layer).collect(),
             steps,
             reset_in_gradient: false,

@@ -6,7 +6,7 @@ use spikeloop_chip::drift::MAX_AGE_HOURS;
 
 use super::{Experiment, ExperimentError, Method};
 use crate::{
-    network::NeuronModel,
+    network::{MOST_EXPONENTIALS, NeuronModel},
     train::{in_the_loop::Inject, rules::Rule},
 };
 
@@ -234,6 +234,7 @@ impl Experiment {
     /// What knows of neurons that are not like a chip's.
     fn check_neuron(&self) -> Result<(), ExperimentError> {
         let (neuron, training) = (self.network.neuron, &self.training);
+        self.check_adaptation()?;
         if neuron.is_on_chips() {
             return Ok(());
         }
@@ -247,9 +248,42 @@ impl Experiment {
         let fits = training.rule != Rule::ExactTimes || neuron == NeuronModel::CubaLif;
         let message = "the rule exact-times is of neurons like a chip's: cuba-lif-refractory and cuba-lif";
         demand("network.neuron", neuron.name(), fits, message)?;
+        let fits = training.rule != Rule::Rtrl || !neuron.adapts();
+        let message = "the rule rtrl has no model of neurons that adapt; take bptt";
+        demand("network.neuron", neuron.name(), fits, message)?;
         let fits = !training.time_constants.are_learned();
         let message = "time constants are learned of neurons like a chip's: set training.time_constants = \"fixed\"";
         demand("network.neuron", neuron.name(), fits, message)
+    }
+
+    /// What neurons that adapt are told.
+    fn check_adaptation(&self) -> Result<(), ExperimentError> {
+        let Some(adaptation) = &self.network.adaptation else {
+            return Ok(());
+        };
+        let neuron = self.network.neuron;
+        let message = "does not adapt: take gif or gif-escape, or leave out network.adaptation";
+        demand("network.neuron", neuron.name(), neuron.adapts(), message)?;
+        for (key, kernel) in [
+            ("network.adaptation.spike_current", &adaptation.spike_current),
+            ("network.adaptation.moving_threshold", &adaptation.moving_threshold),
+        ] {
+            let number = format!("{} exponentials", kernel.len());
+            demand(key, number, kernel.len() <= MOST_EXPONENTIALS, "must be three at most")?;
+            for one in kernel {
+                let fits = one.jump.is_finite() && one.tau_us > 0.0 && one.tau_us.is_finite();
+                let words = format!("{{ jump = {}, tau_us = {} }}", one.jump, one.tau_us);
+                demand(key, words, fits, "needs numbers, and time constants above 0")?;
+            }
+        }
+        let escape = adaptation.escape;
+        for (key, value) in [
+            ("network.adaptation.escape.rate_per_us", escape.rate_per_us),
+            ("network.adaptation.escape.width", escape.width),
+        ] {
+            demand(key, value, value > 0.0 && value.is_finite(), "must be a number above 0")?;
+        }
+        Ok(())
     }
 
     /// What the rule needs, and is not there.

@@ -294,6 +294,7 @@ impl Experiment {
     /// With what depends on other keys written down, if it can be run.
     pub(crate) fn complete(mut self) -> Result<Self, ExperimentError> {
         self.data.resolve();
+        self.network.resolve();
         self.check()?;
         Ok(self)
     }
@@ -331,6 +332,7 @@ impl Experiment {
                 reset_lsb: section.reset_lsb,
                 threshold_lsb: section.threshold_lsb,
                 readout_leak_lsb: section.readout_leak_lsb,
+                adaptation: section.adaptation(),
             },
         }
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     experiment::Method,
-    network::NeuronModel,
+    network::{Adaptation, Escape, Exponential, Kernel, NeuronModel},
     train::{
         in_the_loop::Inject,
         initialise::InitialActivity,
@@ -94,6 +94,9 @@ impl DataSection {
 pub struct NetworkSection {
     /// What its spiking neurons are.
     pub neuron: NeuronModel,
+    /// What spikes leave behind in neurons that adapt, and chance: of `gif` and `gif-escape` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adaptation: Option<AdaptationSection>,
     /// Sizes of the hidden layers.
     pub hidden: Vec<usize>,
     /// Whether hidden layers are recurrent.
@@ -123,6 +126,7 @@ impl Default for NetworkSection {
     fn default() -> Self {
         Self {
             neuron: NeuronModel::default(),
+            adaptation: None,
             hidden: vec![120],
             recurrent: false,
             tau_mem_us: 6.0,
@@ -134,6 +138,57 @@ impl Default for NetworkSection {
             readout_leak_lsb: 70.0,
             weight_range: vec![6.0, 16.0],
             initial: InitialActivity::default(),
+        }
+    }
+}
+
+impl NetworkSection {
+    /// Writes down what depends on the neuron.
+    pub(super) fn resolve(&mut self) {
+        if self.neuron.adapts() {
+            self.adaptation.get_or_insert_default();
+        }
+    }
+
+    /// What spikes leave behind.
+    pub fn adaptation(&self) -> Adaptation {
+        let section = self.adaptation.clone().unwrap_or_default();
+        let kernel = |exponentials: &[Exponential]| Kernel::of(exponentials).unwrap_or_default();
+        match self.neuron.adapts() {
+            true => Adaptation {
+                spike_current: kernel(&section.spike_current),
+                moving_threshold: kernel(&section.moving_threshold),
+                escape: (self.neuron == NeuronModel::GifEscape).then_some(section.escape),
+            },
+            false => Adaptation::default(),
+        }
+    }
+}
+
+/// What spikes leave behind in their neuron: sums of exponentials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdaptationSection {
+    /// η: what each spike adds to a current, as the part of the threshold that the current would take away from U in the
+    /// long run.
+    pub spike_current: Vec<Exponential>,
+    /// γ: what each spike adds to the threshold, as a part of it.
+    pub moving_threshold: Vec<Exponential>,
+    /// Of `gif-escape`: how it fires by chance.
+    pub escape: Escape,
+}
+
+impl Default for AdaptationSection {
+    /// A moderate adaptation, in the time of a sample; and chance in the last tenth below the threshold.
+    fn default() -> Self {
+        let slow = |jump| vec![Exponential { jump, tau_us: 20.0 }];
+        Self {
+            spike_current: slow(0.2),
+            moving_threshold: slow(0.2),
+            escape: Escape {
+                rate_per_us: 1.0,
+                width: 0.1,
+            },
         }
     }
 }

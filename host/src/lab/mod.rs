@@ -439,6 +439,7 @@ impl Lab {
         let loss = self.experiment.loss(self.network.outputs());
         Software::new(&self.network, recursion, dt_us, loss, self.quantiser(), quantise)
             .with_time_constants(training.time_constants)
+            .with_seeds(self.seeds)
     }
 
     /// What hidden neurons hear of errors, where a rule broadcasts them.

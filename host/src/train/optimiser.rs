@@ -195,7 +195,7 @@ mod tests {
         fn boards_make_the_same_updates(
             weights in prop::collection::vec(-1.0_f32..1.0, 40),
             gradients in prop::collection::vec(prop::collection::vec(-2.0_f32..2.0, 40), 1..4),
-            which in 0..3, momentum in 0.0..0.99, weight_decay in 0.0..0.1, clip_norm in prop_oneof![Just(0.0), 0.1..3.0],
+            which in 0..3_usize, momentum in 0.0..0.99, weight_decay in 0.0..0.1, clip_norm in prop_oneof![Just(0.0), 0.1..3.0],
         ) {
             let settings = OptimiserSettings {
                 kind: [OptimiserKind::Sgd, OptimiserKind::Adam, OptimiserKind::AdamW][which],

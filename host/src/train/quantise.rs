@@ -104,8 +104,7 @@ mod tests {
             let nominal = Nominal {
                 neuron: Default::default(),
                 tau_mem_us: 6.0, tau_syn_us: 6.0, t_ref_us: 1.0, leak_lsb: 80.0, reset_lsb: 80.0,
-                threshold_lsb: 125.0, readout_leak_lsb: 120.0,
-            };
+                threshold_lsb: 125.0, readout_leak_lsb: 120.0, adaptation: Default::default() };
             let layer = Layer { size: 3, recurrent: false, spiking: true };
             let network = Network { inputs: 2, layers: vec![layer], nominal };
             let quantiser = Quantiser::new(&network, &[1.26], 63);

@@ -12,15 +12,15 @@ use crate::{
     network::{Network, NeuronModel},
     neurobench::NeuroBench,
     pool::Pool,
-    seeds::Occasion,
-    substrate::{EventBatch, SubstrateError},
+    seeds::{Occasion, Seeds},
+    substrate::{EventBatch, SubstrateError, TrialSeed},
     train::{
         engine::{Batch, Engine, Evaluation, drop_columns},
         exact::{ExactLayer, SLOTS},
         gradient::{Gradients, accumulate, in_parts},
         loss::{Loss, Outcome},
         quantise::Quantiser,
-        recursion::{LayerRecursion, Recursion, Reset, Target, Workspace},
+        recursion::{Adapting, LayerRecursion, Recursion, Reset, Target, Workspace},
         surrogate::Surrogate,
         time_constants::{self, TimeConstants},
         weights::PreparedWeights,
@@ -57,6 +57,10 @@ pub fn recursion_of(
         layers: network.layers.iter().enumerate().map(layer).collect(),
         steps,
         reset_in_gradient,
+        adapting: nominal
+            .neuron
+            .adapts()
+            .then(|| Adapting::new(&nominal.adaptation, dt_us)),
     }
 }
 
@@ -115,6 +119,8 @@ pub struct Software {
     quantiser: Option<Quantiser>,
     range: Quantiser,
     time_constants: TimeConstants,
+    /// Of neurons that fire by chance.
+    seeds: Seeds,
     isa: Isa,
     workspaces: Pool<Workspace>,
     buffers: Pool<Gradients>,
@@ -139,6 +145,7 @@ impl Software {
             quantiser: quantise.then(|| quantiser.clone()),
             range: quantiser,
             time_constants: TimeConstants::Fixed,
+            seeds: Seeds::new(0, None),
             isa: Isa::current(),
             workspaces: Pool::default(),
             buffers: Pool::default(),
@@ -155,6 +162,17 @@ impl Software {
     pub fn with_time_constants(mut self, learned: TimeConstants) -> Self {
         self.time_constants = learned;
         self
+    }
+
+    /// With seeds for what happens by chance.
+    pub fn with_seeds(mut self, seeds: Seeds) -> Self {
+        self.seeds = seeds;
+        self
+    }
+
+    /// Seeds for what happens by chance.
+    pub(super) fn seeds(&self) -> &Seeds {
+        &self.seeds
     }
 
     /// Who learns.
@@ -215,13 +233,19 @@ impl Software {
         NeuroBench::of_recursion(&self.network, &self.recursion, &weights, data, 1000.0 * self.dt_us, 1)
     }
 
+    /// Samples of a batch forward; `trial` gives the seed of each.
     pub(super) fn forward(
         &self,
         weights: &PreparedWeights,
         events: &EventBatch,
         samples: Range<usize>,
+        trial: impl Fn(usize) -> TrialSeed,
         workspace: &mut Workspace,
     ) {
+        workspace.trials.clear();
+        if self.recursion.adapting.is_some() {
+            workspace.trials.extend(samples.clone().map(|sample| trial(sample).0));
+        }
         workspace.take_inputs(events, samples, self.dt_us * 1000.0, self.recursion.steps);
         self.recursion.forward(self.isa, &self.network, weights, workspace);
     }
@@ -245,7 +269,8 @@ impl Engine for Software {
                     .clone()
                     .map(|sample| Target::Loss(&loss, batch.aim(sample)))
                     .collect();
-                self.forward(&weights, batch.events, samples, &mut workspace);
+                let trial = |sample| self.seeds.trial(batch.occasion, batch.indices[sample]);
+                self.forward(&weights, batch.events, samples, trial, &mut workspace);
                 let (isa, workspace) = (self.isa, &mut workspace);
                 let outcomes = recursion.backward(isa, network, &weights, &targets, batch.regulariser, workspace, sum);
                 for (outcome, &label) in outcomes.iter().zip(labels) {
@@ -279,7 +304,12 @@ impl Engine for Software {
         self.buffers.give(gradients);
     }
 
-    fn evaluate(&mut self, shadow: &[Matrix], data: &SpikeDataset, _: Occasion) -> Result<Evaluation, SubstrateError> {
+    fn evaluate(
+        &mut self,
+        shadow: &[Matrix],
+        data: &SpikeDataset,
+        occasion: Occasion,
+    ) -> Result<Evaluation, SubstrateError> {
         let weights = self.weights(shadow, &[]);
         let hidden = self.network.layers.len() - 1;
         let parts: Vec<_> = in_parts(0..data.len(), self.recursion.together_for(&self.network, data.len())).collect();
@@ -288,7 +318,8 @@ impl Engine for Software {
             .flat_map_iter(|samples| {
                 let mut workspace = self.workspaces.take(Workspace::default);
                 let events = EventBatch::gather(data, &samples.clone().collect::<Vec<_>>());
-                self.forward(&weights, &events, 0..samples.len(), &mut workspace);
+                let trial = |number| self.seeds.trial(occasion, samples.start + number);
+                self.forward(&weights, &events, 0..samples.len(), trial, &mut workspace);
                 let runs: Vec<_> = samples
                     .enumerate()
                     .map(|(number, sample)| {

@@ -7,7 +7,7 @@
 //! a few steps.
 
 use super::{
-    LayerRecursion, LayerTrace, Recursion, Reset, SpikeTrain, Workspace,
+    LayerRecursion, LayerTrace, Recursion, Reset, SpikeTrain, Workspace, adapting,
     decay::{DecayOf, Shared},
     dense::{Dense, is_dense},
 };
@@ -44,6 +44,11 @@ pub(super) fn run(
             trace: &mut rest[0],
             dense: &mut workspace.dense,
         };
+        if let Some(adapting) = recursion.adapting.filter(|_| layer.spiking) {
+            let size = network.layers[index].size;
+            adapting::run(pass, &adapting, size, index as u32, &workspace.trials);
+            continue;
+        }
         let holds = layer.spiking && matches!(layer.reset, Reset::Hold { .. });
         let shared = Shared::of(layer);
         match (holds, weights.decays.get(index)) {
@@ -55,14 +60,14 @@ pub(super) fn run(
     }
 }
 
-struct LayerPass<'a> {
-    layer: &'a LayerRecursion,
-    steps: usize,
-    wide: usize,
-    below: &'a SpikeTrain,
-    weights: &'a Matrix,
-    recurrent: Option<&'a Matrix>,
-    trace: &'a mut LayerTrace,
+pub(super) struct LayerPass<'a> {
+    pub(super) layer: &'a LayerRecursion,
+    pub(super) steps: usize,
+    pub(super) wide: usize,
+    pub(super) below: &'a SpikeTrain,
+    pub(super) weights: &'a Matrix,
+    pub(super) recurrent: Option<&'a Matrix>,
+    pub(super) trace: &'a mut LayerTrace,
     dense: &'a mut Dense,
 }
 

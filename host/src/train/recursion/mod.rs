@@ -13,6 +13,7 @@
 //! micro-batch, each with its state in cache while it is its turn: a row of weights or of a gradient that they
 //! share is brought there once for all of them.
 
+mod adapting;
 mod backward;
 mod by_unit;
 mod decay;
@@ -24,6 +25,7 @@ mod spike_train;
 
 use std::ops::Range;
 
+pub use adapting::Adapting;
 use by_unit::ByUnit;
 use dense::Dense;
 use downstream::Products;
@@ -120,6 +122,8 @@ pub struct Recursion {
     pub steps: usize,
     /// Whether the reset is part of the gradient.
     pub reset_in_gradient: bool,
+    /// What spikes leave behind in the neurons of all layers that spike, and chance.
+    pub adapting: Option<Adapting>,
 }
 
 /// What one layer did, one sample after the other.
@@ -163,6 +167,8 @@ impl LayerTrace {
 pub struct Workspace {
     /// Input spikes of the samples that go together: as many steps for each as the recursion has.
     pub inputs: SpikeTrain,
+    /// Seeds of their chance, where neurons fire by it; where there are none, the samples' numbers.
+    pub trials: Vec<u64>,
     /// `[layer]`
     pub layers: Vec<LayerTrace>,
     /// Adjoint of the output's membranes or spikes, `[sample][step][block]`.

@@ -12,7 +12,7 @@ use crate::{
     network::Network,
     pool::Pool,
     seeds::Occasion,
-    substrate::{EventBatch, SubstrateError},
+    substrate::{EventBatch, SubstrateError, TrialSeed},
     train::{
         engine::{Batch, Engine, Evaluation, drop_columns},
         exact_times::{Model, Times},
@@ -95,7 +95,7 @@ impl Taught {
     }
 
     /// One sample forward.
-    fn show(&self, seen: &Seen, events: &EventBatch, sample: usize, room: &mut Room) {
+    fn show(&self, seen: &Seen, events: &EventBatch, sample: usize, trial: TrialSeed, room: &mut Room) {
         let (network, recursion) = (self.network(), self.software.recursion());
         let Room { workspace, shown } = room;
         shown
@@ -104,7 +104,8 @@ impl Taught {
             .resize_with(network.layers.len(), GridLayer::default);
         let last = network.layers.len() - 1;
         if let Some(prepared) = &seen.prepared {
-            self.software.forward(prepared, events, sample..sample + 1, workspace);
+            self.software
+                .forward(prepared, events, sample..sample + 1, |_| trial, workspace);
             shown.bins = recursion.steps;
             let rows = 0..recursion.steps;
             shown.sample.inputs = in_bins(&workspace.inputs, rows.clone());
@@ -170,7 +171,8 @@ impl Engine for Taught {
             |samples, sum| {
                 let mut room = self.rooms.take(Room::default);
                 for sample in samples {
-                    self.show(&seen, batch.events, sample, &mut room);
+                    let trial = self.software.seeds().trial(batch.occasion, batch.indices[sample]);
+                    self.show(&seen, batch.events, sample, trial, &mut room);
                     let label = batch.labels[sample].into();
                     let lesson = Lesson {
                         network,
@@ -211,7 +213,13 @@ impl Engine for Taught {
             .map(|sample| {
                 let mut room = self.rooms.take(Room::default);
                 let events = EventBatch::gather(data, &[sample]);
-                self.show(&seen, &events, 0, &mut room);
+                self.show(
+                    &seen,
+                    &events,
+                    0,
+                    self.software.seeds().trial(occasion, sample),
+                    &mut room,
+                );
                 let label = usize::from(data.label(sample));
                 let outcome = room.shown.output(network, |output| loss.evaluate(output, label, None));
                 let spikes = room.shown.times.layers[..hidden].iter().map(Vec::len).sum();
