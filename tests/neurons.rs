@@ -17,7 +17,19 @@ use spikeloop::neuron::{
     Escape, Exponential, Firing, Input, InputSpike, Membrane, Model, Order, Reset, Simulation, Synapses,
     first_spike::FirstSpike, run::Fires, trials::Trials,
 };
-use spikeloop_chip::random::{Purpose, Stream};
+use spikeloop_chip::{
+    array::{Array, State},
+    builtin,
+    counters::Counters,
+    event::InputEvent,
+    instance::{Condition, Instance, Targets},
+    neuron::{CircuitValues, Crossing},
+    random::{Purpose, Stream},
+    recorder::{RecordRequest, SpikeList},
+    spec::{AdaptationSpec, ChipSpec, Quantity, Spread},
+    weights::Weights,
+    wiring::{Population, Projection, Source, Wiring},
+};
 
 #[derive(Deserialize)]
 #[allow(non_snake_case, reason = "NEST's names")]
@@ -449,4 +461,200 @@ fn rules_are_listed_and_an_autoencoder_learns() {
     ] {
         refuse(program(scratch.path()).arg("autoencoder").args(words), &parts);
     }
+}
+
+/// A chip without noise whose circuits adapt, in steps of so many ns.
+fn adapting_chip(escape_rate_per_us: f64, step_ns: f64) -> ChipSpec {
+    let quantity = |value| Quantity {
+        value,
+        source: "estimate".into(),
+    };
+    let mut spec = builtin("ideal").unwrap();
+    spec.timing.step_ns.value = step_ns;
+    spec.adaptation = Some(Box::new(AdaptationSpec {
+        current_lsb_per_us: quantity(1.5),
+        current_tau_us: quantity(15.0),
+        threshold_lsb: quantity(5.0),
+        threshold_tau_us: quantity(25.0),
+        escape_rate_per_us: quantity(escape_rate_per_us),
+        escape_width_lsb: quantity(4.0),
+        spread: Spread {
+            sigma: 0.2,
+            bias: 0.0,
+            source: "estimate".into(),
+        },
+    }));
+    spec.validated().unwrap()
+}
+
+const CHIP_US: usize = 400;
+
+/// Its default circuit as a neuron in ms, mV and pA: an LSB as a mV, C in pF as τ_mem in ms.
+fn adapting_model(spec: &ChipSpec) -> Model {
+    let (adaptation, of) = (spec.adaptation.as_ref().unwrap(), &spec.parameters);
+    let tau_mem = of.tau_mem_us.default;
+    let one = |jump: f64, tau_ms: f64| vec![Exponential { jump, tau_ms }];
+    Model {
+        schema: 1,
+        name: "circuit".into(),
+        description: String::new(),
+        membrane: Membrane {
+            capacitance_pf: tau_mem,
+            leak_ns: 1.0,
+            rest_mv: of.leak_lsb.default,
+        },
+        synapses: Some(Synapses {
+            tau_exc_ms: of.tau_syn_exc_us.default,
+            tau_inh_ms: of.tau_syn_inh_us.default,
+        }),
+        firing: Some(Firing {
+            threshold_mv: of.threshold_lsb.default,
+            reset: Reset::ToMv(of.reset_lsb.default),
+            refractory_ms: of.t_ref_us.default,
+            escape: (adaptation.escape_rate_per_us.value > 0.0).then(|| Escape {
+                rate_per_ms: adaptation.escape_rate_per_us.value,
+                width_mv: adaptation.escape_width_lsb.value,
+            }),
+            spike_current_pa: one(
+                tau_mem * adaptation.current_lsb_per_us.value,
+                adaptation.current_tau_us.value,
+            ),
+            moving_threshold_mv: one(adaptation.threshold_lsb.value, adaptation.threshold_tau_us.value),
+        }),
+    }
+}
+
+/// Weights of a weak input and of a strong one, LSB/µs.
+const CHIP_WEIGHTS: [f64; 2] = [12.0, 30.0];
+
+/// (ns, unit): every 4 µs an input, every third time the strong one.
+fn chip_inputs() -> impl Iterator<Item = (usize, usize)> {
+    (1..CHIP_US / 4).map(|k| (4000 * k, usize::from(k % 3 == 0)))
+}
+
+/// Steps in which the chip's circuit fires.
+fn on_a_chip(spec: &ChipSpec, trial: u64) -> Vec<usize> {
+    let wiring = Wiring {
+        inputs: 2,
+        populations: vec![Population {
+            neurons: 1,
+            joined: 1,
+            circuits: vec![0],
+            readout: false,
+        }],
+        projections: vec![Projection::all_to_all(Source::Inputs, 0, 0)],
+    };
+    let defaults = Targets::defaults(spec);
+    let circuits: Vec<_> = defaults
+        .circuits
+        .iter()
+        .map(|values| CircuitValues::new(values, 1.0, false))
+        .collect();
+    let mut array = Array::from_circuits(spec, &wiring, &circuits, Crossing::OnGrid).unwrap();
+    array
+        .program(&Weights::Floats(vec![CHIP_WEIGHTS.map(|w| w as f32).to_vec()]))
+        .unwrap();
+    let event = |(time_ns, unit): (usize, usize)| InputEvent {
+        time_ns: time_ns as u32,
+        unit: unit as u16,
+    };
+    let events: Vec<_> = chip_inputs().map(event).collect();
+    let (mut state, mut list) = (State::new(&array), SpikeList::default());
+    let request = RecordRequest::spikes_only(1000 * CHIP_US as u32);
+    array
+        .run(
+            &mut state,
+            &events,
+            &request,
+            trial,
+            &mut list,
+            &mut Counters::default(),
+        )
+        .unwrap();
+    let step_ns = spec.timing.step_ns.value as usize;
+    list.spikes.iter().map(|spike| spike.1 as usize / step_ns).collect()
+}
+
+/// Steps in which the neuron alone fires.
+fn alone(spec: &ChipSpec, trial: u64) -> Vec<usize> {
+    let step_ns = spec.timing.step_ns.value as usize;
+    let dt_ms = step_ns as f64 / 1000.0;
+    let model = adapting_model(spec);
+    let spike = |(time_ns, unit): (usize, usize)| InputSpike {
+        step: time_ns / step_ns,
+        weight: CHIP_WEIGHTS[unit] * model.membrane.capacitance_pf,
+    };
+    let input = Input {
+        spikes: chip_inputs().map(spike).collect(),
+        ..Input::constant(1000 * CHIP_US / step_ns, 0.0)
+    };
+    let chance = Stream::new(Purpose::Escape, &[trial]);
+    let simulation = Simulation::new(&model, dt_ms, Order::MembraneFirst);
+    let times = simulation.run(&input, Fires::Itself(&chance)).spikes_ms;
+    times.iter().map(|time| (time / dt_ms).round() as usize).collect()
+}
+
+/// A chip file with `[adaptation]` makes circuits what NEST's neuron is, to a fifth of a microsecond in 400.
+#[test]
+fn a_circuit_that_adapts_is_the_generalised_integrate_and_fire_neuron() {
+    for step_ns in [20.0, 100.0] {
+        let spec = adapting_chip(0.0, step_ns);
+        let (here, alone) = (on_a_chip(&spec, 1), alone(&spec, 1));
+        assert_eq!(here.len(), alone.len(), "{here:?} {alone:?}");
+        assert!(here.len() > 20, "{here:?}");
+        for (here, alone) in here.iter().zip(&alone) {
+            assert!(
+                here.abs_diff(*alone) as f64 * step_ns <= 200.0,
+                "{here} {alone} of {step_ns} ns"
+            );
+        }
+        // Nothing to adapt by is a plain circuit.
+        let mut still = spec.clone();
+        if let Some(adaptation) = &mut still.adaptation {
+            (adaptation.current_lsb_per_us.value, adaptation.threshold_lsb.value) = (0.0, 0.0);
+        }
+        let plain = ChipSpec {
+            adaptation: None,
+            ..spec
+        };
+        let tireless = on_a_chip(&plain, 1);
+        assert_eq!(on_a_chip(&still, 1), tireless);
+        assert!(tireless.len() > here.len() + 5, "spikes make it tire");
+    }
+}
+
+#[test]
+fn a_circuit_fires_by_the_same_chance() {
+    let spec = adapting_chip(0.3, 50.0);
+    const TRIALS: usize = 150;
+    let counts: Vec<[f64; 2]> = (0..TRIALS as u64)
+        .map(|trial| [on_a_chip(&spec, trial), alone(&spec, trial)].map(|spikes| spikes.len() as f64))
+        .collect();
+    let moments = |which: usize| {
+        let mean = counts.iter().map(|counts| counts[which]).sum::<f64>() / TRIALS as f64;
+        let square = counts.iter().map(|counts| (counts[which] - mean).powi(2)).sum::<f64>();
+        (mean, square / (TRIALS - 1) as f64)
+    };
+    let (here, alone) = (moments(0), moments(1));
+    let error = ((here.1 + alone.1) / TRIALS as f64).sqrt();
+    println!("{here:?} {alone:?} ± {error}");
+    assert!((here.0 - alone.0).abs() < 4.0 * error, "{here:?} {alone:?} ± {error}");
+    assert!(here.1 > 0.2, "trials differ");
+}
+
+/// Circuits differ as the chip file says, and the same seed gives the same chip.
+#[test]
+fn circuits_adapt_differently() {
+    let mut spec = adapting_chip(0.0, 100.0);
+    spec.array.circuits.value = 2000.0;
+    let chip = Instance::fabricate(&spec, 5, Condition::Calibrated);
+    let taus: Vec<f64> = (0..2000)
+        .map(|circuit| chip.oracle_adaptation(circuit).unwrap().current_tau_us)
+        .collect();
+    let mean = taus.iter().sum::<f64>() / 2000.0;
+    let sigma = (taus.iter().map(|tau| (tau - mean).powi(2)).sum::<f64>() / 1999.0).sqrt();
+    assert!((mean / 15.0 - 1.0).abs() < 5.0 * 0.2 / 2000_f64.sqrt(), "{mean}");
+    assert!((sigma / mean - 0.2).abs() < 5.0 * 0.2 / 4000_f64.sqrt(), "{sigma}");
+    let again = Instance::fabricate(&spec, 5, Condition::Calibrated);
+    assert_eq!(chip.oracle_adaptation(77), again.oracle_adaptation(77));
 }

@@ -7,8 +7,8 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 
 use serde::de::DeserializeOwned;
 use spikeloop_chip::spec::{
-    AdcSpec, ArraySpec, ChipSpec, Distribution, DriftSpec, EnergySpec, MembraneSpec, ParameterSpec, ParameterSpecs,
-    SpecError, SynapseSpec, TimingSpec,
+    AdaptationSpec, AdcSpec, ArraySpec, ChipSpec, Distribution, DriftSpec, EnergySpec, MembraneSpec, ParameterSpec,
+    ParameterSpecs, SpecError, SynapseSpec, TimingSpec,
 };
 
 /// The parts of a chip file, each on the heap.
@@ -25,6 +25,8 @@ struct Parts {
     adc: Box<AdcSpec>,
     drift: Box<DriftSpec>,
     energy: Box<EnergySpec>,
+    /// Written where there is one only.
+    adaptation: Option<Box<AdaptationSpec>>,
 }
 
 /// Reads a chip file; none where it is no such thing.
@@ -49,6 +51,10 @@ fn parts(file: &mut &[u8]) -> Option<Parts> {
         adc: boxed(file)?,
         drift: boxed(file)?,
         energy: boxed(file)?,
+        adaptation: match file.is_empty() {
+            true => None,
+            false => Some(take::<Option<_>>(file)??),
+        },
     })
 }
 
@@ -96,6 +102,7 @@ fn whole(parts: Parts) -> Box<ChipSpec> {
         adc: *parts.adc,
         drift: *parts.drift,
         energy: *parts.energy,
+        adaptation: parts.adaptation,
     })
 }
 
@@ -118,12 +125,32 @@ fn take<T: DeserializeOwned>(rest: &mut &[u8]) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use spikeloop_chip::spec::{Quantity, Spread};
+
     use super::*;
 
     #[test]
     fn it_is_read_as_postcard_reads_it() {
-        for name in ["hicann-x", "ideal"] {
-            let spec = spikeloop_chip::builtin(name).unwrap();
+        let quantity = |value| Quantity {
+            value,
+            source: "estimate".into(),
+        };
+        let adaptation = AdaptationSpec {
+            current_lsb_per_us: quantity(1.0),
+            current_tau_us: quantity(20.0),
+            threshold_lsb: quantity(2.0),
+            threshold_tau_us: quantity(30.0),
+            escape_rate_per_us: quantity(0.0),
+            escape_width_lsb: quantity(1.0),
+            spread: Spread {
+                sigma: 0.1,
+                bias: 0.0,
+                source: "estimate".into(),
+            },
+        };
+        for (name, adaptation) in [("hicann-x", None), ("ideal", Some(Box::new(adaptation)))] {
+            let mut spec = spikeloop_chip::builtin(name).unwrap();
+            spec.adaptation = adaptation;
             let mut file = postcard::to_allocvec(&spec).unwrap();
             assert_eq!(read(&file).as_deref(), Some(&spec));
             assert_eq!(read(&file[..file.len() - 1]), None);

@@ -1,5 +1,6 @@
 //! The chip at work: configure, program, run.
 
+mod adapting;
 mod adc;
 mod arrivals;
 mod clock;
@@ -27,6 +28,7 @@ use crate::{
     synapse::Synapses,
     wiring::{Source, Wiring},
 };
+use adapting::Adapting;
 use adc::Samples;
 use clock::Clock;
 use configure::Column;
@@ -102,6 +104,9 @@ impl Array {
             sum = sum.checked_add(blocks.checked_mul(Neurons::block_bytes(population.joined))?)?;
             sum = sum.checked_add(blocks.checked_mul(State::block_bytes(population.joined, samples))?)?;
             sum = sum.checked_add(size_of_val(&population.circuits[..]).checked_mul(3)?)?;
+            if spec.adaptation.is_some() {
+                sum = sum.checked_add(blocks.checked_mul(Adapting::block_bytes())?)?;
+            }
         }
         for projection in &wiring.projections {
             sum = sum.checked_add(Synapses::bytes(wiring, projection)?)?;

@@ -7,7 +7,7 @@ use crate::{
     dac::{Codes, Parameter, PerParameter},
     drift::{self, Environment},
     random::{Purpose, Stream},
-    spec::{ChipSpec, Distribution, Spread},
+    spec::{AdaptationSpec, ChipSpec, Distribution, Spread},
 };
 
 /// Whether somebody calibrated the chip before we got it.
@@ -38,6 +38,31 @@ pub(crate) struct CircuitPattern {
     pub(crate) adc_offset_lsb: f64,
     /// Never works.
     pub(crate) dead: bool,
+}
+
+/// How one circuit adapts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CircuitAdaptation {
+    /// What a spike adds to the current, LSB/µs.
+    pub current_lsb_per_us: f64,
+    /// µs.
+    pub current_tau_us: f64,
+    /// What a spike adds to the threshold, LSB.
+    pub threshold_lsb: f64,
+    /// µs.
+    pub threshold_tau_us: f64,
+}
+
+impl CircuitAdaptation {
+    /// As the chip file has it, four factors apart.
+    pub(crate) fn of(spec: &AdaptationSpec, factor: impl Fn(u32) -> f64) -> Self {
+        Self {
+            current_lsb_per_us: spec.current_lsb_per_us.value * factor(0),
+            current_tau_us: spec.current_tau_us.value * factor(1),
+            threshold_lsb: spec.threshold_lsb.value * factor(2),
+            threshold_tau_us: spec.threshold_tau_us.value * factor(3),
+        }
+    }
 }
 
 /// A fabricated chip. Its fixed pattern is drawn where it is needed: each part of it is a function
@@ -244,6 +269,14 @@ impl Instance {
                 value * rewritten * libm::exp(aged) * (1.0 + thermal)
             }
         }))
+    }
+
+    /// How a circuit really adapts, where the chip's circuits do: for tests and oracles.
+    pub fn oracle_adaptation(&self, circuit: u16) -> Option<CircuitAdaptation> {
+        let spec = self.spec.adaptation.as_deref()?;
+        let stream = Stream::new(Purpose::Adaptation, &[self.seed]);
+        let factor = |which| positive(self.spec.distribution, &spec.spread, &stream, circuit.into(), which);
+        Some(CircuitAdaptation::of(spec, factor))
     }
 
     /// True capacitance (relative), ADC gain and ADC offset in LSB of a circuit: for oracles.

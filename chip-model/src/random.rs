@@ -62,12 +62,14 @@ pub enum Purpose {
     FreshChip = 20,
     /// Circuits that die after deployment.
     Wear = 21,
-    /// Whether a neuron with escape noise fires (drawn by the host).
+    /// Whether a neuron with escape noise fires.
     Escape = 22,
     /// Currents and spikes to try a neuron with (drawn by the host).
     NeuronInput = 23,
     /// What hidden neurons hear of errors, where that is random (drawn by the host).
     Feedback = 24,
+    /// How circuits differ in what spikes leave behind in them.
+    Adaptation = 25,
 }
 
 /// One independent family of numbers, addressed by counters.

@@ -4,7 +4,7 @@
 mod units;
 mod validate;
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -125,6 +125,30 @@ pub struct ChipSpec {
     pub drift: DriftSpec,
     /// Coefficients of the energy ledger.
     pub energy: EnergySpec,
+    /// What spikes leave behind in their circuits, and chance; without, circuits are plain. It comes last and leaves
+    /// nothing where there is none, so that chips without it keep their digests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptation: Option<Box<AdaptationSpec>>,
+}
+
+/// Circuits that their own spikes change: generalised integrate-and-fire neurons.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdaptationSpec {
+    /// What a spike adds to a current that is taken from the membrane, as a slope of V, LSB/µs.
+    pub current_lsb_per_us: Quantity,
+    /// Time constant of that current, µs.
+    pub current_tau_us: Quantity,
+    /// What a spike adds to the threshold, LSB.
+    pub threshold_lsb: Quantity,
+    /// Time constant of that, µs.
+    pub threshold_tau_us: Quantity,
+    /// How often a circuit at its threshold fires by chance, 1/µs; 0 means that circuits fire wherever they are above it.
+    pub escape_rate_per_us: Quantity,
+    /// What makes that rate e times larger, LSB.
+    pub escape_width_lsb: Quantity,
+    /// How much circuits differ in the four values above the rate, each for itself.
+    pub spread: Spread,
 }
 
 /// Neuron circuits and synapses.

@@ -3,6 +3,7 @@
 mod adaptation;
 
 use serde::{Deserialize, Serialize};
+use spikeloop_chip::spec::ChipSpec;
 
 pub use adaptation::{Adaptation, Escape, Exponential, Kernel, MOST_EXPONENTIALS};
 
@@ -54,9 +55,19 @@ impl NeuronModel {
         matches!(self, Self::Gif | Self::GifEscape)
     }
 
-    /// Whether a chip has such circuits: theirs have synapses that take time, and reset to a level that they hold.
+    /// Whether a chip can have such circuits: theirs have synapses that take time, and reset to a level that they hold. Whether
+    /// they adapt is said in the chip file.
     pub fn is_on_chips(self) -> bool {
-        self == Self::CubaLifRefractory
+        self == Self::CubaLifRefractory || self.adapts()
+    }
+
+    /// What the circuits of a chip are.
+    pub fn of_chip(spec: &ChipSpec) -> Self {
+        match &spec.adaptation {
+            None => Self::CubaLifRefractory,
+            Some(adaptation) if adaptation.escape_rate_per_us.value > 0.0 => Self::GifEscape,
+            Some(_) => Self::Gif,
+        }
     }
 }
 

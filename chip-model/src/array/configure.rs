@@ -13,7 +13,7 @@ use crate::{
     adc::Converter,
     dac::{Codes, Parameter, PerParameter},
     drift::{Environment, EnvironmentError},
-    instance::{CircuitPattern, Instance},
+    instance::{CircuitAdaptation, CircuitPattern, Instance},
     link::Link,
     neuron::{CircuitValues, Crossing},
     spec::ChipSpec,
@@ -118,6 +118,8 @@ pub(super) struct Parts<'a> {
     pub circuits: &'a dyn Fn(u16) -> CircuitValues,
     /// ADC gain and offset in LSB of a circuit's channel.
     pub channels: &'a dyn Fn(u16) -> (f64, f64),
+    /// How a circuit adapts, on chips whose circuits do.
+    pub adaptation: &'a dyn Fn(u16) -> Option<CircuitAdaptation>,
     pub strength: &'a dyn UnitStrength,
     pub weight_of_code: Vec<f32>,
     pub synapses_limit: bool,
@@ -196,6 +198,7 @@ impl Array {
             Parts {
                 circuits: &circuits,
                 channels: &channels,
+                adaptation: &|circuit| chip.oracle_adaptation(circuit),
                 strength: &strength,
                 weight_of_code: chip.weight_of_code.clone(),
                 synapses_limit: true,
@@ -225,6 +228,10 @@ impl Array {
         let parts = Parts {
             circuits: &|circuit| circuits[usize::from(circuit)],
             channels: &|_| PERFECT_CHANNEL,
+            adaptation: &|_| {
+                let adaptation = spec.adaptation.as_deref();
+                adaptation.map(|adaptation| CircuitAdaptation::of(adaptation, |_| 1.0))
+            },
             strength: &Equal,
             weight_of_code: (0..=spec.weight_max()).map(f32::from).collect(),
             synapses_limit: false,
@@ -246,7 +253,7 @@ impl Array {
         let clock = Clock::new(spec);
         Self {
             populations: (0..wiring.populations.len()).map(population).collect(),
-            reach: Reach::new(wiring, &clock),
+            reach: Reach::new(wiring, &clock, spec.adaptation.is_some()),
             projections: wiring
                 .projections
                 .iter()

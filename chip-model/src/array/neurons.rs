@@ -2,7 +2,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use super::configure::Parts;
+use super::{adapting::Adapting, configure::Parts};
 use crate::{
     adc::ChannelBlock,
     lanes::LANES,
@@ -29,6 +29,8 @@ pub(crate) struct Neurons {
     pub(crate) channels: Vec<ChannelBlock>,
     /// Resting potentials, `[block]`.
     pub(crate) rest: Vec<[f32; LANES]>,
+    /// Of circuits that adapt.
+    pub(super) adapting: Option<Adapting>,
     /// Blocks and currents as if every circuit worked.
     all_on: (Vec<NeuronBlock>, Vec<CurrentBlock>),
     /// `[neuron][member]`: the circuit and whether it is dead.
@@ -85,6 +87,11 @@ impl Neurons {
                 blocks
             ],
             rest: vec![[middle as f32; LANES]; blocks],
+            adapting: spec
+                .adaptation
+                .as_ref()
+                .filter(|_| !population.readout)
+                .map(|adaptation| Adapting::new(adaptation, count, step_us)),
             all_on: (Vec::new(), Vec::new()),
             members: Vec::with_capacity(population.circuits.len()),
         };
@@ -124,6 +131,12 @@ impl Neurons {
                 out.alpha_inh[lane] = member.alpha_inh as f32;
                 out.kappa_exc[lane] = member.kappa_exc as f32;
                 out.kappa_inh[lane] = member.kappa_inh as f32;
+            }
+            if let Some(adapting) = &mut neurons.adapting {
+                let circuits: Vec<_> = ids.iter().filter_map(|&id| (parts.adaptation)(id)).collect();
+                if circuits.len() == joined {
+                    adapting.set(neuron, &circuits, &members, [p.tau_mem_us, step_us]);
+                }
             }
             let (gain, offset) = (parts.channels)(ids[0]);
             neurons.channels[block].gain[lane] = gain as f32;

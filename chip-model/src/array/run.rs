@@ -31,6 +31,7 @@ pub(super) struct Trial {
     pub(super) membrane: Stream,
     pub(super) jitter: Stream,
     pub(super) adc: Stream,
+    pub(super) escape: Stream,
 }
 
 /// More spikes are due in one step than there are neurons, so that some are put off to the next. Which
@@ -117,6 +118,7 @@ impl Array {
             membrane: stream(Purpose::MembraneNoise),
             jitter: stream(Purpose::SpikeJitter),
             adc: stream(Purpose::AdcNoise),
+            escape: stream(Purpose::Escape),
         };
         let longest = self.reach.window.min(state.window) as u32;
         let (before, mut longest, mut heard) = (*counters, longest, 0);
@@ -237,13 +239,18 @@ impl Array {
         let (joined, before) = (population.joined, state.fired.len());
         let [first, last] = steps;
         let quiet = state.inputs.is_empty() && state.samples.steps.is_empty() && self.noise.is_none();
-        if IN_REGISTERS && first == last && quiet {
+        let plain = population.adapting.is_none();
+        if IN_REGISTERS && first == last && quiet && plain {
             self.sweep(index, now, first, trial, &mut state.fired);
             return self.send_on(state, before);
         }
         state
             .arrivals
             .gather(self, index, steps, &state.inputs, &state.under_way);
+        if let Some(adapting) = &population.adapting {
+            now.left.prepare(population, adapting, first, trial);
+        }
+        let constants = if plain { &population.blocks } else { &now.left.blocks };
         let blocks = population.blocks.len();
         let mut next = 0;
         while next < blocks {
@@ -269,7 +276,7 @@ impl Array {
             Tile {
                 population: index as u16,
                 block: tile.start,
-                constants: &population.blocks[tile.clone()],
+                constants: &constants[tile.clone()],
                 current_constants: &population.currents[members.clone()],
                 membranes: &mut now.membranes[tile.clone()],
                 currents: &mut now.currents[members],
@@ -285,6 +292,9 @@ impl Array {
                 }
             }
             next = tile.end;
+        }
+        if let Some(adapting) = &population.adapting {
+            now.left.go_on(adapting, &state.fired[before..]);
         }
         self.send_on(state, before);
     }

@@ -4,6 +4,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{
     Array,
+    adapting::Left,
     adc::Samples,
     arrivals::{Arrivals, Input},
     noise::NoiseState,
@@ -62,6 +63,8 @@ pub(super) struct PopulationState {
     pub(super) currents: Vec<Currents>,
     /// `[block]`
     pub(super) noise: Vec<NoiseState>,
+    /// What spikes have left, where circuits adapt.
+    pub(super) left: Left,
     /// Neuron-steps in which V was clipped.
     pub(super) clipped: [u32; LANES],
     /// Currents that ran into their limit.
@@ -102,6 +105,7 @@ impl State {
             membranes: p.rest.iter().map(|&rest| Membranes::at(rest)).collect(),
             currents: vec![Currents::NONE; p.currents.len()],
             noise: vec![NoiseState::NONE; p.blocks.len()],
+            left: Left::default(),
             clipped: [0; LANES],
             saturated: [0; LANES],
         };
@@ -167,6 +171,9 @@ impl State {
             }
             for (membranes, &start) in state.membranes.iter_mut().zip(&state.start) {
                 *membranes = Membranes::at(start);
+            }
+            if let Some(adapting) = &population.adapting {
+                state.left.clear(adapting);
             }
             state.clipped = [0; LANES];
             state.saturated = [0; LANES];

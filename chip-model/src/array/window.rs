@@ -7,6 +7,8 @@
 //!   of a window are known before the next population takes it;
 //! * with feedback a window ends before the first spike of it can be back.
 //!
+//! Where circuits adapt, each step has constants of its own, and is taken alone.
+//!
 //! Where a projection lists its connections, a window is a single step: its events go straight to the
 //! currents of their targets, whichever block those are in.
 //!
@@ -34,7 +36,7 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn new(wiring: &Wiring, clock: &Clock) -> Self {
+    pub(super) fn new(wiring: &Wiring, clock: &Clock, adapts: bool) -> Self {
         let listed = |projection: &Projection| projection.connections != Connections::All;
         if wiring.projections.iter().any(listed) {
             return Self {
@@ -45,7 +47,9 @@ impl Reach {
         }
         let streams = only_forward(wiring);
         let most = (NEURON_STEPS / wiring.neurons().max(1)).clamp(1, LONGEST);
-        let window = if streams {
+        let window = if adapts {
+            1
+        } else if streams {
             most
         } else {
             clock.quickest_steps().clamp(1, most)

@@ -151,6 +151,7 @@ pub(super) fn problems(spec: &ChipSpec) -> Vec<Problem> {
     }
     adc(spec, &mut check);
     drift(spec, &mut check);
+    adaptation(spec, &mut check);
     energy(&spec.energy, &mut check);
     without_clock(&spec.energy, &mut check);
     check.0
@@ -225,6 +226,21 @@ fn timing(spec: &ChipSpec, check: &mut Check) {
             "and the jitter reach over more than 250 integration steps; lengthen timing.step_ns".into(),
         );
     }
+}
+
+fn adaptation(spec: &ChipSpec, check: &mut Check) {
+    let Some(adaptation) = &spec.adaptation else { return };
+    for (name, quantity, low, high) in [
+        ("current_lsb_per_us", &adaptation.current_lsb_per_us, -1e6, 1e6),
+        ("current_tau_us", &adaptation.current_tau_us, 1e-3, 1e9),
+        ("threshold_lsb", &adaptation.threshold_lsb, -1e6, 1e6),
+        ("threshold_tau_us", &adaptation.threshold_tau_us, 1e-3, 1e9),
+        ("escape_rate_per_us", &adaptation.escape_rate_per_us, 0.0, 1e6),
+        ("escape_width_lsb", &adaptation.escape_width_lsb, 1e-6, 1e6),
+    ] {
+        check.quantity(&format!("adaptation.{name}"), quantity, low, high);
+    }
+    check.factor("adaptation.spread", &adaptation.spread, spec.distribution);
 }
 
 fn membrane(spec: &ChipSpec, check: &mut Check) {

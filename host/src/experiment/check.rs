@@ -235,10 +235,13 @@ impl Experiment {
     fn check_neuron(&self) -> Result<(), ExperimentError> {
         let (neuron, training) = (self.network.neuron, &self.training);
         self.check_adaptation()?;
-        if neuron.is_on_chips() {
+        if neuron == NeuronModel::CubaLifRefractory {
             return Ok(());
         }
-        let on_a_chip = self.methods_on_chips();
+        let on_a_chip = match neuron.is_on_chips() {
+            true => String::new(),
+            false => self.methods_on_chips(),
+        };
         let message = format!(
             "no chip has circuits like {}, theirs have synapses that take time, and reset to a level that they hold: leave out methods that \
              run on chips, or take network.neuron = \"cuba-lif-refractory\"",

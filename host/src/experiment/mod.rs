@@ -294,7 +294,6 @@ impl Experiment {
     /// With what depends on other keys written down, if it can be run.
     pub(crate) fn complete(mut self) -> Result<Self, ExperimentError> {
         self.data.resolve();
-        self.network.resolve();
         self.check()?;
         Ok(self)
     }

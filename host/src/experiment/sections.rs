@@ -1,6 +1,7 @@
 //! Sections of an experiment file, with their defaults.
 
 use serde::{Deserialize, Serialize};
+use spikeloop_chip::spec::{AdaptationSpec, ChipSpec};
 
 use crate::{
     experiment::Method,
@@ -143,10 +144,12 @@ impl Default for NetworkSection {
 }
 
 impl NetworkSection {
-    /// Writes down what depends on the neuron.
-    pub(super) fn resolve(&mut self) {
-        if self.neuron.adapts() {
-            self.adaptation.get_or_insert_default();
+    /// Writes down what neurons that adapt leave behind, where the file does not say: as the chip's do, or moderately.
+    pub(crate) fn resolve(&mut self, spec: &ChipSpec) {
+        if self.neuron.adapts() && self.adaptation.is_none() {
+            let of_chip = spec.adaptation.as_deref();
+            let of_chip = of_chip.map(|adaptation| AdaptationSection::of_chip(adaptation, self));
+            self.adaptation = Some(of_chip.unwrap_or_default());
         }
     }
 
@@ -176,6 +179,25 @@ pub struct AdaptationSection {
     pub moving_threshold: Vec<Exponential>,
     /// Of `gif-escape`: how it fires by chance.
     pub escape: Escape,
+}
+
+impl AdaptationSection {
+    /// What nominal circuits of a chip do, in units of the network's threshold.
+    fn of_chip(spec: &AdaptationSpec, network: &NetworkSection) -> Self {
+        let swing_lsb = network.threshold_lsb - network.leak_lsb;
+        let one = |jump: f64, tau_us: f64| vec![Exponential { jump, tau_us }];
+        Self {
+            spike_current: one(
+                spec.current_lsb_per_us.value * network.tau_mem_us / swing_lsb,
+                spec.current_tau_us.value,
+            ),
+            moving_threshold: one(spec.threshold_lsb.value / swing_lsb, spec.threshold_tau_us.value),
+            escape: Escape {
+                rate_per_us: spec.escape_rate_per_us.value,
+                width: spec.escape_width_lsb.value / swing_lsb,
+            },
+        }
+    }
 }
 
 impl Default for AdaptationSection {

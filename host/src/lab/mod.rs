@@ -27,7 +27,7 @@ use crate::{
     },
     experiment::{DataName, Decalibrated, Experiment},
     matrix::Matrix,
-    network::Network,
+    network::{Network, NeuronModel},
     placement::{Placement, PlacementError},
     run_dir::hex,
     seeds::{Occasion, Seeds},
@@ -85,6 +85,21 @@ pub enum LabError {
     TooLarge {
         /// That many.
         numbers: usize,
+    },
+    /// Neurons that the chip does not have.
+    #[error(
+        "the circuits of {chip} are {circuits}, and the network's neurons are {neurons}: set network.neuron = \"{circuits}\", \
+         take a chip file {with} [adaptation], or leave out methods that run on chips"
+    )]
+    OtherCircuits {
+        /// Name.
+        chip: String,
+        /// What it has.
+        circuits: &'static str,
+        /// What was asked for.
+        neurons: &'static str,
+        /// What the chip file would have to be.
+        with: &'static str,
     },
     /// Learning on a board that is not there.
     #[error(
@@ -279,7 +294,9 @@ impl Lab {
     ///
     /// # Errors
     /// [`LabError`].
-    pub fn with_data(experiment: Experiment, spec: ChipSpec, data: DataSplits) -> Result<Self, LabError> {
+    pub fn with_data(mut experiment: Experiment, spec: ChipSpec, data: DataSplits) -> Result<Self, LabError> {
+        experiment.network.resolve(&spec);
+        check_circuits(&experiment, &spec)?;
         let seeds = Seeds::new(experiment.seed, experiment.chip_seed);
         let network = experiment.network(data.train.inputs, data.train.classes);
         if experiment.training.early_stopping > 0 && data.validation.is_none() {
@@ -313,7 +330,14 @@ impl Lab {
     ///
     /// # Errors
     /// [`LabError`].
-    pub fn for_test(experiment: Experiment, spec: ChipSpec, data: DataSplits, range: &[f64]) -> Result<Self, LabError> {
+    pub fn for_test(
+        mut experiment: Experiment,
+        spec: ChipSpec,
+        data: DataSplits,
+        range: &[f64],
+    ) -> Result<Self, LabError> {
+        experiment.network.resolve(&spec);
+        check_circuits(&experiment, &spec)?;
         let seeds = Seeds::new(experiment.seed, experiment.chip_seed);
         let network = experiment.network(data.train.inputs, data.train.classes);
         Self::assemble(experiment, seeds, spec, data, network, range, Vec::new())
@@ -525,6 +549,25 @@ impl Lab {
     pub fn quantiser(&self) -> Quantiser {
         Quantiser::new(&self.network, &self.placement.weight_range, self.placement.weight_max)
     }
+}
+
+/// Whether methods that run on the chip find the neurons there that the network has.
+fn check_circuits(experiment: &Experiment, spec: &ChipSpec) -> Result<(), LabError> {
+    let (neurons, circuits) = (experiment.network.neuron, NeuronModel::of_chip(spec));
+    let on_a_chip = experiment.training.methods.iter().any(|method| method.runs_on_a_chip());
+    if neurons == circuits || !on_a_chip {
+        return Ok(());
+    }
+    Err(LabError::OtherCircuits {
+        chip: spec.name.clone(),
+        circuits: circuits.name(),
+        neurons: neurons.name(),
+        with: match (neurons.adapts(), circuits.adapts()) {
+            (true, false) => "with",
+            (true, true) => "with another",
+            (false, _) => "without",
+        },
+    })
 }
 
 /// Time step, µs, and number of steps of the ideal network.

@@ -198,7 +198,7 @@ fn rules_say_what_they_need() {
 #[test]
 fn neuron_models_can_be_chosen() {
     use crate::compare::{Earlier, compare};
-    for neuron in ["cuba-lif", "lif", "srm0"] {
+    for neuron in ["cuba-lif", "lif", "srm0", "gif", "gif-escape"] {
         let settings = [
             format!("network.neuron=\"{neuron}\""),
             "training.methods=[\"ideal\"]".into(),
@@ -213,11 +213,74 @@ fn neuron_models_can_be_chosen() {
         let stop = std::sync::atomic::AtomicBool::new(false);
         let compared = compare(&lab, Earlier::default(), &stop, &mut ()).unwrap();
         let accuracy = compared.rows[0].accuracy;
-        assert!(accuracy > 0.75, "{neuron}: {accuracy}");
+        // Chance takes some of it.
+        let least = if neuron == "gif-escape" { 0.65 } else { 0.75 };
+        assert!(accuracy > least, "{neuron}: {accuracy}");
     }
     let on_a_chip = Experiment::from_toml("test", BUILT_IN, &["network.neuron=srm0".into()]).unwrap_err();
     assert!(
         on_a_chip.to_string().contains("no chip has circuits like srm0"),
         "{on_a_chip}"
     );
+}
+
+/// Where the chip file says so, circuits adapt; networks that say otherwise are refused.
+#[test]
+fn a_chip_whose_circuits_adapt_is_trained_on() {
+    use crate::compare::{Earlier, compare};
+    use spikeloop_chip::spec::{AdaptationSpec, Quantity, Spread};
+    let quantity = |value| Quantity {
+        value,
+        source: "estimate".into(),
+    };
+    let (plain, _) = load_chip("hicann-x").unwrap();
+    let adapting = |escape_rate_per_us| {
+        let mut spec = plain.clone();
+        spec.adaptation = Some(Box::new(AdaptationSpec {
+            current_lsb_per_us: quantity(1.5),
+            current_tau_us: quantity(20.0),
+            threshold_lsb: quantity(9.0),
+            threshold_tau_us: quantity(20.0),
+            escape_rate_per_us: quantity(escape_rate_per_us),
+            escape_width_lsb: quantity(4.5),
+            spread: Spread {
+                sigma: 0.2,
+                bias: 0.0,
+                source: "estimate".into(),
+            },
+        }));
+        spec.validated().unwrap()
+    };
+    let made = |neuron: &str, spec: &spikeloop_chip::spec::ChipSpec| {
+        let settings = [
+            format!("network.neuron=\"{neuron}\""),
+            "training.methods=[\"ideal\", \"transfer\", \"in-the-loop\"]".into(),
+            "data.train_samples=1500".into(),
+            "training.epochs=6".into(),
+            "network.hidden=[60]".into(),
+        ];
+        let experiment = Experiment::from_toml("test", BUILT_IN, &settings).unwrap();
+        let data = load_data(&experiment, std::path::Path::new("")).unwrap();
+        Lab::with_data(experiment, spec.clone(), data)
+    };
+    let gif = made("gif", &adapting(0.0)).unwrap();
+    // The software's neurons adapt as nominal circuits do.
+    let adaptation = gif.experiment.network.adaptation.clone().unwrap();
+    assert_eq!(adaptation.spike_current[0].jump, 1.5 * 6.0 / 45.0);
+    assert_eq!(adaptation.moving_threshold[0].jump, 0.2);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let rows = compare(&gif, Earlier::default(), &stop, &mut ()).unwrap().rows;
+    let of = |method| rows.iter().find(|row| row.method == method).unwrap().accuracy;
+    use crate::experiment::Method::{Ideal, InTheLoop};
+    assert!(of(InTheLoop) > 0.75, "{}", of(InTheLoop));
+    assert!(of(Ideal) > 0.75, "{}", of(Ideal));
+    made("gif-escape", &adapting(0.5)).unwrap();
+    for (neuron, spec, words) in [
+        ("gif", &plain, "with [adaptation]"),
+        ("gif", &adapting(0.5), "\"gif-escape\""),
+        ("cuba-lif-refractory", &adapting(0.0), "without [adaptation]"),
+    ] {
+        let refused = made(neuron, spec).err().unwrap().to_string();
+        assert!(refused.contains(words), "{refused}");
+    }
 }
