@@ -28,7 +28,7 @@ pub enum Cause {
     Threshold,
     /// Leak potentials.
     Leak,
-    /// Reset potentials and refractory times.
+    /// Reset potentials, refractory times, and what else spikes leave behind in their circuits.
     Reset,
     /// Strengths of synapses, rows and columns, gains, the weight DAC, capacitances, dead synapses.
     WeightError,
@@ -135,7 +135,12 @@ impl Cause {
                 }
             }
             Self::DeadCircuits => zero(&mut spec.array.dead_circuit_fraction),
-            Self::Quantisation | Self::TauMem | Self::TauSyn | Self::Threshold | Self::Leak | Self::Reset => {}
+            Self::Reset => {
+                if let Some(adaptation) = &mut spec.adaptation {
+                    (adaptation.spread.sigma, adaptation.spread.bias) = (0.0, 0.0);
+                }
+            }
+            Self::Quantisation | Self::TauMem | Self::TauSyn | Self::Threshold | Self::Leak => {}
         }
     }
 }

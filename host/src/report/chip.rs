@@ -6,8 +6,8 @@ use spikeloop_chip::{
     array::{Array, Configuration},
     dac::{Codes, Parameter},
     drift::Environment,
-    instance::{Condition, Decalibration, Instance, Targets},
-    spec::ChipSpec,
+    instance::{CircuitAdaptation, Condition, Decalibration, Instance, Targets},
+    spec::{ChipSpec, Quantity},
     weights::Weights,
     wiring::{Population, Projection, Source, Wiring},
 };
@@ -113,6 +113,9 @@ pub struct InstanceSheet {
     pub parameters: Vec<ParameterSheet>,
     /// Capacitance, relative to nominal.
     pub capacitance: Statistics,
+    /// How circuits adapt, where they do: key, value of the chip file, statistics.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub adaptation: Vec<ParameterSheet>,
     /// Gain of the ADC channels.
     pub adc_gain: Statistics,
     /// Offset of the ADC channels, LSB.
@@ -179,11 +182,37 @@ impl InstanceSheet {
             dead_circuits: chip.dead_circuits(),
             parameters: parameters.into(),
             capacitance: of(|circuit| circuit.0),
+            adaptation: adaptation(&chip),
             adc_gain: of(|circuit| circuit.1),
             adc_offset_lsb: of(|circuit| circuit.2),
             weight_dac_inl_lsb: weight_dac_inl(&chip, &codes)?,
         })
     }
+}
+
+/// What fabrication made of the chip file's adaptation.
+fn adaptation(chip: &Instance) -> Vec<ParameterSheet> {
+    let Some(spec) = &chip.spec().adaptation else {
+        return Vec::new();
+    };
+    let circuits: Vec<_> = (0..chip.spec().circuits())
+        .filter_map(|circuit| chip.oracle_adaptation(circuit as u16))
+        .collect();
+    let sheet = |key, target: &Quantity, field: fn(&CircuitAdaptation) -> f64| ParameterSheet {
+        key,
+        target: target.value,
+        truth: Statistics::of(&circuits.iter().map(field).collect::<Vec<_>>()),
+    };
+    vec![
+        sheet("current_lsb_per_us", &spec.current_lsb_per_us, |circuit| {
+            circuit.current_lsb_per_us
+        }),
+        sheet("current_tau_us", &spec.current_tau_us, |circuit| circuit.current_tau_us),
+        sheet("threshold_lsb", &spec.threshold_lsb, |circuit| circuit.threshold_lsb),
+        sheet("threshold_tau_us", &spec.threshold_tau_us, |circuit| {
+            circuit.threshold_tau_us
+        }),
+    ]
 }
 
 /// Deviation of each code's weight from the line through 0 and the largest, in LSB.
@@ -242,10 +271,11 @@ fn short(value: f64) -> String {
 
 /// The unit that a key's suffix stands for.
 fn unit(key: &str) -> &'static str {
-    const SUFFIXES: [(&str, &str); 11] = [
+    const SUFFIXES: [(&str, &str); 12] = [
         ("_lsb_per_us", " LSB/µs"),
         ("mv_per_lsb", " mV/LSB"),
         ("per_degree", " /°C"),
+        ("_per_us", " /µs"),
         ("_us", " µs"),
         ("_ns", " ns"),
         ("_lsb", " LSB"),
@@ -384,6 +414,10 @@ pub fn instance_sheet(sheet: &InstanceSheet) -> String {
         row(parameter.key, parameter.target, &parameter.truth);
     }
     row("capacitance", 1.0, &sheet.capacitance);
+    for parameter in &sheet.adaptation {
+        let name = format!("adaptation.{}", parameter.key);
+        row(&name, parameter.target, &parameter.truth);
+    }
     row("adc_gain", 1.0, &sheet.adc_gain);
     row("adc_offset_lsb", 0.0, &sheet.adc_offset_lsb);
     text.push_str(&table.to_terminal());
