@@ -511,7 +511,7 @@ fn adapting_model(spec: &ChipSpec) -> Model {
             threshold_mv: of.threshold_lsb.default,
             reset: Reset::ToMv(of.reset_lsb.default),
             refractory_ms: of.t_ref_us.default,
-            escape: (adaptation.escape_rate_per_us.value > 0.0).then(|| Escape {
+            escape: (adaptation.escape_rate_per_us.value > 0.0).then_some(Escape {
                 rate_per_ms: adaptation.escape_rate_per_us.value,
                 width_mv: adaptation.escape_width_lsb.value,
             }),

@@ -129,7 +129,7 @@ impl Plan {
         if self.layers[..last].iter().any(|layer| !layer.spiking) {
             return invalid("hidden neurons that never spike teach nothing");
         }
-        if self.layers.iter().any(|layer| !(layer.per_code > 0.0)) {
+        if !self.layers.iter().all(|layer| layer.per_code > 0.0) {
             return invalid("a weight code has to be worth something");
         }
         let bins = self.grid.bins();

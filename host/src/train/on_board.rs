@@ -93,7 +93,7 @@ impl OnBoard {
             network: network.clone(),
             grid: *grid,
             decoder: chip.decoder.clone(),
-            loss: settings.loss.clone(),
+            loss: settings.loss,
             error_unit: plan.error_unit,
             sample: GridSample::default(),
         };

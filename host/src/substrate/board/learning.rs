@@ -23,6 +23,10 @@ use crate::{
 /// What a frame of errors has beside them, at most.
 const ERRORS_OVERHEAD: usize = 24;
 
+/// Gets the number of a sample and what is shown of it, and gives the errors of the outputs: (bin · outputs + output, units of
+/// the plan's), sorted.
+pub type Judge<'a> = dyn FnMut(usize, &Recording) -> Vec<(u32, i32)> + 'a;
+
 /// Samples that a board learns from.
 #[derive(Clone, Copy, Debug)]
 pub struct Practice<'a> {
@@ -94,16 +98,11 @@ impl Board {
         Duration::from_millis(50 + weights.unwrap_or(0) as u64 / 20)
     }
 
-    /// Runs samples and lets the board learn from each. `judge` gets the number of a sample and what is shown of it, and
-    /// gives the errors of the outputs: (bin · outputs + output, units of the plan's), sorted.
+    /// Runs samples and lets the board learn from each.
     ///
     /// # Errors
     /// Not configured, or the board was lost.
-    pub fn practise(
-        &mut self,
-        practice: &Practice,
-        judge: &mut dyn FnMut(usize, &Recording) -> Vec<(u32, i32)>,
-    ) -> Result<Counters, SubstrateError> {
+    pub fn practise(&mut self, practice: &Practice, judge: &mut Judge) -> Result<Counters, SubstrateError> {
         let configured = self.wanted.configured.as_ref();
         let configured = configured.ok_or(SubstrateError::NotConfigured("practise"))?;
         let columns = configured.neurons;
@@ -193,12 +192,7 @@ impl Practising<'_> {
     }
 
     /// One sample; none where the board ran something else meanwhile, so that it has to come again.
-    fn learn(
-        &mut self,
-        line: &mut Line,
-        sample: usize,
-        judge: &mut dyn FnMut(usize, &Recording) -> Vec<(u32, i32)>,
-    ) -> Result<Option<Counters>, BoardError> {
+    fn learn(&mut self, line: &mut Line, sample: usize, judge: &mut Judge) -> Result<Option<Counters>, BoardError> {
         self.send(line, sample)?;
         let (client, _) = line.client()?;
         let (counters, bytes) = match client.take()? {
