@@ -6,6 +6,7 @@ use spikeloop::{
     matrix::Matrix,
     network::{Layer, Network, Nominal},
     neurobench::NeuroBench,
+    seeds::Seeds,
     train::{
         recursion::{LayerRecursion, Recursion, Reset},
         surrogate::{Shape, Surrogate},
@@ -73,7 +74,15 @@ fn metrics_are_those_of_the_package() {
         let weights = PreparedWeights::of(&network, weights);
         let batch = case["batch"].as_u64().unwrap() as usize;
         let dt_ns = f64::from(STEP_NS);
-        let ours = NeuroBench::of_recursion(&network, &recursion, &weights, &data, dt_ns, batch);
+        let ours = NeuroBench::of_recursion(
+            &network,
+            &recursion,
+            &weights,
+            &data,
+            dt_ns,
+            batch,
+            &Seeds::new(1, None),
+        );
         let theirs = &case["results"];
         let rounded = |value: f64| (value * 1e4).round_ties_even() / 1e4;
         for (name, ours, theirs) in [

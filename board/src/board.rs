@@ -11,6 +11,7 @@ use spikeloop_wire::{
         Section as Which, Shown,
     },
     pack::{errors, events},
+    recording::lesson,
 };
 
 use crate::{
@@ -317,13 +318,9 @@ impl<F: FrontEnd> Desk<F> {
                 self.write_learned()?;
             }
             Request::Recall { piece, skip } => {
-                let state = self.student()?.state();
-                let ran = Ran {
-                    bytes: state.len() as u32,
-                    crc: frame::CRC.checksum(&state),
-                    counters: told(&Counters::default()),
-                };
-                self.stream(header, ran, &state, [piece.into(), skip as usize], port);
+                let state = self.student()?.state()?;
+                let nothing_ran = Counters::default();
+                self.stream(header, &state, &nothing_ran, [piece.into(), skip as usize], port);
                 return Ok(());
             }
             Request::Reset { .. } => {}
@@ -469,12 +466,10 @@ impl<F: FrontEnd> Desk<F> {
             Which::Weights if !again => self.program(),
             Which::Plasticity => self.plan(),
             Which::Learned => {
-                let state = self.learned.content("state of learning")?;
-                let student = self.plasticity.as_deref_mut();
-                student
-                    .ok_or_else(|| Refusal::not_yet("plan of learning"))?
-                    .take_state(state)?;
-                self.learned.clear();
+                // Its memory is needed for something else, whatever becomes of it.
+                let learned = core::mem::take(&mut self.learned);
+                self.student()?.take_state(learned.content("state of learning")?)?;
+                drop(learned);
                 self.written = None;
                 self.write_learned()
             }
@@ -490,8 +485,11 @@ impl<F: FrontEnd> Desk<F> {
             .as_ref()
             .map_or(&[][..], |configured| &configured.shapes);
         let content = self.plan.content("plan of learning")?;
-        let plan: Plan = postcard::from_bytes(content)
-            .map_err(|_| Refusal::new(Reason::Invalid, "this is not the encoding of a plan of learning"))?;
+        let neurons = shapes.iter().map(|shape| shape[1]).sum();
+        let plan = Plan::read(content, shapes.len(), neurons).ok_or_else(|| {
+            let text = "this is no plan of learning for this network, which has to be feed-forward";
+            Refusal::new(Reason::Invalid, text)
+        })?;
         let free_bytes = self.front.free_bytes() as usize;
         self.plasticity = Some(Box::new(Plasticity::new(plan, shapes, weight_bits, free_bytes)?));
         // The student has taken what it needs.
@@ -536,13 +534,12 @@ impl<F: FrontEnd> Desk<F> {
         errors::for_each(bytes, |at, amount| student.hear(at as usize, amount))?;
         if last {
             // Learned from once.
-            self.shown = None;
-            self.hearing = false;
+            (self.shown, self.hearing) = (None, false);
             let observed = Observed {
                 inputs: &self.inputs,
                 tape: self.tape.learn_from(),
             };
-            student.learn(&observed, &mut alive(header, &mut self.line, port));
+            student.learn(&observed, &mut alive(header, &mut self.line, port))?;
         }
         Ok(())
     }
@@ -678,32 +675,37 @@ impl<F: FrontEnd> Desk<F> {
         shown: Option<Shown>,
         port: &mut impl Port,
     ) -> Result<(), Refusal> {
-        let mut tape = core::mem::take(&mut self.tape);
-        let excerpt = match shown {
-            None => Ok(tape.recording()),
-            Some(shown) => tape.excerpt(shown),
+        let (tape, how) = (core::mem::take(&mut self.tape), [run.piece.into(), run.skip as usize]);
+        let sent = match shown {
+            None => {
+                self.stream(header, tape.recording(), &counters, how, port);
+                Ok(None)
+            }
+            Some(shown) => tape.excerpt(shown).map(|excerpt| {
+                self.stream(header, &excerpt, &counters, how, port);
+                Some(lesson(&excerpt, run.trial))
+            }),
         };
-        let sent = excerpt.map(|bytes| {
-            let crc = frame::CRC.checksum(bytes);
-            let ran = Ran {
-                bytes: bytes.len() as u32,
-                crc,
-                counters: told(&counters),
-            };
-            self.stream(header, ran, bytes, [run.piece.into(), run.skip as usize], port);
-            crc
-        });
         self.tape = tape;
-        self.shown = match shown {
-            Some(_) => Some(sent?),
-            None => sent.map(|_| None)?,
-        };
+        self.shown = sent?;
         Ok(())
     }
 
     /// Sends something long: what it is, then from `skip` on in pieces.
-    fn stream(&mut self, header: Header, ran: Ran, bytes: &[u8], [piece, skip]: [usize; 2], port: &mut impl Port) {
-        send(header, &Response::Ran { run: ran }, &mut self.line, port);
+    fn stream(
+        &mut self,
+        header: Header,
+        bytes: &[u8],
+        counters: &Counters,
+        [piece, skip]: [usize; 2],
+        port: &mut impl Port,
+    ) {
+        let run = Ran {
+            bytes: bytes.len() as u32,
+            crc: frame::CRC.checksum(bytes),
+            counters: told(counters),
+        };
+        send(header, &Response::Ran { run }, &mut self.line, port);
         let limits = self.front.limits();
         let longest = usize::from(limits.frame_bytes) - frame::OVERHEAD - frame::CHUNK_OVERHEAD;
         let mut offset = skip.min(bytes.len());

@@ -6,7 +6,7 @@ use spikeloop_chip::recorder::{RecordRequest, Recorder};
 use spikeloop_wire::{
     message::{Reason, Shown},
     pack::Writer,
-    recording::{Head, pack_spikes},
+    recording::{Head, LONGEST_SPIKE, pack_spikes},
 };
 
 use crate::{Refusal, plasticity};
@@ -21,8 +21,6 @@ pub struct Tape {
     spikes: Vec<(u32, u16)>,
     /// What is on it: its head, where samples begin, and its length.
     last: (Head, usize, usize),
-    /// What of it somebody asked for.
-    excerpt: Vec<u8>,
 }
 
 impl Tape {
@@ -32,7 +30,6 @@ impl Tape {
             bytes: alloc::vec![0; capacity],
             spikes: Vec::with_capacity(capacity / 8),
             last: (Head::default(), 0, 0),
-            excerpt: Vec::new(),
         }
     }
 
@@ -52,37 +49,38 @@ impl Tape {
         }
     }
 
-    /// A recording of what neurons from one on did, by spikes alone or with their samples.
-    pub fn excerpt(&mut self, shown: Shown) -> Result<&[u8], Refusal> {
-        let (head, begin, length) = self.last;
+    /// A recording of what neurons from one on did, by spikes alone or with their samples; in memory of its own.
+    pub fn excerpt(&self, shown: Shown) -> Result<Vec<u8>, Refusal> {
+        let (head, begin, _) = self.last;
         let first = u32::from(shown.first).min(head.columns);
         let shorter = Head {
             points: if shown.samples { head.points } else { 0 },
             columns: head.columns - first,
             sample_bytes: head.sample_bytes,
         };
-        self.excerpt.clear();
-        let room = self.excerpt.try_reserve_exact(length + Head::LONGEST);
-        room.map_err(|_| Refusal::new(Reason::TooLarge, "no memory is left for what is shown of a recording"))?;
-        self.excerpt.resize(length + Head::LONGEST, 0);
-        let mut writer = Writer::new(&mut self.excerpt);
+        let own = self.spikes.iter().copied().filter(|&(_, neuron)| neuron >= shown.first);
+        let samples = shorter.adc_bytes().unwrap_or(0);
+        let most = Head::LONGEST + samples + LONGEST_SPIKE * (1 + own.clone().count());
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(most).map_err(|_| {
+            let text =
+                "no memory is left for what is shown of a recording: take fewer hidden neurons, or fewer samples";
+            Refusal::new(Reason::TooLarge, text)
+        })?;
+        bytes.resize(most, 0);
+        let mut writer = Writer::new(&mut bytes);
         writer.put(&shorter)?;
         let mut at = writer.len();
         let (width, columns) = (usize::from(head.sample_bytes), head.columns as usize);
         for point in 0..shorter.points as usize {
-            let own = (point * columns + first as usize) * width..(point + 1) * columns * width;
-            let own = &self.bytes[begin + own.start..begin + own.end];
-            self.excerpt[at..at + own.len()].copy_from_slice(own);
-            at += own.len();
+            let row = (point * columns + first as usize) * width..(point + 1) * columns * width;
+            let row = &self.bytes[begin + row.start..begin + row.end];
+            bytes[at..at + row.len()].copy_from_slice(row);
+            at += row.len();
         }
-        let spikes: Vec<_> = self
-            .spikes
-            .iter()
-            .copied()
-            .filter(|&(_, neuron)| neuron >= shown.first)
-            .collect();
-        at += pack_spikes(&spikes, &mut self.excerpt[at..])?;
-        Ok(&self.excerpt[..at])
+        at += pack_spikes(own, &mut bytes[at..])?;
+        bytes.truncate(at);
+        Ok(bytes)
     }
 
     /// Records what `run` does. `alive` is called now and then.
@@ -133,7 +131,7 @@ impl Tape {
         let result = run(&mut recording)?;
         let lost = recording.lost;
         self.spikes.sort_unstable();
-        let length = match pack_spikes(&self.spikes, rest) {
+        let length = match pack_spikes(self.spikes.iter().copied(), rest) {
             Ok(length) if lost == 0 => length,
             _ => return Err(too_long(needed + 8 * (self.spikes.len() + lost))),
         };

@@ -23,6 +23,7 @@ use crate::{
     lab::Lab,
     matrix::Matrix,
     network::{Below, Network},
+    seeds::{Occasion, Seeds},
     substrate::EventBatch,
     train::{
         recursion::{Recursion, Workspace},
@@ -113,7 +114,8 @@ impl NeuroBench {
         ]
     }
 
-    /// Of the discrete recursion with these weights W, on steps of `dt_ns`, in batches of so many samples.
+    /// Of the discrete recursion with these weights W, on steps of `dt_ns`, in batches of so many samples; the seeds are of
+    /// chance, where neurons fire by it.
     pub fn of_recursion(
         network: &Network,
         recursion: &Recursion,
@@ -121,6 +123,7 @@ impl NeuroBench {
         data: &SpikeDataset,
         dt_ns: f64,
         batch: usize,
+        seeds: &Seeds,
     ) -> Self {
         let weights = &prepared.forward;
         let fans: Vec<Vec<u64>> = weights.iter().map(fan_out).collect();
@@ -135,6 +138,10 @@ impl NeuroBench {
         for chunk in indices.chunks(batch.max(1)) {
             let events = EventBatch::gather(data, chunk);
             workspace.take_inputs(&events, 0..chunk.len(), dt_ns, recursion.steps);
+            workspace.trials = chunk
+                .iter()
+                .map(|&index| seeds.trial(Occasion::Test, index).0)
+                .collect();
             recursion.forward(Isa::current(), network, prepared, &mut workspace);
             work.add(network, recursion.steps, chunk.len(), &fans, &workspace);
         }

@@ -1,16 +1,28 @@
 //! Boards that learn by themselves: what the host would have learned of the same recordings.
 
-use std::sync::atomic::AtomicBool;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use spikeloop::{
-    board::emulate::{Emulation, Faults, Line},
+    board::{
+        Answer, BoardError, Client,
+        emulate::{Emulation, Faults, Line},
+    },
     compare::{Earlier, Row, Spectator, compare},
     experiment::Method,
     lab::Lab,
+    substrate::{Board, Substrate},
     train::{
         engine::Evaluation,
         run::{EpochMetrics, Learner, LineUse},
     },
+};
+
+use spikeloop_wire::{
+    message::{Reason, Request, Reset, Shown},
+    recording::lesson,
 };
 
 use crate::{
@@ -205,8 +217,132 @@ fn a_bad_line_teaches_the_same() {
     let faults = Some(Faults { rate: 1e-3, seed: 5 });
     let bad = process(Line { baud: None, faults });
     let changes = ["training.epochs=1", "data.train_samples=60"];
-    let there = same(&changes, &bad);
-    assert!(there.epochs[0].line.is_some());
+    same(&changes, &bad);
+    // It was a bad line.
+    let mut client = Client::open(&link(&bad).address).unwrap();
+    let health = client.health().unwrap();
+    assert!(health.damaged + health.repeated > 20, "{health:?}");
+}
+
+/// What the board heard of once is learned once, and errors of another recording are refused.
+#[test]
+fn errors_are_of_one_recording_and_learned_once() {
+    let emulation = process(Line::default());
+    let link = link(&emulation);
+    let lab =
+        small(&["training.on_board=true", "data.train_samples=20", "training.epochs=1"]).on_board(Some(link.clone()));
+    compare(&lab, Earlier::default(), &AtomicBool::new(false), &mut ()).expect("it trains");
+
+    // The test that ended it left a board that has a plan.
+    let mut client = Client::open(&link.address).unwrap();
+    let quick = Duration::from_millis(500);
+    let shown = Shown {
+        first: 30,
+        samples: false,
+    };
+    let request = lab.record_request();
+    let mut practise = |client: &mut Client, trial: u64| {
+        client.send_practise(trial, &request, Ok(Vec::new()), shown).unwrap();
+        match client.take().unwrap() {
+            Answer::Recording(_, bytes) => lesson(&bytes, trial),
+            other => panic!("{other:?}"),
+        }
+    };
+    let errors = |of: u32, first: bool, last: bool| Request::Errors {
+        of,
+        first,
+        last,
+        bytes: &[],
+    };
+    let gone = |client: &mut Client, of: u32, first: bool, last: bool| {
+        let refused = client.call("learn", quick, &errors(of, first, last)).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                BoardError::Refused {
+                    reason: Reason::RecordingGone,
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+    };
+    let done = |client: &mut Client, request: &Request| {
+        assert_eq!(client.call("learn", quick, request).unwrap(), Answer::Done);
+    };
+    let one = practise(&mut client, 1);
+    // The same outputs, silent under any trial, are another recording.
+    assert_ne!(one, practise(&mut client, 2));
+    gone(&mut client, one, true, true);
+    let one = practise(&mut client, 1);
+    gone(&mut client, one, false, true);
+    done(&mut client, &errors(one, true, false));
+    practise(&mut client, 1);
+    gone(&mut client, one, false, true);
+    done(&mut client, &errors(one, true, true));
+    gone(&mut client, one, true, true);
+    done(&mut client, &Request::Update { rate: 0.01 });
+    let nothing = client
+        .call("learn", quick, &Request::Update { rate: 0.01 })
+        .unwrap_err();
+    assert!(nothing.to_string().contains("no sample was learned"), "{nothing}");
+}
+
+/// What is at home survives a board's restart, what is on the board does not.
+#[test]
+fn a_board_that_restarts_forgets_what_was_not_fetched() {
+    let emulation = process(Line::default());
+    let changes = ["data.train_samples=60", "training.epochs=2"];
+    let (here, _) = trained(&changes, None);
+
+    // Stopped after the first epoch, and gone on with on a board that has forgotten everything.
+    struct StopsAfterAnEpoch<'a>(&'a AtomicBool, Option<Learner>);
+    impl Spectator for StopsAfterAnEpoch<'_> {
+        fn epoch(&mut self, _: Method, _: &EpochMetrics, _: &Learner) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        fn interrupted(&mut self, _: Method, learner: &Learner) {
+            self.1 = Some(learner.clone());
+        }
+    }
+    let lab = || {
+        let changes: Vec<_> = changes.into_iter().chain(["training.on_board=true"]).collect();
+        small(&changes).on_board(Some(link(&emulation)))
+    };
+    let stop = AtomicBool::new(false);
+    let mut stops = StopsAfterAnEpoch(&stop, None);
+    compare(&lab(), Earlier::default(), &stop, &mut stops).unwrap();
+    let mut client = Client::open(&link(&emulation).address).unwrap();
+    // It may answer, or be gone.
+    let _ = client.call(
+        "restart",
+        Duration::from_millis(200),
+        &Request::Reset { how: Reset::Restart },
+    );
+    drop(client);
+    let mut earlier = Earlier::default();
+    earlier
+        .learners
+        .insert(Method::InTheLoop, stops.1.expect("it was interrupted"));
+    let mut there = Seen::default();
+    compare(&lab(), earlier, &AtomicBool::new(false), &mut there).unwrap();
+    let [own, others] = [&here, &there].map(|seen| seen.learner.as_ref().unwrap());
+    for (own, other) in own.weights.iter().zip(&others.weights) {
+        for (own, other) in own.iter().zip(other.iter()) {
+            assert!((own - other).abs() <= ROUNDING * own.abs().max(0.05), "{own} {other}");
+        }
+    }
+
+    // In the middle of an epoch it says what was lost.
+    let mut board = Board::connect(&link(&emulation), &lab().instance).unwrap();
+    board
+        .configure(&lab().placement, &lab().codes, lab().seeds.configuration())
+        .unwrap();
+    // It is configured as it was, and still has what it learned.
+    assert!(board.recall().is_ok());
+    board.reset(Reset::Restart).unwrap();
+    let lost = board.recall().unwrap_err().to_string();
+    assert!(lost.contains("was lost while it learned"), "{lost}");
 }
 
 #[test]

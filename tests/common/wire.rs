@@ -242,18 +242,20 @@ fn lesson<'a>(which: u8, piece: &'a [u8], said: &[u8]) -> Request<'a> {
             },
         },
         6 => {
-            let mut of = 0;
+            let mut shown = Vec::new();
             let mut collector = Collector::new(vec![0; 4096]);
             for &byte in said {
                 let Some(Ok(frame)) = collector.push(byte) else {
                     continue;
                 };
-                if let Ok(Response::Ran { run }) = frame.message() {
-                    of = run.crc;
+                match frame.message() {
+                    Ok(Response::Ran { .. }) => shown.clear(),
+                    Ok(Response::Data { bytes, .. }) => shown.extend_from_slice(bytes),
+                    _ => {}
                 }
             }
             Request::Errors {
-                of,
+                of: recording::lesson(&shown, 1),
                 first: first % 2 == 0,
                 last: first % 4 < 2,
                 bytes: rest,
@@ -273,7 +275,7 @@ fn small_plan(bytes: &[u8]) -> Plan {
             duration_ns: 9000,
             interval_ns: 1000,
             points: 9,
-            refine: 1 + u16::from(byte(0) % 3),
+            refine: 1 + u32::from(byte(0) % 3),
             delay_ns: [0.0, 100.0],
         },
         layers: vec![LayerPlan {

@@ -60,8 +60,8 @@ table! {
         /// Runs one sample and keeps what was recorded, to be learned from; what is `shown` of it is sent, as
         /// that of a run.
         Practise { #[serde(borrow)] run: RunRequest<'a>, shown: Shown },
-        /// Errors of the sample of which the host was shown what has this checksum, packed as in
-        /// [`crate::pack::errors`], in one part or several; with the last one the board learns.
+        /// Errors of the sample that [`crate::recording::lesson`] names so, packed as in [`crate::pack::errors`], in
+        /// one part or several; with the last one the board learns.
         Errors { of: u32, first: bool, last: bool, bytes: &'a [u8] },
         /// Makes an update by what was learned since the last one, and writes the weights.
         Update { rate: f64 },

@@ -6,7 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::pack::{Malformed, Reader, Writer};
+use crate::{
+    frame::CRC,
+    pack::{Malformed, Reader, Writer},
+};
 
 /// The ADC's part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,14 +40,22 @@ pub const LONGEST_SPIKE: usize = 5 + 3;
 ///
 /// # Errors
 /// [`Malformed`] where the buffer is too short, or the times run backwards.
-pub fn pack_spikes(spikes: &[(u32, u16)], out: &mut [u8]) -> Result<usize, Malformed> {
+pub fn pack_spikes(spikes: impl Iterator<Item = (u32, u16)> + Clone, out: &mut [u8]) -> Result<usize, Malformed> {
     let (mut writer, mut before) = (Writer::new(out), 0_u32);
-    writer.put(&(spikes.len() as u32))?;
-    for &(time_ns, neuron) in spikes {
+    writer.put(&(spikes.clone().count() as u32))?;
+    for (time_ns, neuron) in spikes {
         writer.put(&(time_ns.checked_sub(before).ok_or(Malformed)?, neuron))?;
         before = time_ns;
     }
     Ok(writer.len())
+}
+
+/// What errors say that they are of: a checksum of what was shown of a recording, and of the trial's seed.
+pub fn lesson(shown: &[u8], trial: u64) -> u32 {
+    let mut digest = CRC.digest();
+    digest.update(shown);
+    digest.update(&trial.to_le_bytes());
+    digest.finalize()
 }
 
 /// A recording, opened.
@@ -128,7 +139,7 @@ mod tests {
                 bytes[at..at + width].copy_from_slice(&code.to_le_bytes()[..width]);
                 at += width;
             }
-            at += pack_spikes(&spikes, &mut bytes[at..]).unwrap();
+            at += pack_spikes(spikes.iter().copied(), &mut bytes[at..]).unwrap();
             let recording = Recording::open(&bytes[..at]).unwrap();
             prop_assert_eq!(recording.head, head);
             prop_assert_eq!(recording.codes().collect::<Vec<_>>(), codes);

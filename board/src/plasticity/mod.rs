@@ -90,7 +90,8 @@ impl Plasticity {
         let moments = plan.optimiser.moments() as u64;
         // What is kept, and a state on its way in or out.
         let (kept, passing) = (2 + moments, 1 + moments);
-        4 * ((kept + passing) * weights + (4 + outputs) * neurons + (3 + outputs) * bins) + MARGIN
+        let of_bins = bins * (4 * outputs + rule::MOMENT_BYTES as u64);
+        4 * ((kept + passing) * weights + (4 + outputs) * neurons) + of_bins + MARGIN
     }
 
     /// For a network whose matrices have these shapes, on a chip with weights of so many bits; a state has to follow.
@@ -101,7 +102,10 @@ impl Plasticity {
         plan.check(shapes)?;
         let needed = Self::bytes(&plan, shapes);
         if needed > free_bytes as u64 {
-            let text = format_args!("learning needs {needed} bytes of memory, this board has {free_bytes} left");
+            let text = format_args!(
+                "learning needs {needed} bytes of memory, this board has {free_bytes} left: take fewer hidden neurons, or \
+                 training.optimiser = \"sgd\", which remembers less"
+            );
             return Err(Refusal::new(Reason::TooLarge, text));
         }
         let weights: usize = shapes.iter().map(|[pre, post]| pre * post).sum();
@@ -117,7 +121,7 @@ impl Plasticity {
             pulls: vec![0.0; neurons],
             heard: vec![0.0; (neurons - outputs) * outputs],
             errors: vec![0.0; plan.grid.bins() * outputs],
-            workspace: Workspace::default(),
+            workspace: Workspace::new(plan.grid.bins()),
             shapes: shapes.to_vec(),
             weight_bits,
             plan,
@@ -166,7 +170,11 @@ impl Plasticity {
     }
 
     /// Learns from what was recorded and the errors that were heard of it. `alive` is called now and then.
-    pub fn learn(&mut self, observed: &Observed, alive: &mut dyn FnMut()) {
+    ///
+    /// # Errors
+    /// More spikes than there is memory for; then nothing was learned.
+    pub fn learn(&mut self, observed: &Observed, alive: &mut dyn FnMut()) -> Result<(), Refusal> {
+        self.workspace.make_room(observed)?;
         let outputs = self.plan.outputs();
         for later in outputs..self.errors.len() {
             self.errors[later] += self.plan.error_keep * self.errors[later - outputs];
@@ -174,6 +182,7 @@ impl Plasticity {
         self.add_gradient(observed, alive);
         self.samples += 1;
         self.forget_errors();
+        Ok(())
     }
 
     /// An update by all that was learned since the last one.
@@ -237,17 +246,20 @@ impl Plasticity {
             self.heard.fill(1.0);
             return;
         }
-        let codes: Vec<i8> = self.codes().map(|code| code as i8).collect();
+        let max = self.max_code();
         // Backwards: what the layer above hears is known.
         let mut first = self.heard.len() / outputs;
-        let mut matrix_end = codes.len();
+        let mut matrix_end = self.weights.len();
         for above in (1..self.shapes.len()).rev() {
             let [neurons, next] = self.shapes[above];
             let (matrix_begin, per_code) = (matrix_end - neurons * next, self.plan.layers[above].per_code);
             let is_last = above + 1 == self.shapes.len();
             for neuron in 0..neurons {
                 for output in 0..outputs {
-                    let weight = |post: usize| f32::from(codes[matrix_begin + neuron * next + post]) * per_code;
+                    let weight = |post: usize| {
+                        let shadow = self.weights[matrix_begin + neuron * next + post];
+                        nearest_code(shadow, per_code, max) * per_code
+                    };
                     let through = match is_last {
                         true => weight(output),
                         false => (0..next)

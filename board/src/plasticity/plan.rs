@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use spikeloop_wire::message::Reason;
 
 use super::{Homeostasis, Surrogate, optimiser::OptimiserSettings};
@@ -47,9 +47,9 @@ pub struct TimeGrid {
     /// ADC interval, ns.
     pub interval_ns: u32,
     /// ADC samples of a run.
-    pub points: u16,
+    pub points: u32,
     /// Bins for each of them; between samples, membranes are interpolated.
-    pub refine: u16,
+    pub refine: u32,
     /// Time from a spike's stamp to its effect: of inputs, and of the chip's own spikes, ns.
     pub delay_ns: [f64; 2],
 }
@@ -57,7 +57,7 @@ pub struct TimeGrid {
 impl TimeGrid {
     /// Number of bins.
     pub fn bins(&self) -> usize {
-        usize::from(self.points) * usize::from(self.refine)
+        (self.points as usize).saturating_mul(self.refine as usize)
     }
 
     /// Bin of a time, and which part of the bin is left after it; `None` after the end.
@@ -108,6 +108,30 @@ pub enum Feedback {
 }
 
 impl Plan {
+    /// Reads the postcard of a plan for so many layers and neurons; none where it is something else. Whatever lengths it
+    /// tells of, no more memory is asked for.
+    pub fn read(bytes: &[u8], layers: usize, neurons: usize) -> Option<Self> {
+        let rest = &mut &bytes[..];
+        let plan = Self {
+            grid: take(rest)?,
+            layers: list(rest, layers)?,
+            decoder: list(rest, neurons)?,
+            keep: take(rest)?,
+            error_keep: take(rest)?,
+            share: take(rest)?,
+            error_unit: take(rest)?,
+            feedback: match take::<u32>(rest)? {
+                0 => Feedback::Symmetric,
+                1 => Feedback::Random(list(rest, neurons * neurons)?),
+                2 => Feedback::Uniform,
+                _ => return None,
+            },
+            homeostasis: take(rest)?,
+            optimiser: take(rest)?,
+        };
+        rest.is_empty().then_some(plan)
+    }
+
     /// Neurons of the last layer.
     pub fn outputs(&self) -> usize {
         self.layers.last().map_or(0, |layer| layer.neurons.into())
@@ -134,7 +158,9 @@ impl Plan {
         }
         let bins = self.grid.bins();
         if bins == 0 || bins > MOST_BINS || self.grid.interval_ns == 0 {
-            return invalid("learning needs 1 to 65536 bins, which end with samples of the ADC");
+            return invalid(
+                "learning needs 1 to 65536 bins, which end with samples of the ADC: lower data.window_us or training.refine",
+            );
         }
         match &self.feedback {
             Feedback::Random(drawn) if drawn.len() != (neurons - self.outputs()) * self.outputs() => {
@@ -143,4 +169,24 @@ impl Plan {
             _ => Ok(()),
         }
     }
+}
+
+fn take<T: DeserializeOwned>(rest: &mut &[u8]) -> Option<T> {
+    let (value, others) = postcard::take_from_bytes(rest).ok()?;
+    *rest = others;
+    Some(value)
+}
+
+/// A list that is at most so long.
+fn list<T: DeserializeOwned>(rest: &mut &[u8], most: usize) -> Option<Vec<T>> {
+    let length: usize = take(rest)?;
+    let mut all = Vec::new();
+    // Each item takes at least a byte.
+    if length > most.min(rest.len()) || all.try_reserve_exact(length).is_err() {
+        return None;
+    }
+    for _ in 0..length {
+        all.push(take(rest)?);
+    }
+    Some(all)
 }

@@ -4,7 +4,10 @@ use alloc::vec::Vec;
 
 use spikeloop_chip::event::InputEvent;
 
+use spikeloop_wire::message::Reason;
+
 use super::{AGES, LayerPlan, Plasticity, TimeGrid};
+use crate::Refusal;
 
 /// A recording as it lies on the board.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +66,28 @@ pub(super) struct Workspace {
     moments: Vec<Moment>,
 }
 
+/// Memory of a bin.
+pub(super) const MOMENT_BYTES: usize = size_of::<Moment>();
+
 impl Workspace {
+    /// For so many bins.
+    pub(super) fn new(bins: usize) -> Self {
+        Self {
+            arrivals: Vec::new(),
+            moments: Vec::with_capacity(bins),
+        }
+    }
+
+    /// Room for a sample's spikes.
+    pub(super) fn make_room(&mut self, observed: &Observed) -> Result<(), Refusal> {
+        let most = observed.inputs.len().max(observed.tape.spikes.len());
+        self.arrivals.clear();
+        self.arrivals.try_reserve_exact(most).map_err(|_| {
+            let text = format_args!("no memory is left to learn from {most} spikes: take fewer hidden neurons");
+            Refusal::new(Reason::TooLarge, text)
+        })
+    }
+
     /// Spikes that act on a layer, unit after unit.
     fn arrive(&mut self, grid: &TimeGrid, delay_ns: f64, spikes: impl Iterator<Item = (u32, u16)>) {
         self.arrivals.clear();
@@ -142,10 +166,10 @@ impl Plasticity {
         moments.clear();
         let [scale, shift] = plan.decoder[neuron];
         let mut before = 0.0_f32;
-        for point in 0..usize::from(grid.points) {
+        for point in 0..grid.points as usize {
             let sample = scale * observed.tape.code(point, neuron) + shift;
             for part in 1..=grid.refine {
-                let weight = f32::from(part) / f32::from(grid.refine);
+                let weight = part as f32 / grid.refine as f32;
                 let slope = match part < grid.refine {
                     true => before + weight * (sample - before),
                     false => sample,

@@ -32,7 +32,11 @@ impl Plasticity {
     /// It is of another length, or something in it is no number.
     pub fn take_state(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         if bytes.len() != self.state_bytes() {
-            let text = format_args!("what was learned is {} bytes, not {}", self.state_bytes(), bytes.len());
+            let text = format_args!(
+                "what was learned before has {} bytes, and the plan's network has {}: begin anew",
+                bytes.len(),
+                self.state_bytes()
+            );
             return Err(Refusal::new(Reason::Invalid, text));
         }
         let (updates, mut rest) = bytes.split_at(8);
@@ -57,12 +61,17 @@ impl Plasticity {
     }
 
     /// What was learned up to the last update.
-    pub fn state(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.state_bytes());
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn state(&mut self) -> Result<Vec<u8>, Refusal> {
+        let mut bytes = Vec::new();
+        let room = bytes.try_reserve_exact(self.state_bytes());
+        room.map_err(|_| Refusal::new(Reason::TooLarge, "no memory is left to say what was learned"))?;
         bytes.extend(self.moments.updates.to_le_bytes());
         for numbers in self.numbers_of_state() {
             numbers.iter().for_each(|number| bytes.extend(number.to_le_bytes()));
         }
-        bytes
+        Ok(bytes)
     }
 }

@@ -97,6 +97,16 @@ impl Adapting {
 }
 
 impl Left {
+    /// Nothing, and room for what will be.
+    pub(super) fn new(population: &Neurons, adapting: &Adapting) -> Self {
+        let mut left = Self {
+            blocks: population.blocks.clone(),
+            ..Self::default()
+        };
+        left.clear(adapting);
+        left
+    }
+
     /// Nothing is left.
     pub(super) fn clear(&mut self, adapting: &Adapting) {
         for left in [&mut self.current, &mut self.threshold] {

@@ -105,7 +105,10 @@ impl State {
             membranes: p.rest.iter().map(|&rest| Membranes::at(rest)).collect(),
             currents: vec![Currents::NONE; p.currents.len()],
             noise: vec![NoiseState::NONE; p.blocks.len()],
-            left: Left::default(),
+            left: p
+                .adapting
+                .as_ref()
+                .map_or_else(Left::default, |adapting| Left::new(p, adapting)),
             clipped: [0; LANES],
             saturated: [0; LANES],
         };

@@ -54,6 +54,15 @@ pub enum CalibrationError {
         /// The ends, LSB.
         ends: [f64; 2],
     },
+    /// Circuits that their own spikes change.
+    #[error(
+        "a calibration measures plain circuits, by what each of their spikes tells, and the circuits of {chip} adapt: take the \
+         chip as its file calibrates it, or measure it without [adaptation]"
+    )]
+    Adapts {
+        /// Name.
+        chip: String,
+    },
     /// Somebody asked it to stop.
     #[error("the calibration was interrupted")]
     Interrupted,

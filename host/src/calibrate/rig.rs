@@ -104,6 +104,10 @@ impl<'a> Rig<'a> {
     /// # Errors
     /// The substrate's.
     pub fn configure(&mut self, role: Role, codes: &Codes) -> Result<(), CalibrationError> {
+        if self.spec.adaptation.is_some() {
+            let chip = self.spec.name.clone();
+            return Err(CalibrationError::Adapts { chip });
+        }
         let circuits = self.spec.circuits();
         let all = (0..circuits).map(|circuit| circuit as u16).collect();
         let population = match role {

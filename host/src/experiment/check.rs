@@ -251,6 +251,9 @@ impl Experiment {
         let fits = training.rule != Rule::ExactTimes || neuron == NeuronModel::CubaLif;
         let message = "the rule exact-times is of neurons like a chip's: cuba-lif-refractory and cuba-lif";
         demand("network.neuron", neuron.name(), fits, message)?;
+        let fits = training.inject == Inject::SpikesAndMembranes || !neuron.adapts();
+        let message = "membranes of neurons that adapt are not simulated again: set it to \"spikes-and-membranes\"";
+        demand("training.inject", "spikes", fits, message)?;
         let fits = training.rule != Rule::Rtrl || !neuron.adapts();
         let message = "the rule rtrl has no model of neurons that adapt; take bptt";
         demand("network.neuron", neuron.name(), fits, message)?;
@@ -278,6 +281,9 @@ impl Experiment {
                 let words = format!("{{ jump = {}, tau_us = {} }}", one.jump, one.tau_us);
                 demand(key, words, fits, "needs numbers, and time constants above 0")?;
             }
+        }
+        if neuron != NeuronModel::GifEscape {
+            return Ok(());
         }
         let escape = adaptation.escape;
         for (key, value) in [
@@ -361,6 +367,10 @@ impl Experiment {
         let rule = training.rule;
         let message = "a board runs the rule superspike-online: with training.on_board = true, set it to that";
         demand("training.rule", rule.name(), rule == Rule::SuperspikeOnline, message)?;
+        let message = "in-the-loop is the method that learns on a board: name it, or leave out training.on_board";
+        let names: Vec<_> = training.methods.iter().map(|method| method.name()).collect();
+        let fits = training.methods.contains(&Method::InTheLoop);
+        demand("training.methods", names.join(", "), fits, message)?;
         let others: Vec<_> = training
             .methods
             .iter()

@@ -192,9 +192,13 @@ impl AdaptationSection {
                 spec.current_tau_us.value,
             ),
             moving_threshold: one(spec.threshold_lsb.value / swing_lsb, spec.threshold_tau_us.value),
-            escape: Escape {
-                rate_per_us: spec.escape_rate_per_us.value,
-                width: spec.escape_width_lsb.value / swing_lsb,
+            escape: match spec.escape_rate_per_us.value > 0.0 {
+                true => Escape {
+                    rate_per_us: spec.escape_rate_per_us.value,
+                    width: spec.escape_width_lsb.value / swing_lsb,
+                },
+                // The chip does not fire by chance; a software network may all the same.
+                false => Self::default().escape,
             },
         }
     }

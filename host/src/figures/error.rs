@@ -74,11 +74,16 @@ pub enum FigureError {
          run has learned its own"
     )]
     LearnedTimeConstants,
-    /// Neurons that no chip has.
-    #[error("this run's neurons are {neuron}, and no chip has such circuits: there is nothing to be said of it on one")]
+    /// Neurons that the chip does not have.
+    #[error(
+        "this run's neurons are {neuron}, and the circuits of its chip are {circuits}: there is nothing to be said of it on that \
+         chip"
+    )]
     NoSuchCircuit {
         /// What they are.
         neuron: &'static str,
+        /// What the chip's are.
+        circuits: &'static str,
     },
     /// A checkpoint of another network.
     #[error("{} does not fit the network {network}: it {fault}", .path.display())]

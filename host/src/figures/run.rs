@@ -9,6 +9,7 @@ use crate::{
     experiment::{Experiment, Method},
     lab::{Lab, load_chip, load_data},
     matrix::Matrix,
+    network::NeuronModel,
     run_dir::RunDir,
 };
 
@@ -132,9 +133,12 @@ impl Opened {
         if self.lab.experiment.training.time_constants.are_learned() {
             return Err(FigureError::LearnedTimeConstants);
         }
-        let neuron = self.lab.network.nominal.neuron;
-        if !neuron.is_on_chips() {
-            return Err(FigureError::NoSuchCircuit { neuron: neuron.name() });
+        let (neuron, circuits) = (self.lab.network.nominal.neuron, NeuronModel::of_chip(&self.lab.spec));
+        if neuron != circuits {
+            return Err(FigureError::NoSuchCircuit {
+                neuron: neuron.name(),
+                circuits: circuits.name(),
+            });
         }
         Ok(())
     }

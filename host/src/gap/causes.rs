@@ -32,7 +32,7 @@ pub enum Cause {
     Reset,
     /// Strengths of synapses, rows and columns, gains, the weight DAC, capacitances, dead synapses.
     WeightError,
-    /// Noise of membranes, jitter of spikes.
+    /// Noise of membranes, jitter of spikes, firing by chance.
     TemporalNoise,
     /// Gains, offsets, noise, bits and range of the membrane ADC.
     Adc,
@@ -116,6 +116,9 @@ impl Cause {
             Self::TemporalNoise => {
                 zero(&mut spec.membrane.noise_lsb);
                 zero(&mut spec.timing.spike_jitter_us);
+                if let Some(adaptation) = &mut spec.adaptation {
+                    zero(&mut adaptation.escape_rate_per_us);
+                }
             }
             Self::Adc => {
                 let adc = &mut spec.adc;

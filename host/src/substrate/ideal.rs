@@ -108,6 +108,7 @@ impl Substrate for IdealNetwork {
             .map(|sample| {
                 let mut workspace = self.workspaces.take(Workspace::default);
                 workspace.take_inputs(events, sample..sample + 1, dt_ns, steps);
+                workspace.trials = vec![trials[sample].0];
                 recursion.forward(Isa::current(), network, weights, &mut workspace);
                 let mut spikes = Vec::new();
                 let mut membranes = vec![0.0; sample_steps.len() * columns];
@@ -117,7 +118,12 @@ impl Substrate for IdealNetwork {
                     let wide = trace.membranes.len() / steps;
                     for (k, &step) in sample_steps.iter().enumerate() {
                         let row = trace.membranes[step * wide..(step + 1) * wide].as_flattened();
-                        membranes[k * columns + first..][..layer.size].copy_from_slice(&row[..layer.size]);
+                        let place = &mut membranes[k * columns + first..][..layer.size];
+                        place.copy_from_slice(&row[..layer.size]);
+                        if !trace.moved.is_empty() {
+                            let moved = trace.moved[step * wide..(step + 1) * wide].as_flattened();
+                            place.iter_mut().zip(moved).for_each(|(u, moved)| *u += moved);
+                        }
                     }
                     for step in 0..steps {
                         let time_ns = (step as f64 * dt_ns).round() as u32;

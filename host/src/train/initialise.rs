@@ -9,7 +9,7 @@ use crate::{
     isa::Isa,
     matrix::Matrix,
     network::Network,
-    seeds::Seeds,
+    seeds::{Occasion, Seeds},
     substrate::EventBatch,
     train::{
         recursion::{Recursion, Workspace},
@@ -109,6 +109,7 @@ pub fn initialise(
             let mut sum = 0.0;
             for sample in 0..events.len() {
                 workspace.take_inputs(&events, sample..sample + 1, dt_us * 1000.0, recursion.steps);
+                workspace.trials = vec![seeds.trial(Occasion::Silent, sample).0];
                 recursion.forward(Isa::current(), network, &prepared, &mut workspace);
                 let trace = &workspace.layers[layer];
                 sum += if network.layers[layer].spiking {

@@ -69,8 +69,8 @@ impl OnBoard {
             grid: TimeGrid {
                 duration_ns: grid.duration_ns,
                 interval_ns: grid.interval_ns,
-                points: grid.points as u16,
-                refine: grid.refine as u16,
+                points: grid.points as u32,
+                refine: grid.refine as u32,
                 delay_ns: grid.delay_ns,
             },
             layers: network.layers.iter().enumerate().map(layer).collect(),
@@ -225,6 +225,8 @@ impl Engine for OnBoard {
         data: &SpikeDataset,
         occasion: Occasion,
     ) -> Result<Evaluation, SubstrateError> {
+        // A board that is lost meanwhile comes back without what it learned, which is at home before anything is tested.
+        self.is_there = false;
         self.chip.evaluate(shadow, data, occasion)
     }
 

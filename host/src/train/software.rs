@@ -230,7 +230,15 @@ impl Software {
     /// NeuroBench's metrics of what runs forward here, sample by sample.
     pub fn neurobench(&self, shadow: &[Matrix], data: &SpikeDataset) -> NeuroBench {
         let weights = self.weights(shadow, &[]);
-        NeuroBench::of_recursion(&self.network, &self.recursion, &weights, data, 1000.0 * self.dt_us, 1)
+        NeuroBench::of_recursion(
+            &self.network,
+            &self.recursion,
+            &weights,
+            data,
+            1000.0 * self.dt_us,
+            1,
+            &self.seeds,
+        )
     }
 
     /// Samples of a batch forward; `trial` gives the seed of each.

@@ -8,6 +8,7 @@ use spikeloop::{
     experiment::{Experiment, Method},
     lab::{Lab, load_chip, load_data},
     matrix::Matrix,
+    network::NeuronModel,
     run_dir::RunDir,
     substrate::{Board, BoardLink, Substrate},
 };
@@ -40,15 +41,17 @@ impl Trained {
         let path = run.experiment().display().to_string();
         let mut experiment = Experiment::from_toml(&path, &run.read_experiment()?, &[])?;
         run.settle(&mut experiment);
-        let neuron = experiment.network.neuron;
-        if !neuron.is_on_chips() {
+        let (spec, _) = load_chip(&run.chip().display().to_string())?;
+        let (neuron, circuits) = (experiment.network.neuron, NeuronModel::of_chip(&spec));
+        if neuron != circuits {
             bail!(
-                "{}: its neurons are {}, and no chip has such circuits",
+                "{}: its neurons are {}, and the circuits of {} are {}",
                 dir.display(),
-                neuron.name()
+                neuron.name(),
+                spec.name,
+                circuits.name()
             );
         }
-        let (spec, _) = load_chip(&run.chip().display().to_string())?;
         let data = load_data(&experiment, &machine.data_dir())?;
         let file = run.checkpoint(method);
         let checkpoint = checkpoint::load_of(&file, method)?;

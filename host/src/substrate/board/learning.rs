@@ -5,7 +5,6 @@ use std::time::Duration;
 use spikeloop_board::plasticity::Plan;
 use spikeloop_chip::counters::Counters;
 use spikeloop_wire::{
-    frame,
     message::{Reason, Request, Section, Shown},
     pack::{Malformed, errors},
     recording,
@@ -120,7 +119,7 @@ impl Board {
                 match practising.learn(line, done, judge)? {
                     Some(counters) => {
                         sum += counters;
-                        done += 1;
+                        (done, setbacks) = (done + 1, 0);
                     }
                     None if setbacks < SETBACKS => setbacks += 1,
                     None => {
@@ -207,7 +206,7 @@ impl Practising<'_> {
             true => vec![&errors[..]],
             false => errors.chunks(room / errors::LONGEST).collect(),
         };
-        let of = frame::CRC.checksum(&bytes);
+        let of = recording::lesson(&bytes, self.practice.trials[sample].0);
         for (number, part) in parts.iter().enumerate() {
             let mut packed = vec![0; part.len() * errors::LONGEST];
             let length = errors::pack(part.iter().copied(), &mut packed);

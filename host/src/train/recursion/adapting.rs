@@ -129,6 +129,8 @@ pub(super) fn run(pass: LayerPass, adapting: &Adapting, size: usize, layer_numbe
     let rows = below.rows();
     trace.membranes.resize(rows * wide);
     trace.membranes.as_flattened_mut().fill(0.0);
+    trace.moved.resize(rows * wide);
+    trace.moved.as_flattened_mut().fill(0.0);
     trace.currents.resize(0);
     trace.spikes.clear();
     for begin in (0..rows).step_by(steps) {
@@ -141,7 +143,9 @@ pub(super) fn run(pass: LayerPass, adapting: &Adapting, size: usize, layer_numbe
             fired.clear();
             trace.spikes.offsets.push(trace.spikes.units.len() as u32);
             for (unit, state) in states.iter_mut().enumerate() {
-                let distance = state.membrane - state.moved.sum();
+                let moved = state.moved.sum();
+                let distance = state.membrane - moved;
+                trace.moved[step * wide + unit / LANES][unit % LANES] = moved;
                 trace.membranes[step * wide + unit / LANES][unit % LANES] = distance;
                 let above = distance - layer.threshold;
                 let fires = state.waiting == 0

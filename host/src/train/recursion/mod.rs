@@ -131,6 +131,8 @@ pub struct Recursion {
 pub struct LayerTrace {
     /// U before the reset, `[sample][step][block]`.
     pub membranes: Blocks,
+    /// By how much thresholds have moved, which membranes are counted from, `[sample][step][block]`; empty where none does.
+    pub moved: Blocks,
     /// Spikes.
     pub spikes: SpikeTrain,
     /// Which neurons of the present tile fire, a bit each, `[sample][step]`.

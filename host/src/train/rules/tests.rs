@@ -268,6 +268,12 @@ fn a_chip_whose_circuits_adapt_is_trained_on() {
     let adaptation = gif.experiment.network.adaptation.clone().unwrap();
     assert_eq!(adaptation.spike_current[0].jump, 1.5 * 6.0 / 45.0);
     assert_eq!(adaptation.moving_threshold[0].jump, 0.2);
+    // What was written down is an experiment, too.
+    let resolved = gif.experiment.to_toml().unwrap();
+    assert_eq!(
+        Experiment::from_toml("resolved", &resolved, &[]).unwrap(),
+        gif.experiment
+    );
     let stop = std::sync::atomic::AtomicBool::new(false);
     let rows = compare(&gif, Earlier::default(), &stop, &mut ()).unwrap().rows;
     let of = |method| rows.iter().find(|row| row.method == method).unwrap().accuracy;
