@@ -241,7 +241,7 @@ fn errors_are_of_one_recording_and_learned_once() {
         samples: false,
     };
     let request = lab.record_request();
-    let mut practise = |client: &mut Client, trial: u64| {
+    let practise = |client: &mut Client, trial: u64| {
         client.send_practise(trial, &request, Ok(Vec::new()), shown).unwrap();
         match client.take().unwrap() {
             Answer::Recording(_, bytes) => lesson(&bytes, trial),
