@@ -70,6 +70,14 @@ pub enum Purpose {
     Feedback = 24,
     /// How circuits differ in what spikes leave behind in them.
     Adaptation = 25,
+    /// What chance must have been, given what a neuron did (drawn by the host).
+    Relaxation = 26,
+    /// Spikes of the fibres of an auditory nerve (drawn by the host).
+    Hearing = 27,
+    /// Random manifolds and places on them (drawn by the host).
+    Manifold = 28,
+    /// Directions to look along in a landscape (drawn by the host).
+    Direction = 29,
 }
 
 /// One independent family of numbers, addressed by counters.

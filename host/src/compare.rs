@@ -157,6 +157,7 @@ pub struct Comparison {
 /// The chip refused its configuration.
 pub fn engine_of(lab: &Lab, method: Method) -> Result<Box<dyn Engine + '_>, LabError> {
     Ok(match method {
+        Method::Teacher => Box::new(lab.software(false)),
         Method::Ideal => lab.ideal(false)?,
         Method::Quantised => lab.ideal(true)?,
         Method::MismatchAware => Box::new(MismatchAware::new(lab)?),
@@ -211,7 +212,8 @@ pub fn compare(
             && Method::ALL
                 .iter()
                 .any(|other| other.begins_with_software() && is_open(other));
-        if !wanted && !needed {
+        let teaches = method == Method::Teacher && lab.wants_teacher() && methods.iter().any(is_open);
+        if !wanted && !needed && !teaches {
             continue;
         }
         let mut engine = engine_of(lab, method)?;
@@ -226,6 +228,7 @@ pub fn compare(
             software => {
                 let initial = match software {
                     Some(learner) if method.begins_with_software() => learner.chosen().to_vec(),
+                    _ if method == Method::Teacher => lab.initial_of_teacher()?,
                     _ => lab.initial.clone(),
                 };
                 let begin = || Learner::new(&lab.network, initial, settings.optimiser);
@@ -240,6 +243,9 @@ pub fn compare(
                 learner
             }
         };
+        if teaches {
+            lab.teach(learner.chosen());
+        }
         if wanted {
             let tested = Tested::of(&mut *engine, learner.chosen(), lab)?;
             let row = Row::of(method, lab, &tested, learner.chosen());

@@ -53,6 +53,30 @@ pub enum DataError {
         help: &'static str,
     },
 
+    /// A set that is in none of the places where it belongs.
+    #[error("{what} is missing: looked for {files} in {}; {help}", joined(.looked_in))]
+    NotThere {
+        /// The set, such as `the Free Spoken Digit Dataset`.
+        what: &'static str,
+        /// What was looked for, in words.
+        files: &'static str,
+        /// The folders that do not hold it.
+        looked_in: Vec<PathBuf>,
+        /// The way out.
+        help: &'static str,
+    },
+
+    /// A file that is not what its kind has to be.
+    #[error("{} is not {kind}: {message}", .path.display())]
+    Malformed {
+        /// The file; for a member of an archive, the archive and the member's name.
+        path: PathBuf,
+        /// What it should be, such as `an SHD file`.
+        kind: &'static str,
+        /// What is wrong, and what to do about it.
+        message: String,
+    },
+
     /// The file or folder is there but the system does not let it be read.
     #[error(
         "cannot read {}; check that it is a file and that you may read it",

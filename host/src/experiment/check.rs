@@ -45,6 +45,12 @@ impl Experiment {
             ("training.van_rossum_tau_us", training.van_rossum_tau_us),
             ("training.van_rossum_interval_us", training.van_rossum_interval_us),
             ("training.step_factor", training.step_factor),
+            ("training.noise.temperature", training.noise.temperature),
+            ("training.teacher.weight", training.teacher.weight),
+            ("training.smooth.slope_from", training.smooth.slope_from),
+            ("training.smooth.slope_to", training.smooth.slope_to),
+            ("training.smooth.rate_width", training.smooth.rate_width),
+            ("training.smooth.spikes", training.smooth.spikes),
             ("training.adam.epsilon", training.adam.epsilon),
         ];
         for (key, value) in positive {
@@ -324,6 +330,24 @@ impl Experiment {
             rule.name()
         );
         demand("training.rule", rule.name(), fixed, &message)?;
+        let (neuron, gif) = (self.network.neuron, NeuronModel::GifEscape);
+        let fits = !needs.chance || neuron == gif;
+        let message = format!(
+            "the rule {} learns from neurons that fire by chance: take {}",
+            rule.name(),
+            gif.name()
+        );
+        demand("network.neuron", neuron.name(), fits, &message)?;
+        let fits = needs.on_a_chip || rule == Rule::Rtrl || !neuron.adapts();
+        let message = format!("the rule {} has no model of neurons that adapt; take bptt", rule.name());
+        demand("network.neuron", neuron.name(), fits, &message)?;
+        let trials = training.noise.trials;
+        let message = "must lie in 2…1000: each trial is compared with the others";
+        demand("training.noise.trials", trials, (2..=1000).contains(&trials), message)?;
+        let fits =
+            !training.reset_in_gradient || matches!(rule, Rule::Rtrl | Rule::ExactTimes | Rule::SuperspikeOnline);
+        let message = format!("the rule {} has its own way with resets; set it to false", rule.name());
+        demand("training.reset_in_gradient", true, fits, &message)?;
         if rule == Rule::Rtrl {
             let alike = training.surrogates.windows(2).all(|pair| pair[0] == pair[1]);
             let message = "the rule rtrl takes one surrogate for all layers; set training.surrogate instead";

@@ -21,7 +21,10 @@ use crate::{
         surrogate::Surrogate,
     },
 };
-pub use sections::{ChipSection, DataName, DataSection, Decalibrated, FineTune, NetworkSection, TrainingSection};
+pub use sections::{
+    ChipSection, DataName, DataSection, Decalibrated, FineTune, NetworkSection, NoiseSection, SmoothSection,
+    TeacherSection, TrainingSection,
+};
 
 /// Newest layout of experiment files that this version reads.
 pub const SCHEMA: u32 = 1;
@@ -87,6 +90,8 @@ pub enum ExperimentError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
+    /// Software, float weights, by bptt from other initial weights: what the rule `on-target` learns from.
+    Teacher,
     /// Software, float weights.
     Ideal,
     /// Software, weights of a few bits.
@@ -111,7 +116,8 @@ pub enum Method {
 
 impl Method {
     /// All, in the order of tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
+        Self::Teacher,
         Self::Ideal,
         Self::Quantised,
         Self::Transfer,
@@ -135,7 +141,7 @@ impl Method {
 
     /// Whether a chip runs its test.
     pub fn runs_on_a_chip(self) -> bool {
-        !matches!(self, Self::Ideal | Self::Quantised)
+        !matches!(self, Self::Teacher | Self::Ideal | Self::Quantised)
     }
 
     /// Whether it begins with what was learned in software.
@@ -166,6 +172,7 @@ impl Method {
     /// As in files and tables.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Teacher => "teacher",
             Self::Ideal => "ideal",
             Self::Quantised => "quantised",
             Self::Transfer => "transfer",

@@ -289,6 +289,15 @@ pub struct TrainingSection {
     /// sends events and errors alone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub on_board: bool,
+    /// Rules that learn by noise.
+    #[serde(skip_serializing_if = "is_default")]
+    pub noise: NoiseSection,
+    /// Rule `on-target`: weight of the distance from the teacher's spikes, beside the loss of the output.
+    #[serde(skip_serializing_if = "is_default")]
+    pub teacher: TeacherSection,
+    /// Rules that train something smooth in place of spikes, and `translation`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub smooth: SmoothSection,
     /// Passes over the training data.
     pub epochs: u32,
     /// Samples of an update.
@@ -358,6 +367,68 @@ pub struct TrainingSection {
     pub fine_tune: FineTune,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// How rules by noise ask what chances are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoiseSection {
+    /// `likelihood-ratio`: trials of each sample, of which each is compared with the mean of the others.
+    pub trials: usize,
+    /// `reparameterised`: T of the sigmoid that a spike is relaxed to.
+    pub temperature: f64,
+}
+
+impl Default for NoiseSection {
+    fn default() -> Self {
+        Self {
+            trials: 8,
+            temperature: 0.5,
+        }
+    }
+}
+
+/// Whom hidden units follow.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TeacherSection {
+    /// Weight of the units' mean van Rossum distance from it, beside the loss of the output.
+    pub weight: f64,
+}
+
+impl Default for TeacherSection {
+    fn default() -> Self {
+        Self { weight: 1.0 }
+    }
+}
+
+/// What is trained in the place of spikes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SmoothSection {
+    /// `soft-spikes`: slope of their sigmoid in the first epoch, in units of 1/threshold.
+    pub slope_from: f64,
+    /// `soft-spikes`: and in the last; in between it grows by the same factor in each.
+    pub slope_to: f64,
+    /// `firing-rates`: width of the corner of a rate at the threshold, in units of it.
+    pub rate_width: f64,
+    /// `translation`: spikes in a sample that nearly all units are to stay below.
+    pub spikes: f64,
+}
+
+impl Default for SmoothSection {
+    fn default() -> Self {
+        Self {
+            slope_from: 4.0,
+            slope_to: 40.0,
+            rate_width: 0.1,
+            spikes: 10.0,
+        }
+    }
+}
+
 /// Training in the loop that begins with transferred weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -387,6 +458,9 @@ impl Default for TrainingSection {
             rule: Rule::Bptt,
             feedback: Feedback::Symmetric,
             on_board: false,
+            noise: NoiseSection::default(),
+            teacher: TeacherSection::default(),
+            smooth: SmoothSection::default(),
             epochs: 30,
             batch: 50,
             learning_rate: 0.03,

@@ -26,6 +26,7 @@ const TOL_MUTED: [&str; 10] = [
 /// The colour of a method, the same in every figure.
 pub fn of_method(method: Method) -> &'static str {
     match method {
+        Method::Teacher => "#777777",
         Method::Ideal => "#000000",
         Method::Quantised => "#0072B2",
         Method::Transfer => "#CC79A7",

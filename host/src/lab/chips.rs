@@ -112,7 +112,12 @@ impl Lab {
                 let chip = self.around(board, &set_up)?;
                 if self.experiment.training.on_board && method == Method::InTheLoop {
                     let optimiser = self.experiment.train_settings().optimiser;
-                    return Ok(Box::new(OnBoard::new(chip, optimiser, &self.experiment.regularise)));
+                    return Ok(Box::new(OnBoard::new(
+                        chip,
+                        &self.feedbacks(),
+                        optimiser,
+                        &self.experiment.regularise,
+                    )));
                 }
                 Box::new(chip)
             }
@@ -167,8 +172,7 @@ impl Lab {
             reset_in_gradient: training.reset_in_gradient,
             loss: self.experiment.loss(self.network.outputs()),
             environment,
-            rule: training.rule,
-            feedback: self.feedbacks(),
+            rule: self.rule_on_chip(),
         };
         let mut quantiser = self.quantiser();
         if !rounded {

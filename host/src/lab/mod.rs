@@ -2,17 +2,17 @@
 
 mod calibrated;
 mod chips;
+mod rules;
 
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
+    sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
 use spikeloop_chip::{
     dac::Codes,
     drift::Environment,
     instance::{Condition, Decalibration, Instance},
-    random::{Purpose, Stream},
     spec::{ChipSpec, SpecError},
 };
 
@@ -33,15 +33,13 @@ use crate::{
     seeds::{Occasion, Seeds},
     substrate::{BoardLink, EventBatch, RecordRequest, SubstrateError, TrialSeed},
     train::{
-        engine::Engine,
-        exact_times::{ExactTimes, Model},
         grid::MeasuredChannel,
         initialise::{InitialiseError, initialise, weight_range},
         quantise::Quantiser,
         recursion::Recursion,
-        rules::{Feedbacks, MOST_NUMBERS, Online, Rtrl, Rule, Taught},
+        rules::{MOST_NUMBERS, Teacher},
         run::{Learner, TrainSettings, Training},
-        software::{Software, of_layer, recursion_layers, recursion_of, weight_scale},
+        software::{Software, recursion_of},
     },
 };
 
@@ -177,6 +175,8 @@ pub struct Lab {
     /// Circuits that have died since the network was placed.
     pub worn: Vec<u16>,
     found_out: FoundOut,
+    /// What the teacher has learned, where the rule has one.
+    taught: OnceLock<Arc<Teacher>>,
 }
 
 /// A chip by its built-in name, or from a file, and the text that it was read from.
@@ -391,6 +391,7 @@ impl Lab {
             board: None,
             worn: Vec::new(),
             found_out: FoundOut::default(),
+            taught: OnceLock::new(),
         })
     }
 
@@ -464,56 +465,6 @@ impl Lab {
         Software::new(&self.network, recursion, dt_us, loss, self.quantiser(), quantise)
             .with_time_constants(training.time_constants)
             .with_seeds(self.seeds)
-    }
-
-    /// What hidden neurons hear of errors, where a rule broadcasts them.
-    pub(crate) fn feedbacks(&self) -> Feedbacks {
-        let stream = Stream::new(Purpose::Feedback, &[self.seeds.master]);
-        Feedbacks::new(&self.network, self.experiment.training.feedback, &stream)
-    }
-
-    /// The ideal network under the experiment's rule.
-    ///
-    /// # Errors
-    /// [`LabError::TooLarge`] for the rule.
-    pub fn ideal(&self, quantise: bool) -> Result<Box<dyn Engine>, LabError> {
-        let software = self.software(quantise);
-        let (recursion, dt_us) = self.recursion();
-        let surrogates = self.experiment.surrogates();
-        let layers = self.network.layers.len();
-        Ok(match self.experiment.training.rule {
-            Rule::Bptt => Box::new(software),
-            Rule::Rtrl => {
-                let numbers = Rtrl::numbers(&self.network);
-                if numbers > MOST_NUMBERS {
-                    return Err(LabError::TooLarge { numbers });
-                }
-                let scale = weight_scale(&self.network, dt_us);
-                let rule = Rtrl {
-                    recursion,
-                    scale,
-                    surrogate: surrogates[0],
-                };
-                Box::new(Taught::new(software, Box::new(rule)))
-            }
-            Rule::SuperspikeOnline => {
-                let rule = Online {
-                    layers: recursion_layers(&self.network, &recursion, dt_us),
-                    surrogates: (0..layers).map(|layer| of_layer(&surrogates, layer)).collect(),
-                    in_next_bin: true,
-                    feedback: self.feedbacks(),
-                };
-                Box::new(Taught::new(software, Box::new(rule)))
-            }
-            Rule::ExactTimes => {
-                let model = Model::nominal(&self.network, [0.0; 2], self.experiment.data.window_us());
-                let rule = ExactTimes {
-                    model: model.clone(),
-                    least_slope: ExactTimes::LEAST_SLOPE,
-                };
-                Box::new(Taught::new(software, Box::new(rule)).exactly(model))
-            }
-        })
     }
 
     /// What is recorded of a sample: spikes, and membranes as often as the chip's ADC takes them.

@@ -158,8 +158,13 @@ impl Cell {
         provenance.seeds = Some(SeedRecord::of(&lab));
         let never = AtomicBool::new(false);
         let mut earlier = Earlier::default();
+        let digest = provenance.data_digest.as_deref().unwrap_or_default();
+        if lab.wants_teacher() {
+            let learner = folder.shared(&lab, Method::Teacher, digest, &never)?;
+            lab.teach(learner.chosen());
+            earlier.learners.insert(Method::Teacher, learner);
+        }
         if let Some(source) = software_of(&lab, self.method) {
-            let digest = provenance.data_digest.as_deref().unwrap_or_default();
             let learner = folder.shared(&lab, source, digest, &never)?;
             earlier.learners.insert(source, learner);
         }
@@ -177,7 +182,7 @@ impl Cell {
 /// What of a method is learned in software, whatever the chip.
 fn software_of(lab: &Lab, method: Method) -> Option<Method> {
     match method {
-        Method::Ideal | Method::Quantised => Some(method),
+        Method::Teacher | Method::Ideal | Method::Quantised => Some(method),
         _ if method.begins_with_software() => Some(transferred_from(lab)),
         _ => None,
     }

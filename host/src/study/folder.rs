@@ -231,7 +231,11 @@ impl Folder {
         let settings = lab.experiment.train_settings();
         let samples = lab.samples();
         let training = lab.training(&*samples, &settings, stop);
-        let mut learner = Learner::new(&lab.network, lab.initial.clone(), settings.optimiser);
+        let initial = match method {
+            Method::Teacher => lab.initial_of_teacher()?,
+            _ => lab.initial.clone(),
+        };
+        let mut learner = Learner::new(&lab.network, initial, settings.optimiser);
         learner.train(&mut *engine_of(lab, method)?, &training, &mut ())?;
         // Without it the next cell trains it again.
         let _ = checkpoint::save(&path, &Origin::of(lab, &digest, method, &learner), &learner);

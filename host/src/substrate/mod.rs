@@ -11,8 +11,16 @@ mod board;
 mod emulated;
 mod ideal;
 
+use std::borrow::Cow;
+
 use spikeloop_chip::{
-    counters::Counters, dac::Codes, drift::Environment, event::InputEvent, instance::Instance, weights::Weights,
+    counters::Counters,
+    dac::Codes,
+    drift::Environment,
+    event::InputEvent,
+    instance::Instance,
+    random::{Purpose, Stream},
+    weights::Weights,
 };
 
 use crate::{board::Traffic, data::SpikeDataset, placement::Placement};
@@ -28,6 +36,17 @@ pub struct ConfigurationSeed(pub u64);
 /// Seed of one sample's temporal noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrialSeed(pub u64);
+
+impl TrialSeed {
+    /// Of the same sample once more, by another chance; itself for 0.
+    #[must_use]
+    pub fn again(self, number: usize) -> Self {
+        match number {
+            0 => self,
+            _ => Self(Stream::new(Purpose::Seed, &[self.0]).seed(number as u32, 0, 7)),
+        }
+    }
+}
 
 /// Why a substrate refused.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +102,21 @@ impl EventBatch {
             batch.offsets.push(batch.events.len());
         }
         batch
+    }
+
+    /// Every sample so many times, one after the other.
+    pub fn repeated(&self, times: usize) -> Cow<'_, Self> {
+        if times == 1 {
+            return Cow::Borrowed(self);
+        }
+        let mut batch = Self::silent(0);
+        for sample in 0..self.len() {
+            for _ in 0..times {
+                batch.events.extend(self.sample(sample));
+                batch.offsets.push(batch.events.len());
+            }
+        }
+        Cow::Owned(batch)
     }
 
     /// So many samples without a spike.

@@ -118,6 +118,9 @@ pub trait Engine {
     /// Keeps shadow weights where the substrate can follow.
     fn clip(&self, shadow: &mut [Matrix]);
 
+    /// The last thing that is done to weights once all is learned.
+    fn settle(&self, _shadow: &mut [Matrix]) {}
+
     /// What went over the line to a board so far, where there is one.
     fn traffic(&self) -> Option<Traffic> {
         None

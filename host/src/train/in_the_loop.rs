@@ -7,6 +7,7 @@ use spikeloop_chip::{
     counters::Counters,
     drift::Environment,
     energy::{Ledger, Usage},
+    event::InputEvent,
     spec::ChipSpec,
 };
 
@@ -33,7 +34,7 @@ use crate::{
         injected::{InjectedModel, InjectedWorkspace},
         loss::{Aim, Fired, Loss, Outcome, Output},
         quantise::Quantiser,
-        rules::{Feedbacks, LearningRule, Lesson, Rule, Shown, for_recordings},
+        rules::{LearningRule, Lesson, RuleOnChip, Shown, for_recordings},
         surrogate::Surrogate,
         weights::PreparedWeights,
     },
@@ -51,7 +52,7 @@ pub enum Inject {
 }
 
 /// How a chip is trained on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub struct LoopSettings {
     /// Length of a run, ns of chip time.
     pub duration_ns: u32,
@@ -68,9 +69,7 @@ pub struct LoopSettings {
     /// Age and temperature of the chip, and circuits that stay switched off.
     pub environment: Environment,
     /// What gradients are made by.
-    pub rule: Rule,
-    /// What hidden neurons hear of errors, where the rule broadcasts them.
-    pub feedback: Feedbacks,
+    pub rule: RuleOnChip,
 }
 
 /// A configured chip in the training loop.
@@ -92,7 +91,7 @@ pub struct InTheLoop<S> {
     isa: Isa,
     recording: Recording,
     workspaces: Pool<InjectedWorkspace>,
-    shown: Pool<Shown>,
+    shown: Pool<Vec<Shown>>,
     buffers: Pool<Gradients>,
 }
 
@@ -312,7 +311,12 @@ impl<S: Substrate> InTheLoop<S> {
 
     /// Whether spikes are all that is learned from.
     fn learns_from_spikes_alone(&self) -> bool {
-        !self.settings.rule.needs().membranes && self.settings.loss.kind.on_spikes()
+        !self.settings.rule.rule().needs().membranes && self.settings.loss.kind.on_spikes()
+    }
+
+    /// The rule, where it is not the backward pass itself.
+    fn rule(&self) -> Option<Box<dyn LearningRule>> {
+        for_recordings(&self.settings.rule, &self.model, &self.times, self.grid.dt_us())
     }
 
     /// What is asked of the chip in order to learn.
@@ -344,7 +348,7 @@ impl<S: Substrate + Sync> InTheLoop<S> {
         self.accumulate(batch, |samples, sum| {
             let mut workspace = self.workspaces.take(InjectedWorkspace::default);
             for sample in samples {
-                self.place(&weights, batch, sample, &mut workspace.sample);
+                self.place(&weights, batch.events.sample(sample), sample, &mut workspace.sample);
                 let label = batch.labels[sample];
                 let outcome = self.outcome(loss, batch.aim(sample), &mut workspace, true);
                 self.model
@@ -356,17 +360,29 @@ impl<S: Substrate + Sync> InTheLoop<S> {
     }
 
     /// What another rule makes of it.
-    fn teach(&self, rule: &dyn LearningRule, loss: &Loss, seen: Vec<Matrix>, batch: &Batch) -> Gradients {
+    fn teach(
+        &self,
+        rule: &dyn LearningRule,
+        loss: &Loss,
+        seen: Vec<Matrix>,
+        batch: &Batch,
+        seeds: &[TrialSeed],
+    ) -> Gradients {
         let network = self.network();
         let weights = PreparedWeights::of(network, seen);
         self.accumulate(batch, |samples, sum| {
-            let mut shown = self.shown.take(Shown::default);
-            shown.bins = self.grid.bins();
+            let mut trials = self.shown.take(Vec::new);
+            trials.resize_with(rule.trials(), Shown::default);
             for sample in samples {
-                if !self.learns_from_spikes_alone() {
-                    self.place(&weights, batch, sample, &mut shown.sample);
+                let events = batch.events.sample(sample);
+                for (number, shown) in trials.iter_mut().enumerate() {
+                    let recorded = sample * rule.trials() + number;
+                    shown.bins = self.grid.bins();
+                    if !self.learns_from_spikes_alone() {
+                        self.place(&weights, events, recorded, &mut shown.sample);
+                    }
+                    shown.take_times(network, events, &self.recording, recorded);
                 }
-                shown.take_times(network, batch.events.sample(sample), &self.recording, sample);
                 let label = batch.labels[sample];
                 let lesson = Lesson {
                     network,
@@ -374,12 +390,14 @@ impl<S: Substrate + Sync> InTheLoop<S> {
                     loss,
                     aim: batch.aim(sample),
                     regulariser: batch.regulariser,
-                    shown: &shown,
+                    events,
+                    trials: &trials,
+                    seeds: &seeds[sample * rule.trials()..(sample + 1) * rule.trials()],
                 };
                 let outcome = rule.learn(&lesson, sum);
                 sum.count(&outcome, label.into());
             }
-            self.shown.give(shown);
+            self.shown.give(trials);
         })
     }
 
@@ -389,8 +407,8 @@ impl<S: Substrate + Sync> InTheLoop<S> {
     }
 
     /// Lays one sample's recording on the grid.
-    fn place(&self, weights: &PreparedWeights, batch: &Batch, sample: usize, out: &mut GridSample) {
-        let (network, events) = (self.network(), batch.events.sample(sample));
+    fn place(&self, weights: &PreparedWeights, events: &[InputEvent], sample: usize, out: &mut GridSample) {
+        let network = self.network();
         out.place(&self.grid, network, &self.decoder, events, &self.recording, sample);
         if self.settings.inject == Inject::Spikes {
             self.model.resimulate(network, weights, out);
@@ -452,21 +470,23 @@ impl<S: Substrate + Sync> Engine for InTheLoop<S> {
     fn gradients(&mut self, shadow: &[Matrix], batch: &Batch) -> Result<Gradients, SubstrateError> {
         self.mask(batch.dropped)?;
         self.substrate.program(&self.quantiser.codes(shadow))?;
+        let rule = self.rule();
+        let times = rule.as_ref().map_or(1, |rule| rule.trials());
         let trials: Vec<_> = batch
             .indices
             .iter()
             .map(|&index| self.seeds.trial(batch.occasion, index))
+            .flat_map(|first| (0..times).map(move |number| first.again(number)))
             .collect();
         let request = self.learning_request();
-        self.substrate
-            .run(batch.events, &request, &trials, &mut self.recording)?;
+        let events = batch.events.repeated(times);
+        self.substrate.run(&events, &request, &trials, &mut self.recording)?;
         let mut seen = self.seen_weights(shadow)?;
         drop_columns(self.network(), batch.dropped, &mut seen);
         let loss = self.settings.loss.of_batch(batch.labels.len());
-        let rule = for_recordings(self.settings.rule, &self.model, &self.times, &self.settings.feedback);
         let mut sum = match rule {
             None => self.backward(&loss, seen, batch),
-            Some(rule) => self.teach(&*rule, &loss, seen, batch),
+            Some(rule) => self.teach(&*rule, &loss, seen, batch, &trials),
         };
         drop_columns(self.network(), batch.dropped, &mut sum.weights);
         sum.counters = Some(self.recording.counters);

@@ -16,6 +16,8 @@
 //! | [`exact`], [`grid`], [`injected`] | the model, the grid and the backward pass for recordings |
 //! | [`mod@reference`] | the training model again, dense and in double precision, to be read |
 //! | [`rules`] | what else gradients are made by, as experiment files name it |
+//! | [`smooth`] | soft spikes and firing rates: networks that are smooth while they learn |
+//! | [`translation`] | a network of numbers, translated into spikes |
 //! | [`rtrl`] | the model's gradient carried forward in time |
 //! | [`on_board`] | a board that runs the rule itself, and gets errors from here |
 //! | [`online`], [`pattern`] | SuperSpike, the three-factor rule, learning while the network runs; patterns for it |
@@ -49,8 +51,10 @@ pub mod rtrl;
 pub mod rules;
 pub mod run;
 pub mod schedule;
+pub mod smooth;
 pub mod software;
 pub mod surrogate;
 mod tile;
 pub mod time_constants;
+pub mod translation;
 pub mod weights;

@@ -20,7 +20,7 @@ use crate::{
         loss::{Aim, Loss, Outcome},
         optimiser::OptimiserSettings,
         regularise::Regularisers,
-        rules::{Course, Impulse, impulses},
+        rules::{Course, Feedbacks, Impulse, impulses},
         run::Learner,
     },
 };
@@ -40,7 +40,12 @@ pub struct OnBoard {
 
 impl OnBoard {
     /// Around a board in the loop; optimiser and regularisers are the board's work, too.
-    pub fn new(chip: InTheLoop<Board>, optimiser: OptimiserSettings, regularisers: &Regularisers) -> Self {
+    pub fn new(
+        chip: InTheLoop<Board>,
+        feedback: &Feedbacks,
+        optimiser: OptimiserSettings,
+        regularisers: &Regularisers,
+    ) -> Self {
         let (network, settings, grid) = (chip.network(), &chip.settings, &chip.grid);
         let last = network.layers.len() - 1;
         let course = Course::of(network, &settings.loss, &chip.model.layers[last], grid.bins());
@@ -85,7 +90,7 @@ impl OnBoard {
             } else {
                 MEMBRANE_UNIT
             },
-            feedback: settings.feedback.on_board(),
+            feedback: feedback.on_board(),
             homeostasis: regularisers.homeostasis(),
             optimiser,
         };

@@ -293,6 +293,10 @@ impl Learner {
                 self.judge(evaluation.accuracy, training.settings);
             }
             self.progress.finished |= self.progress.epoch >= training.settings.epochs;
+            if self.progress.finished {
+                engine.settle(&mut self.weights);
+                self.best.iter_mut().for_each(|best| engine.settle(best));
+            }
             metrics.seconds = start.elapsed().as_secs_f64();
             observer.epoch(&metrics, self);
         }

@@ -39,13 +39,8 @@ impl ExactTimes {
 
     /// What a loss has to say of the last layer: the outcome, ∂L/∂T of its spikes, and pushes at its membranes.
     fn judge(&self, lesson: &Lesson) -> (Outcome, Vec<f64>, Vec<Push>) {
-        let Lesson {
-            network,
-            loss,
-            aim,
-            shown,
-            ..
-        } = *lesson;
+        let Lesson { network, loss, aim, .. } = *lesson;
+        let shown = lesson.shown();
         let outputs = network.outputs();
         let fired = shown.times.layers.last().map_or(&[][..], |spikes| spikes);
         let (LossKind::FirstSpike, Aim::Class(label)) = (loss.kind, aim) else {
@@ -105,7 +100,7 @@ impl ExactTimes {
 
     /// Spikes from below as they take effect.
     fn arrivals(&self, lesson: &Lesson, layer: usize) -> Vec<Spike> {
-        let times = &lesson.shown.times;
+        let times = &lesson.shown().times;
         let (spikes, delay) = match layer {
             0 => (&times.inputs, self.model.delays_us[0]),
             _ => (&times.layers[layer - 1], self.model.delays_us[1]),
@@ -133,12 +128,8 @@ impl ExactTimes {
 
 impl LearningRule for ExactTimes {
     fn learn(&self, lesson: &Lesson, sum: &mut Gradients) -> Outcome {
-        let Lesson {
-            network,
-            weights,
-            shown,
-            ..
-        } = *lesson;
+        let Lesson { network, weights, .. } = *lesson;
+        let shown = lesson.shown();
         let (outcome, mut by_time, mut pushes) = self.judge(lesson);
         let last = network.layers.len() - 1;
         for index in (0..=last).rev() {

@@ -112,7 +112,9 @@ impl Set {
             loss: &self.loss,
             aim: Aim::Class(1),
             regulariser: &SpikeRegulariser::default(),
-            shown,
+            events: &[],
+            trials: std::slice::from_ref(shown),
+            seeds: &[crate::substrate::TrialSeed(0)],
         };
         let rule = ExactTimes {
             model: self.model.clone(),

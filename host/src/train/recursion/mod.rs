@@ -96,7 +96,7 @@ impl LayerRecursion {
 
     /// U after a spike, where it is held; otherwise 0.
     #[inline(always)]
-    fn level(&self) -> f32 {
+    pub(super) fn level(&self) -> f32 {
         match self.reset {
             Reset::Hold { level, .. } => level,
             Reset::Subtract => 0.0,
@@ -147,6 +147,20 @@ pub struct LayerTrace {
 }
 
 impl LayerTrace {
+    /// Of a sample that went alone: 0 in steps in which a reset holds the neuron, else 1, `[step][block]`; empty where a reset is
+    /// a subtraction.
+    pub(super) fn free(&self, wide: usize) -> Blocks {
+        let mut free = Blocks::from_iter(vec![[1.0; LANES]; self.held.len()]);
+        // Bits are of the step after theirs.
+        for (place, bits) in self.held.iter().enumerate() {
+            let Some(row) = free.get_mut(place + wide) else { break };
+            for (lane, free) in row.iter_mut().enumerate() {
+                *free = unless(*bits, lane);
+            }
+        }
+        free
+    }
+
     /// Notes which neurons a spike holds: those whose spike is less than `hold` steps ago.
     fn hold(&mut self, hold: u32, steps: usize, wide: usize) {
         let rows = self.spikes.rows();

@@ -9,10 +9,22 @@
 //! | `rtrl` | the same, forward in time | the ideal network's every step |
 //! | `superspike-online` | error × eligibility, forward in time | spikes and membranes, step by step |
 //! | `exact-times` | exact, through firing times | spike times, after the run |
+//! | `likelihood-ratio` | unbiased, of the mean over chance | neurons that fire by chance, several trials |
+//! | `reparameterised` | of relaxed chances | neurons that fire by chance |
+//! | `on-target` | of each unit's distance from a teacher's | spikes and membranes, and who has learned already |
+//! | `soft-spikes` | exact, of a network whose spikes are soft; hardened as it learns | the ideal network |
+//! | `firing-rates` | exact, of a network of rates; run as spikes | the ideal network |
+//! | `translation` | exact, of a network of numbers; translated into spikes | the ideal network |
 //!
 //! `bptt` is what [`Software`](super::software::Software) and [`InTheLoop`](super::in_the_loop::InTheLoop) have built in, in
 //! kernels of their own that take many samples at once; the others are in this folder.
 
+mod carry;
+mod chance;
+mod noise;
+#[cfg(test)]
+mod noise_tests;
+mod on_target;
 mod online;
 mod recorded;
 mod rtrl;
@@ -21,6 +33,7 @@ mod software;
 mod tests;
 
 use serde::{Deserialize, Serialize};
+use spikeloop_chip::event::InputEvent;
 
 use super::{
     exact_times::Times,
@@ -29,9 +42,13 @@ use super::{
     loss::{Aim, Loss, LossKind, Outcome, Output},
     recursion::SpikeRegulariser,
 };
-use crate::{matrix::Matrix, network::Network};
+use crate::{matrix::Matrix, network::Network, substrate::TrialSeed};
+pub use carry::Carry;
+pub use chance::Chance;
+pub use noise::{Estimator, Noise};
+pub use on_target::{OnTarget, Teacher};
 pub use online::{Course, Feedbacks, Impulse, Online, impulses};
-pub use recorded::for_recordings;
+pub use recorded::{RuleOnChip, for_recordings};
 pub use rtrl::{MOST_NUMBERS, Rtrl};
 pub use software::Taught;
 
@@ -48,6 +65,18 @@ pub enum Rule {
     SuperspikeOnline,
     /// The exact gradient through firing times.
     ExactTimes,
+    /// What was improbable and went well becomes more probable.
+    LikelihoodRatio,
+    /// Chances relaxed in the gradient.
+    Reparameterised,
+    /// Each unit follows a teacher's.
+    OnTarget,
+    /// Spikes that are soft at first.
+    SoftSpikes,
+    /// Rates are trained, spikes are run.
+    FiringRates,
+    /// A network of numbers, translated.
+    Translation,
 }
 
 /// What a rule asks of whatever runs the network.
@@ -61,13 +90,26 @@ pub struct Needs {
     pub on_a_chip: bool,
     /// Whether it is for recurrent layers, too.
     pub recurrent: bool,
+    /// Whether neurons have to fire by chance.
+    pub chance: bool,
     /// Losses that it can follow.
     pub losses: &'static [LossKind],
 }
 
 impl Rule {
     /// All.
-    pub const ALL: [Self; 4] = [Self::Bptt, Self::Rtrl, Self::SuperspikeOnline, Self::ExactTimes];
+    pub const ALL: [Self; 10] = [
+        Self::Bptt,
+        Self::Rtrl,
+        Self::SuperspikeOnline,
+        Self::ExactTimes,
+        Self::LikelihoodRatio,
+        Self::Reparameterised,
+        Self::OnTarget,
+        Self::SoftSpikes,
+        Self::FiringRates,
+        Self::Translation,
+    ];
 
     /// As in experiment files.
     pub fn name(self) -> &'static str {
@@ -76,6 +118,12 @@ impl Rule {
             Self::Rtrl => "rtrl",
             Self::SuperspikeOnline => "superspike-online",
             Self::ExactTimes => "exact-times",
+            Self::LikelihoodRatio => "likelihood-ratio",
+            Self::Reparameterised => "reparameterised",
+            Self::OnTarget => "on-target",
+            Self::SoftSpikes => "soft-spikes",
+            Self::FiringRates => "firing-rates",
+            Self::Translation => "translation",
         }
     }
 
@@ -86,40 +134,57 @@ impl Rule {
             Self::Rtrl => "surrogate gradient, forward in time",
             Self::SuperspikeOnline => "error times eligibility, while the network runs",
             Self::ExactTimes => "exact gradient through firing times",
+            Self::LikelihoodRatio => "how probable it was, times how well it went",
+            Self::Reparameterised => "gradient of relaxed chances",
+            Self::OnTarget => "each hidden unit follows a teacher's",
+            Self::SoftSpikes => "exact gradient of soft spikes, hardened while it learns",
+            Self::FiringRates => "rates are trained, spikes are run",
+            Self::Translation => "a network of numbers, translated into spikes",
         }
     }
 
     /// What it needs.
     pub fn needs(self) -> Needs {
         use LossKind::{FirstSpike, Last, Max, Mean, MeanSquare, Sum, VanRossum};
+        const ON_MEMBRANES: &[LossKind] = &[Max, Mean, Last, Sum, MeanSquare];
+        let bptt = Needs {
+            membranes: true,
+            looks_back: true,
+            on_a_chip: true,
+            recurrent: true,
+            chance: false,
+            losses: &LossKind::ALL,
+        };
         match self {
-            Self::Bptt => Needs {
-                membranes: true,
-                looks_back: true,
-                on_a_chip: true,
-                recurrent: true,
-                losses: &LossKind::ALL,
-            },
+            Self::Bptt => bptt,
             Self::Rtrl => Needs {
-                membranes: true,
-                looks_back: true,
                 on_a_chip: false,
-                recurrent: true,
-                losses: &LossKind::ALL,
+                ..bptt
             },
             Self::SuperspikeOnline => Needs {
-                membranes: true,
                 looks_back: false,
-                on_a_chip: true,
                 recurrent: false,
                 losses: &[VanRossum, MeanSquare],
+                ..bptt
             },
             Self::ExactTimes => Needs {
                 membranes: false,
-                looks_back: true,
-                on_a_chip: true,
-                recurrent: true,
                 losses: &[FirstSpike, Max, Mean, Last, Sum, MeanSquare],
+                ..bptt
+            },
+            Self::LikelihoodRatio | Self::Reparameterised => Needs { chance: true, ..bptt },
+            Self::OnTarget => bptt,
+            Self::SoftSpikes | Self::FiringRates => Needs {
+                on_a_chip: false,
+                losses: ON_MEMBRANES,
+                ..bptt
+            },
+            Self::Translation => Needs {
+                membranes: false,
+                on_a_chip: false,
+                recurrent: false,
+                losses: ON_MEMBRANES,
+                ..bptt
             },
         }
     }
@@ -127,6 +192,11 @@ impl Rule {
 
 /// A rule at work on a network.
 pub trait LearningRule: Send + Sync {
+    /// How often it has to see each sample, by another chance.
+    fn trials(&self) -> usize {
+        1
+    }
+
     /// Adds one sample's gradient by ω, and its spikes, to the sum.
     fn learn(&self, lesson: &Lesson, sum: &mut Gradients) -> Outcome;
 }
@@ -144,8 +214,19 @@ pub struct Lesson<'a> {
     pub aim: Aim<'a>,
     /// Slopes of the regularisers on spikes.
     pub regulariser: &'a SpikeRegulariser,
-    /// What happened.
-    pub shown: &'a Shown,
+    /// Input events.
+    pub events: &'a [InputEvent],
+    /// What happened, in as many trials as the rule asks for: one at least.
+    pub trials: &'a [Shown],
+    /// Seeds of their chance.
+    pub seeds: &'a [TrialSeed],
+}
+
+impl<'a> Lesson<'a> {
+    /// What happened, in the first trial.
+    pub fn shown(&self) -> &'a Shown {
+        &self.trials[0]
+    }
 }
 
 /// What a substrate shows of a sample.

@@ -221,9 +221,9 @@ impl LearningRule for Online {
             weights,
             loss,
             aim,
-            shown,
             ..
         } = *lesson;
+        let shown = lesson.shown();
         let outcome = shown.output(network, |output| loss.evaluate(output, aim, None));
         let (bins, outputs) = (shown.bins, network.outputs());
         let last = network.layers.len() - 1;
@@ -291,7 +291,7 @@ impl Online {
         remembered: &mut Remembered,
         sum: &mut Gradients,
     ) {
-        let Lesson { network, shown, .. } = *lesson;
+        let (network, shown) = (lesson.network, lesson.shown());
         let (exact, layer) = (&self.layers[index], &network.layers[index]);
         let (size, wide) = (layer.size, blocks(layer.size));
         let own = &shown.sample.layers[index];

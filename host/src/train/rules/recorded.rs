@@ -1,10 +1,12 @@
 //! Rules for a chip in the loop, and what its recordings show them.
 
+use std::sync::Arc;
+
 use spikeloop_chip::event::InputEvent;
 
-use super::{Feedbacks, LearningRule, Online, Rule, Shown};
+use super::{Carry, Chance, Estimator, Feedbacks, LearningRule, Noise, OnTarget, Online, Rule, Shown, Teacher};
 use crate::{
-    network::Network,
+    network::{Escape, Network},
     substrate::Recording,
     train::{
         exact_times::{ExactTimes, Model},
@@ -12,29 +14,71 @@ use crate::{
     },
 };
 
-/// A rule for recordings, as far as it is not the backward pass itself.
-///
-/// [`Rule::Rtrl`] has no use for them: it gives the backward pass's gradient of a model whose every step it has to know, and
-/// experiments that ask for it on a chip are refused.
+/// A rule for a chip in the loop, with what it has to know.
+#[derive(Clone)]
+pub enum RuleOnChip {
+    /// Surrogate gradients, backward through time.
+    Bptt,
+    /// Error × eligibility: what hidden neurons hear.
+    SuperspikeOnline(Feedbacks),
+    /// The exact gradient through firing times.
+    ExactTimes,
+    /// By noise: what nominal neurons' chances are.
+    Noise(Escape, Estimator),
+    /// Each hidden unit follows a teacher's, by so much weight.
+    OnTarget(Arc<Teacher>, f64),
+}
+
+impl RuleOnChip {
+    /// Which.
+    pub fn rule(&self) -> Rule {
+        match self {
+            Self::Bptt => Rule::Bptt,
+            Self::SuperspikeOnline(_) => Rule::SuperspikeOnline,
+            Self::ExactTimes => Rule::ExactTimes,
+            Self::Noise(_, Estimator::LikelihoodRatio { .. }) => Rule::LikelihoodRatio,
+            Self::Noise(_, Estimator::Reparameterised { .. }) => Rule::Reparameterised,
+            Self::OnTarget(..) => Rule::OnTarget,
+        }
+    }
+}
+
+/// A rule for recordings on bins of `dt_us`, as far as it is not the backward pass itself.
 pub fn for_recordings(
-    rule: Rule,
+    rule: &RuleOnChip,
     injected: &InjectedModel,
     times: &Model,
-    feedback: &Feedbacks,
+    dt_us: f64,
 ) -> Option<Box<dyn LearningRule>> {
-    match rule {
-        Rule::Bptt | Rule::Rtrl => None,
-        Rule::SuperspikeOnline => Some(Box::new(Online {
+    let carry = || Carry {
+        layers: injected.layers.clone(),
+        in_next_bin: false,
+        cuts: true,
+    };
+    Some(match rule {
+        RuleOnChip::Bptt => return None,
+        RuleOnChip::SuperspikeOnline(feedback) => Box::new(Online {
             layers: injected.layers.clone(),
             surrogates: injected.surrogates.clone(),
             in_next_bin: false,
             feedback: feedback.clone(),
-        })),
-        Rule::ExactTimes => Some(Box::new(ExactTimes {
+        }),
+        RuleOnChip::ExactTimes => Box::new(ExactTimes {
             model: times.clone(),
             least_slope: ExactTimes::LEAST_SLOPE,
-        })),
-    }
+        }),
+        RuleOnChip::Noise(escape, estimator) => Box::new(Noise {
+            carry: carry(),
+            chance: Chance::new(*escape, dt_us, false),
+            estimator: *estimator,
+        }),
+        RuleOnChip::OnTarget(teacher, weight) => Box::new(OnTarget {
+            carry: carry(),
+            surrogates: injected.surrogates.clone(),
+            teacher: Arc::clone(teacher),
+            weight: *weight,
+        }),
+    })
 }
 
 impl Shown {

@@ -89,8 +89,9 @@ impl LearningRule for Rtrl {
             loss,
             aim,
             regulariser,
-            shown,
+            ..
         } = *lesson;
+        let shown = lesson.shown();
         let Shown { sample, bins, .. } = shown;
         let outputs = network.outputs();
         let wide = blocks(outputs);

@@ -39,7 +39,8 @@ pub struct Taught {
 #[derive(Default)]
 struct Room {
     workspace: Workspace,
-    shown: Shown,
+    /// Of one sample.
+    trials: Vec<Shown>,
 }
 
 /// What the forward pass takes for weights.
@@ -94,10 +95,18 @@ impl Taught {
         Seen { weights, prepared }
     }
 
-    /// One sample forward.
-    fn show(&self, seen: &Seen, events: &EventBatch, sample: usize, trial: TrialSeed, room: &mut Room) {
+    /// A trial of a sample forward.
+    fn show(
+        &self,
+        seen: &Seen,
+        events: &EventBatch,
+        sample: usize,
+        (number, trial): (usize, TrialSeed),
+        room: &mut Room,
+    ) {
         let (network, recursion) = (self.network(), self.software.recursion());
-        let Room { workspace, shown } = room;
+        let Room { workspace, trials } = room;
+        let shown = &mut trials[number];
         shown
             .sample
             .layers
@@ -109,8 +118,10 @@ impl Taught {
             shown.bins = recursion.steps;
             let rows = 0..recursion.steps;
             shown.sample.inputs = in_bins(&workspace.inputs, rows.clone());
-            for (trace, layer) in workspace.layers.iter().zip(&mut shown.sample.layers) {
+            let traces = workspace.layers.iter().zip(&network.layers);
+            for ((trace, shape), layer) in traces.zip(&mut shown.sample.layers) {
                 layer.membranes.clone_from(&trace.membranes);
+                layer.free = trace.free(blocks(shape.size));
                 layer.fired = in_bins(&trace.spikes, rows.clone());
                 layer.spikes.clone_from(&layer.fired);
             }
@@ -171,8 +182,12 @@ impl Engine for Taught {
             |samples, sum| {
                 let mut room = self.rooms.take(Room::default);
                 for sample in samples {
-                    let trial = self.software.seeds().trial(batch.occasion, batch.indices[sample]);
-                    self.show(&seen, batch.events, sample, trial, &mut room);
+                    let first = self.software.seeds().trial(batch.occasion, batch.indices[sample]);
+                    let seeds: Vec<_> = (0..self.rule.trials()).map(|number| first.again(number)).collect();
+                    room.trials.resize_with(seeds.len(), Shown::default);
+                    for trial in seeds.iter().copied().enumerate() {
+                        self.show(&seen, batch.events, sample, trial, &mut room);
+                    }
                     let label = batch.labels[sample].into();
                     let lesson = Lesson {
                         network,
@@ -180,7 +195,9 @@ impl Engine for Taught {
                         loss: &loss,
                         aim: batch.aim(sample),
                         regulariser: batch.regulariser,
-                        shown: &room.shown,
+                        events: batch.events.sample(sample),
+                        trials: &room.trials,
+                        seeds: &seeds,
                     };
                     let outcome = self.rule.learn(&lesson, sum);
                     sum.count(&outcome, label);
@@ -213,16 +230,12 @@ impl Engine for Taught {
             .map(|sample| {
                 let mut room = self.rooms.take(Room::default);
                 let events = EventBatch::gather(data, &[sample]);
-                self.show(
-                    &seen,
-                    &events,
-                    0,
-                    self.software.seeds().trial(occasion, sample),
-                    &mut room,
-                );
+                let trial = self.software.seeds().trial(occasion, sample);
+                room.trials.resize_with(1, Shown::default);
+                self.show(&seen, &events, 0, (0, trial), &mut room);
                 let label = usize::from(data.label(sample));
-                let outcome = room.shown.output(network, |output| loss.evaluate(output, label, None));
-                let spikes = room.shown.times.layers[..hidden].iter().map(Vec::len).sum();
+                let outcome = room.trials[0].output(network, |output| loss.evaluate(output, label, None));
+                let spikes = room.trials[0].times.layers[..hidden].iter().map(Vec::len).sum();
                 self.rooms.give(room);
                 (outcome, spikes)
             })

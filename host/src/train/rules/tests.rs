@@ -290,3 +290,147 @@ fn a_chip_whose_circuits_adapt_is_trained_on() {
         assert!(refused.contains(words), "{refused}");
     }
 }
+
+/// The plain way back, with a surrogate for slopes and the weights of the layer above, is backpropagation.
+#[test]
+fn what_is_carried_back_is_the_gradient_of_bptt() {
+    struct Plain(Carry, Vec<Surrogate>);
+    impl LearningRule for Plain {
+        fn learn(&self, lesson: &Lesson, sum: &mut Gradients) -> Outcome {
+            let (network, shown) = (lesson.network, lesson.shown());
+            let (outcome, mut worth) = noise::judge(lesson, shown, 1.0);
+            for index in (0..network.layers.len()).rev() {
+                let (feed_forward, recurrent) = network.connections_of(index);
+                let membranes = &shown.sample.layers[index].membranes;
+                let surrogate = &self.1[index];
+                let slope = |row: &[f32; 16]| row.map(|u| surrogate.at(f64::from(u) - 1.0) as f32);
+                let slopes: crate::blocks::Blocks = membranes.iter().map(slope).collect();
+                let recurrent = recurrent.map(|connection| lesson.weights[connection].transposed());
+                let pushes = match network.layers[index].spiking {
+                    false => carry::Pushes::Membranes(&worth),
+                    true => {
+                        noise::regularise(lesson, shown, index, &mut worth);
+                        carry::Pushes::Spikes {
+                            worth: &worth,
+                            slopes: &slopes,
+                            recurrent: recurrent.as_ref(),
+                        }
+                    }
+                };
+                let arrival = self.0.layer(network, shown, index, pushes, 1.0, sum);
+                if index > 0 {
+                    worth = carry::through(&lesson.weights[feed_forward].transposed(), &arrival, shown.bins);
+                }
+            }
+            outcome
+        }
+    }
+    for settings in [
+        &["network.recurrent=true"][..],
+        &["training.loss=van-rossum"],
+        &[
+            "network.hidden=[20, 20]",
+            "network.neuron=\"srm0\"",
+            "training.loss=mean",
+            "training.logit_scale=20",
+        ],
+    ] {
+        let lab = lab(settings);
+        let bptt = gradients(&mut lab.software(false), &lab);
+        let (recursion, dt_us) = lab.recursion();
+        let carry = Carry {
+            layers: crate::train::software::recursion_layers(&lab.network, &recursion, dt_us),
+            in_next_bin: true,
+            cuts: lab.network.nominal.neuron != crate::network::NeuronModel::Srm0,
+        };
+        let surrogates = vec![lab.experiment.surrogates()[0]; lab.network.layers.len()];
+        let mut plain = Taught::new(lab.software(false), Box::new(Plain(carry, surrogates)));
+        let plain = gradients(&mut plain, &lab);
+        assert_eq!(bptt.spikes, plain.spikes);
+        same(&plain.weights, &bptt.weights, 2e-4);
+    }
+}
+
+/// Soft spikes, rates and numbers: by differences of the loss that they say they have.
+#[test]
+fn a_smooth_network_has_the_gradient_of_its_loss() {
+    for (rule, settings) in [
+        ("soft-spikes", &["network.recurrent=true"][..]),
+        ("firing-rates", &["network.recurrent=true"]),
+        ("soft-spikes", &["network.hidden=[12, 12]", "training.loss=mean"]),
+        ("translation", &["network.hidden=[12, 12]", "training.loss=mean"]),
+    ] {
+        let rule = format!("training.rule={rule}");
+        let common = [
+            rule.as_str(),
+            "training.smooth.slope_from=3",
+            "training.smooth.slope_to=3",
+            "training.smooth.rate_width=0.3",
+            "regularise.readout_amplitude=0",
+            "training.recruit=false",
+        ];
+        let lab = lab(&[&common[..], settings].concat());
+        let mut engine = lab.ideal(false).unwrap();
+        let indices: Vec<usize> = (0..4).collect();
+        let events = EventBatch::gather(&lab.data.train, &indices);
+        let batch = Batch {
+            membranes: &[],
+            events: &events,
+            labels: &lab.data.train.labels[..4],
+            indices: &indices,
+            occasion: Occasion::Train(0),
+            regulariser: &SpikeRegulariser::default(),
+            dropped: &[],
+        };
+        // Twice the initial weights: neurons are driven, not asleep.
+        let weights: Vec<Matrix> = lab.initial.iter().map(|matrix| matrix.map(|w| 2.0 * w)).collect();
+        let found = engine.gradients(&weights, &batch).unwrap();
+        let norm: f32 = found
+            .weights
+            .iter()
+            .flat_map(Matrix::iter)
+            .map(|g| g * g)
+            .sum::<f32>()
+            .sqrt();
+        assert!(norm > 1e-3, "{rule}: {norm}");
+        // Along the gradient, and along something else.
+        for direction in 0..3 {
+            let along = |index: usize, matrix: &Matrix| match direction {
+                0 => found.weights[index].map(|g| g / norm),
+                _ => {
+                    let stream = Stream::new(Purpose::Benchmark, &[direction, index as u64]);
+                    let [pre, post] = matrix.shape();
+                    let values: Vec<f32> = (0..pre * post)
+                        .map(|k| 0.05 * stream.gaussian(k as u32, 0, 0))
+                        .collect();
+                    Matrix::from_rows([pre, post], &values)
+                }
+            };
+            let directions: Vec<Matrix> = weights.iter().enumerate().map(|(k, m)| along(k, m)).collect();
+            let mut loss_at = |by: f32| {
+                let moved: Vec<Matrix> = weights
+                    .iter()
+                    .zip(&directions)
+                    .map(|(matrix, direction)| {
+                        let values: Vec<f32> = matrix.iter().zip(direction.iter()).map(|(w, d)| w + by * d).collect();
+                        Matrix::from_rows(matrix.shape(), &values)
+                    })
+                    .collect();
+                engine.gradients(&moved, &batch).unwrap().loss / 4.0
+            };
+            let step = 0.01;
+            let by_difference = (loss_at(step) - loss_at(-step)) / f64::from(2.0 * step);
+            let slope: f32 = found
+                .weights
+                .iter()
+                .zip(&directions)
+                .flat_map(|(g, d)| g.iter().zip(d.iter()).map(|(g, d)| g * d).collect::<Vec<_>>())
+                .sum();
+            let tolerance = 2e-2 * f64::from(norm).max(by_difference.abs());
+            assert!(
+                (f64::from(slope) - by_difference).abs() < tolerance,
+                "{rule} {direction}: {slope} {by_difference}, of {norm}"
+            );
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Neurons that fire by chance, as a statistician sees them: how probable what they did was, and how that hangs on U.
+
+use crate::network::Escape;
+
+/// Most that a membrane on a chip counts as above the threshold, in ΔU: what lies beyond says more about the circuit than about
+/// chance.
+const MOST_WIDTHS: f64 = 2.0;
+
+/// Firing by chance in bins.
+///
+/// In a bin of length dt a neuron is expected to fire x = λ₀ dt exp((U − ϑ)/ΔU) times, and fires with probability
+/// p = 1 − exp(−x); never while it is held.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chance {
+    /// λ₀ dt
+    pub per_bin: f64,
+    /// ΔU, in units of the threshold.
+    pub width: f64,
+    /// Whether U of a bin that holds a spike is what the neuron fired at: the ideal network's is, a chip's is not known, and in
+    /// a short bin does not matter.
+    pub known_at_spikes: bool,
+}
+
+impl Chance {
+    /// Of neurons like these, in bins of `dt_us`.
+    pub fn new(escape: Escape, dt_us: f64, known_at_spikes: bool) -> Self {
+        Self {
+            per_bin: escape.rate_per_us * dt_us,
+            width: escape.width,
+            known_at_spikes,
+        }
+    }
+
+    /// x at U − ϑ. A nominal neuron far above the threshold fires in any case; one of a chip may have its own threshold, and
+    /// counts as no further above than [`MOST_WIDTHS`].
+    fn expected(self, above: f64) -> f64 {
+        let most = if self.known_at_spikes { 50.0 } else { MOST_WIDTHS };
+        self.per_bin * libm::exp((above / self.width).min(most))
+    }
+
+    /// ∂ ln P / ∂U of a bin, of which the neuron was free for this part.
+    pub fn score(self, above: f64, fires: bool, free: f64) -> f64 {
+        let expected = self.expected(above);
+        match fires {
+            // Where nothing was to be expected the ratio is 1.
+            true if self.known_at_spikes && expected > 1e-12 => expected / libm::expm1(expected) / self.width,
+            true => 1.0 / self.width,
+            false => -free * expected / self.width,
+        }
+    }
+
+    /// Slope of the relaxed spike σ(z/T), z = logit p − logit u, at a number u that is uniform among those that would have let
+    /// the neuron do what it did: below p if it fired, else above. `draw` is uniform in (0, 1).
+    pub fn relaxed(self, above: f64, fires: bool, draw: f64, temperature: f64) -> f64 {
+        let expected = self.expected(above);
+        let p = -libm::expm1(-expected);
+        // z, without the differences of numbers close to 1: 1 − p = e^−x.
+        let z = match fires {
+            // u = draw · p
+            true => {
+                let u = draw * p;
+                libm::log1p(-u) - libm::log(draw) + expected
+            }
+            // 1 − u = draw · (1 − p)
+            false => {
+                let above_u = libm::log(draw) - expected;
+                libm::log(p) + above_u + expected - libm::log(-libm::expm1(above_u))
+            }
+        };
+        let by_membrane = if p > 0.0 {
+            expected / (p * self.width)
+        } else {
+            1.0 / self.width
+        };
+        let soft = 1.0 / (1.0 + libm::exp(-z / temperature));
+        soft * (1.0 - soft) / temperature * by_membrane
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANCE: Chance = Chance {
+        per_bin: 0.3,
+        width: 0.15,
+        known_at_spikes: true,
+    };
+
+    fn p(above: f64) -> f64 {
+        -libm::expm1(-CHANCE.expected(above))
+    }
+
+    #[test]
+    fn a_score_is_the_slope_of_a_logarithm() {
+        for above in [-0.5, -0.1, 0.0, 0.2] {
+            let slope = |f: &dyn Fn(f64) -> f64| (f(above + 1e-6) - f(above - 1e-6)) / 2e-6;
+            let fired = slope(&|u| libm::log(p(u)));
+            let silent = slope(&|u| libm::log(1.0 - p(u)));
+            assert!((CHANCE.score(above, true, 1.0) - fired).abs() < 1e-6 * fired.abs());
+            assert!((CHANCE.score(above, false, 1.0) - silent).abs() < 1e-6 * silent.abs());
+            // Scores have no mean.
+            let mean = p(above) * fired + (1.0 - p(above)) * silent;
+            assert!(mean.abs() < 1e-6, "{mean}");
+            assert_eq!(CHANCE.score(above, false, 0.0), 0.0, "who is held has no choice");
+        }
+    }
+
+    /// Over what happens and how, the relaxed spike's slope is that of its mean: ∂E[σ(z/T)]/∂U.
+    #[test]
+    fn a_relaxed_slope_is_the_slope_of_a_relaxed_mean() {
+        const DRAWS: usize = 200_000;
+        for (above, temperature) in [(-0.1, 1.0), (0.0, 0.5), (0.1, 0.5)] {
+            let uniform = |k: usize| (k as f64 + 0.5) / DRAWS as f64;
+            let mean = |u: f64| {
+                let odds = libm::log(p(u)) + CHANCE.expected(u);
+                let soft = |draw: f64| 1.0 / (1.0 + libm::exp(-(odds - libm::log(draw / (1.0 - draw))) / temperature));
+                (0..DRAWS).map(|k| soft(uniform(k))).sum::<f64>() / DRAWS as f64
+            };
+            let wanted = (mean(above + 1e-4) - mean(above - 1e-4)) / 2e-4;
+            let of = |fires: bool| {
+                let slopes = (0..DRAWS).map(|k| CHANCE.relaxed(above, fires, uniform(k), temperature));
+                slopes.sum::<f64>() / DRAWS as f64
+            };
+            let found = p(above) * of(true) + (1.0 - p(above)) * of(false);
+            assert!(
+                (found - wanted).abs() < 2e-3 * wanted,
+                "{above} {temperature}: {found} {wanted}"
+            );
+        }
+        // Where nothing is to be expected, or everything, numbers stay numbers.
+        for above in [-200.0, -5.0, 5.0, 200.0] {
+            for fires in [true, false] {
+                assert!(CHANCE.relaxed(above, fires, 0.3, 0.5).is_finite(), "{above} {fires}");
+                assert!(CHANCE.score(above, fires, 1.0).is_finite(), "{above} {fires}");
+            }
+        }
+    }
+}
