@@ -229,7 +229,7 @@ pub fn compare(
                 let initial = match software {
                     Some(learner) if method.begins_with_software() => learner.chosen().to_vec(),
                     _ if method == Method::Teacher => lab.initial_of_teacher()?,
-                    _ => lab.initial.clone(),
+                    _ => lab.first_weights(),
                 };
                 let begin = || Learner::new(&lab.network, initial, settings.optimiser);
                 let mut learner = learners.remove(&method).unwrap_or_else(begin);

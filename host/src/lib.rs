@@ -57,3 +57,4 @@ pub mod seeds;
 pub mod study;
 pub mod substrate;
 pub mod train;
+pub mod worth;

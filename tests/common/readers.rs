@@ -1,6 +1,8 @@
 //! What is asked of every reader, whatever bytes it is given: an answer, never a panic; and what it
 //! accepts can be used. Fuzzing and the replay of its corpus call these.
 
+#[path = "data_readers.rs"]
+pub mod data;
 #[path = "wire.rs"]
 pub mod wire;
 
@@ -27,8 +29,12 @@ pub type Reader = fn(&[u8]);
 
 /// All, by the names of their corpora.
 #[allow(dead_code, reason = "a fuzz target takes one of them")]
-pub const ALL: [(&str, Reader); 9] = [
+pub const ALL: [(&str, Reader); 13] = [
     ("idx", idx_file),
+    ("nmnist", data::nmnist),
+    ("shd", data::shd),
+    ("braille", data::braille),
+    ("wav", data::wav),
     ("checkpoint", checkpoint),
     ("experiment", experiment),
     ("chip", chip),

@@ -1,16 +1,24 @@
 //! `spikeloop data`
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use spikeloop::{
-    data::catalogue::{PublicSet, SETS, State, find},
+    data::{
+        catalogue::{PublicSet, SETS, State, find},
+        export,
+    },
+    lab::load_data,
     report::Table,
+    run_dir::write_atomically,
 };
 
-use super::{print, say, shared::Machine};
+use super::{
+    print, say,
+    shared::{Changes, Machine},
+};
 
 /// Data sets: what there is, what is missing, and how to get it
 #[derive(Subcommand)]
@@ -19,6 +27,8 @@ pub enum Command {
     List(List),
     /// Fetch a public set, and hold it against its digests
     Fetch(Fetch),
+    /// Write an experiment's data as spikes into a safetensors file
+    Export(Export),
 }
 
 /// List the sets, and whether their files are there
@@ -43,12 +53,50 @@ pub struct Fetch {
     from: Option<String>,
 }
 
+/// Write an experiment's data as spikes into a safetensors file, for another tool to train on the very same
+#[derive(Args)]
+pub struct Export {
+    /// Experiment file; without one, the built-in experiment
+    experiment: Option<PathBuf>,
+    #[command(flatten)]
+    changes: Changes,
+    #[command(flatten)]
+    machine: Machine,
+    /// File to write
+    #[arg(long, value_name = "FILE", default_value = "data.safetensors")]
+    out: PathBuf,
+}
+
+impl Export {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let experiment = self.changes.experiment(self.experiment.as_deref(), &[], None)?;
+        let data = load_data(&experiment, &self.machine.data_dir())?;
+        let path = self.out.display();
+        let bytes = export::safetensors(&data).context("the data cannot be written")?;
+        write_atomically(&self.out, &bytes)
+            .with_context(|| format!("cannot write {path}; check the directory and the space left"))?;
+        let parts = [Some(&data.train), data.validation.as_ref(), Some(&data.test)];
+        for part in parts.into_iter().flatten() {
+            let events = part.events() as f64 / part.len().max(1) as f64;
+            say(&format!(
+                "{}: {} samples, {events:.0} spikes each, {} inputs",
+                part.name,
+                part.len(),
+                part.inputs
+            ));
+        }
+        print(&format!("{path}\n"))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 impl Command {
     /// Does it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::List(arguments) => arguments.run(),
             Self::Fetch(arguments) => arguments.run(),
+            Self::Export(arguments) => arguments.run(),
         }
     }
 }
@@ -80,6 +128,18 @@ impl List {
 }
 
 fn state(set: &PublicSet, machine: &Machine) -> anyhow::Result<String> {
+    if let Some(by_hand) = &set.by_hand {
+        let data = machine.data_dir();
+        return Ok(match (by_hand.is_there)(&data) {
+            true => "there".into(),
+            false => format!(
+                "not there; put {} of {} into {}",
+                by_hand.files,
+                by_hand.source,
+                data.join(set.folder).display()
+            ),
+        });
+    }
     if set.files.is_empty() {
         return Ok("built in".into());
     }
@@ -113,6 +173,15 @@ fn state(set: &PublicSet, machine: &Machine) -> anyhow::Result<String> {
 impl Fetch {
     fn run(self) -> anyhow::Result<ExitCode> {
         let set = find(&self.set)?;
+        if let Some(by_hand) = &set.by_hand {
+            bail!(
+                "{} is not fetched by this program; put {} of {} into {}",
+                set.name,
+                by_hand.files,
+                by_hand.source,
+                self.machine.data_dir().join(set.folder).display()
+            );
+        }
         if set.files.is_empty() {
             bail!("{} is built in; there is nothing to fetch", set.name);
         }

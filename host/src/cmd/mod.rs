@@ -11,7 +11,9 @@ pub mod data;
 pub mod energy;
 pub mod eval;
 pub mod gap;
+pub mod gradient;
 pub mod init;
+pub mod landscape;
 pub mod neuron;
 pub mod pattern;
 pub mod plot;
@@ -66,6 +68,10 @@ pub enum Command {
     Neuron(neuron::Arguments),
     /// Learn to answer spike patterns while the network runs
     Pattern(pattern::Arguments),
+    /// Say how far a gradient in the loop points away from the chip's own
+    Gradient(gradient::Arguments),
+    /// Walk through the loss along the gradient and along random directions
+    Landscape(landscape::Arguments),
     /// Bring Gaussian inputs through a bottleneck and back, learned without a teacher
     Autoencoder(autoencoder::Arguments),
     /// List the learning rules that an experiment can name, and what each needs
@@ -107,6 +113,8 @@ impl Command {
             Self::Board(command) => command.run(),
             Self::Neuron(arguments) => arguments.run(),
             Self::Pattern(arguments) => arguments.run(),
+            Self::Gradient(arguments) => arguments.run(),
+            Self::Landscape(arguments) => arguments.run(),
             Self::Autoencoder(arguments) => arguments.run(),
             Self::Rules(arguments) => arguments.run(),
             Self::Calibrate(arguments) => arguments.run(),

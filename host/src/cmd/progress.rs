@@ -5,6 +5,19 @@ use std::{io::IsTerminal, time::Duration, time::Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use spikeloop::{compare::Row, experiment::Method, train::run::EpochMetrics};
 
+/// A bar for something that is counted, where there is a terminal.
+pub fn counted(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:40} {pos}/{len}  {eta} left") {
+        bar.set_style(style.progress_chars("━╸─"));
+    }
+    bar.set_prefix(what);
+    if std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+    }
+    bar
+}
+
 /// How to show it.
 enum Style {
     /// Not at all.

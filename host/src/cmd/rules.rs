@@ -32,19 +32,21 @@ impl Arguments {
                 looks_back,
                 on_a_chip,
                 recurrent,
+                chance,
                 losses,
             } = rule.needs();
             let yes = |yes: bool| if yes { "yes" } else { "no" };
+            let needs = match (chance, membranes) {
+                (true, _) => "neurons that fire by chance",
+                (false, true) => "spikes, membranes",
+                (false, false) => "spike times, readouts",
+            };
             let losses: Vec<_> = losses.iter().map(|loss| loss.name()).collect();
             table.row([
                 rule.name(),
                 rule.description(),
                 yes(on_a_chip),
-                if membranes {
-                    "spikes, membranes"
-                } else {
-                    "spike times, readouts"
-                },
+                needs,
                 if looks_back { "after a run" } else { "while it runs" },
                 yes(recurrent),
                 &losses.join(" "),

@@ -13,7 +13,7 @@
 //! second.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::npz::Npz;
 use super::playback::Playback;
@@ -231,15 +231,10 @@ impl Touches {
 /// # Errors
 /// [`DataError::NotThere`], [`DataError::Unreadable`] or as [`read`].
 pub fn load(dir: &Path, code: &SendOnDelta) -> Result<(SpikeDataset, SpikeDataset), DataError> {
-    let looked_in = [dir.join("braille"), dir.to_path_buf()];
-    let found = looked_in
-        .iter()
-        .map(|folder| folder.join(FILE))
-        .find(|path| path.is_file());
-    let path = found.ok_or_else(|| DataError::NotThere {
+    let path = find(dir).ok_or_else(|| DataError::NotThere {
         what: "the set of Braille recordings",
         files: FILE,
-        looked_in: looked_in.to_vec(),
+        looked_in: folders(dir).into(),
         help: "put it there, or name another folder with --data",
     })?;
     let bytes = fs::read(&path).map_err(|source| DataError::Unreadable {
@@ -247,6 +242,17 @@ pub fn load(dir: &Path, code: &SendOnDelta) -> Result<(SpikeDataset, SpikeDatase
         source,
     })?;
     Ok(read(&bytes, &path)?.split(code))
+}
+
+/// The set's file, in a data directory or its folder `braille`.
+#[must_use]
+pub fn find(dir: &Path) -> Option<PathBuf> {
+    let mut files = folders(dir).into_iter().map(|folder| folder.join(FILE));
+    files.find(|file| file.is_file())
+}
+
+fn folders(dir: &Path) -> [PathBuf; 2] {
+    [dir.join("braille"), dir.to_path_buf()]
 }
 
 #[cfg(test)]

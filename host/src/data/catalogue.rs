@@ -9,7 +9,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::mnist16;
+use super::{braille, mnist16, nmnist, shd, spoken_digits};
 use crate::run_dir::{hex, write_atomically};
 
 /// A file of a set.
@@ -24,7 +24,7 @@ pub struct PublicFile {
 }
 
 /// A set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct PublicSet {
     /// As in experiment files.
     pub name: &'static str,
@@ -35,18 +35,32 @@ pub struct PublicSet {
     /// Where its files are published, tried in turn. Plain HTTP: what comes is held against the
     /// digests, so that nobody on the way can change it.
     pub mirrors: &'static [&'static str],
-    /// Its files; none where it is built in.
+    /// Its files, where the program fetches them.
     pub files: &'static [PublicFile],
+    /// Where a set comes from that is not built in, and that the program does not fetch.
+    pub by_hand: Option<ByHand>,
+}
+
+/// A set that is put into the data directory by hand.
+#[derive(Debug, Clone, Copy)]
+pub struct ByHand {
+    /// What to put there.
+    pub files: &'static str,
+    /// From where.
+    pub source: &'static str,
+    /// Whether it is there.
+    pub is_there: fn(&Path) -> bool,
 }
 
 /// All sets.
-pub const SETS: [PublicSet; 2] = [
+pub const SETS: [PublicSet; 8] = [
     PublicSet {
         name: "yin-yang",
         description: "Yin-Yang (Kriener et al. 2022), generated bit for bit",
         folder: "",
         mirrors: &[],
         files: &[],
+        by_hand: None,
     },
     PublicSet {
         name: "mnist16",
@@ -78,8 +92,78 @@ pub const SETS: [PublicSet; 2] = [
                 sha256: "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
             },
         ],
+        by_hand: None,
     },
+    PublicSet {
+        name: "randman",
+        description: "Smooth random manifolds (Zenke and Vogels 2021), generated",
+        folder: "",
+        mirrors: &[],
+        files: &[],
+        by_hand: None,
+    },
+    by_hand(
+        "spoken-digits",
+        "Free Spoken Digit Dataset (Jackson et al.), heard by a cochlea as it is read",
+        "fsdd",
+        ByHand {
+            files: "the folder recordings/",
+            source: "github.com/Jakobovski/free-spoken-digit-dataset",
+            is_there: |data| spoken_digits::find(data).is_ok(),
+        },
+    ),
+    by_hand(
+        "shd",
+        "Spiking Heidelberg Digits (Cramer et al. 2022)",
+        "shd",
+        ByHand {
+            files: "shd_train.h5.gz and shd_test.h5.gz, unpacked or not",
+            source: "zenkelab.org/datasets",
+            is_there: |data| shd::find(data, shd::Set::Shd).is_some(),
+        },
+    ),
+    by_hand(
+        "ssc",
+        "Spiking Speech Commands (Cramer et al. 2022)",
+        "ssc",
+        ByHand {
+            files: "ssc_train.h5.gz, ssc_valid.h5.gz and ssc_test.h5.gz, unpacked or not",
+            source: "zenkelab.org/datasets",
+            is_there: |data| shd::find(data, shd::Set::Ssc).is_some(),
+        },
+    ),
+    by_hand(
+        "nmnist",
+        "N-MNIST (Orchard et al. 2015)",
+        "nmnist",
+        ByHand {
+            files: "the folders Train/ and Test/ with their .bin files",
+            source: "garrickorchard.com/datasets/n-mnist",
+            is_there: nmnist::is_there,
+        },
+    ),
+    by_hand(
+        "braille",
+        "Braille letters under a robot's finger (Müller-Cleve et al. 2022)",
+        "braille",
+        ByHand {
+            files: "braille_taxels.npz",
+            source: "the authors' recordings",
+            is_there: |data| braille::find(data).is_some(),
+        },
+    ),
 ];
+
+const fn by_hand(name: &'static str, description: &'static str, folder: &'static str, by_hand: ByHand) -> PublicSet {
+    PublicSet {
+        name,
+        description,
+        folder,
+        mirrors: &[],
+        files: &[],
+        by_hand: Some(by_hand),
+    }
+}
 
 /// Whether a file is there.
 #[derive(Debug, Clone, PartialEq, Eq)]

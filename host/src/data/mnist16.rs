@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DataError, SpikeDataset, idx, ns_from_us};
+use super::{DataError, SpikeDataset, idx, ns_from_us, rates};
 
 /// Rows and columns of a source image.
 const SOURCE_SIDE: usize = 28;
@@ -107,6 +107,23 @@ impl Images {
             events.clear();
             events.extend(code.events(&self.scaled(i)));
             set.push_sample(&mut events, label);
+        }
+        Ok(set)
+    }
+
+    /// The same by the rate code: a white pixel spikes `most` times in `window_us`.
+    ///
+    /// # Errors
+    /// [`DataError::BadParameter`].
+    pub fn encode_rates(&self, name: &str, most: usize, window_us: f64) -> Result<SpikeDataset, DataError> {
+        let window_ns = ns_from_us("window_us", window_us)?;
+        let mut set = SpikeDataset::new(name, PIXELS, CLASSES, window_ns);
+        for (i, &label) in self.labels.iter().enumerate() {
+            let image = self.scaled(i);
+            let spikes = image.iter().enumerate().flat_map(|(unit, &value)| {
+                rates::regular(value.into(), most, window_ns).map(move |time_ns| (time_ns, unit as u16))
+            });
+            set.push_sample(&mut spikes.collect::<Vec<_>>(), label);
         }
         Ok(set)
     }

@@ -7,17 +7,36 @@
 //! | [`yin_yang`] | the Yin-Yang task, generated bit for bit, and its spike code |
 //! | [`idx`] | reader for IDX files, plain or gzip |
 //! | [`mnist16`] | MNIST-format sets at 16×16 pixels and their latency code |
+//! | [`rates`] | values as numbers of spikes |
+//! | [`playback`] | recordings of the world at the tempo of a chip |
+//! | [`spoken_digits`], [`cochlea`] | the Free Spoken Digit Dataset, and the ear that hears it |
+//! | [`shd`] | the Heidelberg sets of spoken digits and commands, as HDF5 files |
+//! | [`nmnist`] | digits before an event camera |
+//! | [`braille`] | letters under a finger's pressure sensors |
+//! | [`randman`] | random smooth manifolds |
+//! | [`export`] | a set as other tools read it |
 //! | [`samples`] | what training draws its batches from, augmented or not |
 //!
 //! Files are looked for in [`data_dir`]; whatever is wrong with them is a [`DataError`].
 
+mod archive;
+pub mod braille;
 pub mod catalogue;
+pub mod cochlea;
 mod dir;
 mod error;
+pub mod export;
 pub mod idx;
 pub mod mnist16;
 pub mod mt19937;
+pub mod nmnist;
+mod npz;
+pub mod playback;
+pub mod randman;
+pub mod rates;
 pub mod samples;
+pub mod shd;
+pub mod spoken_digits;
 pub mod yin_yang;
 
 use sha2::{Digest, Sha256};

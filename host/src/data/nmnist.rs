@@ -148,6 +148,37 @@ impl PixelCode {
     }
 }
 
+/// How a set lies there.
+enum Layout {
+    /// A folder each for training and test.
+    Published([PathBuf; 2]),
+    /// The small one, in a folder or an archive.
+    Small(PathBuf),
+}
+
+fn folders(dir: &Path) -> [PathBuf; 2] {
+    [dir.join("nmnist"), dir.to_path_buf()]
+}
+
+fn find(dir: &Path) -> Option<Layout> {
+    folders(dir).into_iter().find_map(|folder| {
+        let parts = ["Train", "Test"].map(|part| folder.join(part));
+        if parts.iter().all(|part| part.is_dir()) {
+            return Some(Layout::Published(parts));
+        }
+        let [unpacked, packed] = ["NMNISTsmall", "NMNISTsmall.tar.xz"].map(|name| folder.join(name));
+        let listed = |folder: &PathBuf| folder.join(TRAIN_LIST).is_file();
+        let small = Some(unpacked).filter(listed).or(Some(packed).filter(|packed| packed.is_file()));
+        small.or(Some(folder).filter(listed)).map(Layout::Small)
+    })
+}
+
+/// Whether a set is in `dir/nmnist` or `dir`, in whichever layout; what is in its files is not looked at.
+#[must_use]
+pub fn is_there(dir: &Path) -> bool {
+    find(dir).is_some()
+}
+
 /// Training and test samples, from `dir/nmnist` or `dir`, in whichever layout is there.
 ///
 /// The published set comes in the order of its numbers, which is MNIST's, not class by class; the
@@ -158,34 +189,20 @@ impl PixelCode {
 /// [`DataError::LabelOutOfRange`], [`DataError::EmptySet`] and [`DataError::Unreadable`] for what is
 /// there but wrong.
 pub fn load(dir: &Path, code: &PixelCode) -> Result<(SpikeDataset, SpikeDataset), DataError> {
-    let looked_in = [dir.join("nmnist"), dir.to_path_buf()];
-    for folder in &looked_in {
-        let [train, test] = ["Train", "Test"].map(|part| folder.join(part));
-        if train.is_dir() && test.is_dir() {
-            return Ok((
-                published(&train, "n-mnist train", code)?,
-                published(&test, "n-mnist test", code)?,
-            ));
-        }
-        let small = ["NMNISTsmall", "NMNISTsmall.tar.xz", "."].map(|name| folder.join(name));
-        let [unpacked, packed, here] = &small;
-        if unpacked.join(TRAIN_LIST).is_file() {
-            return load_small(unpacked, code);
-        }
-        if packed.is_file() {
-            return load_small(packed, code);
-        }
-        if here.join(TRAIN_LIST).is_file() {
-            return load_small(folder, code);
-        }
+    match find(dir) {
+        Some(Layout::Published([train, test])) => Ok((
+            published(&train, "n-mnist train", code)?,
+            published(&test, "n-mnist test", code)?,
+        )),
+        Some(Layout::Small(path)) => load_small(&path, code),
+        None => Err(DataError::NotThere {
+            what: "N-MNIST",
+            files: "the folders Train and Test, or NMNISTsmall.tar.xz",
+            looked_in: folders(dir).into(),
+            help: "unpack Train.zip and Test.zip of https://www.garrickorchard.com/datasets/n-mnist there, or name \
+                   another folder with --data",
+        }),
     }
-    Err(DataError::NotThere {
-        what: "N-MNIST",
-        files: "the folders Train and Test, or NMNISTsmall.tar.xz",
-        looked_in: looked_in.into(),
-        help: "unpack Train.zip and Test.zip of https://www.garrickorchard.com/datasets/n-mnist there, or name \
-               another folder with --data",
-    })
 }
 
 /// A part of the published set: a folder of recordings for each class.

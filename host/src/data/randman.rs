@@ -7,9 +7,9 @@
 //!
 //! y_m(x) = Π_d Σ_i θ₀ (i + 1)^−α sin(2π (i x_d θ₁ + θ₂)), 0 < i < min(⌈10^(3/α)⌉, 1000),
 //!
-//! with θ uniform in \[0, 1) for each m, d and i. The sum begins at 1, since without its option
-//! `use_bias` the generator sets θ₀ of the constant term to 0. Its NumPy and its PyTorch version
-//! differ: the weights are those of the NumPy version and of the paper.
+//! with θ uniform in (0, 1) for each m, d and i. The sum begins at 1: without its option `use_bias` the
+//! generator sets θ₀ of the constant term to 0. These are the weights of its NumPy version; its PyTorch
+//! version has 1 / ((i + 1)^α + 1) instead of (i + 1)^−α.
 //!
 //! As the generator's example does, times are then brought to 0…1 for each class and input: the
 //! least of all samples of the class, of training and test together, becomes 0 and the largest 1. So
@@ -22,6 +22,8 @@ use super::{DataError, SpikeDataset, ns_from_us};
 
 /// Most harmonics of a manifold.
 const MOST_HARMONICS: u32 = 1000;
+/// Most spikes of all samples together: they take 14 bytes each while they are made.
+const MOST_SPIKES: usize = 1 << 29;
 /// What of a harmonic's amplitude is too little to count.
 const PRECISION: f64 = 1e-3;
 /// What is added to the range before dividing by it, as in the generator's example: a manifold that
@@ -126,6 +128,15 @@ impl Randman {
                 ));
             }
         }
+        let spikes = [self.units, self.train_per_class + self.test_per_class];
+        let spikes = spikes.into_iter().fold(self.classes, usize::saturating_mul);
+        if spikes > MOST_SPIKES {
+            return Err(bad(
+                "data.train_per_class",
+                self.train_per_class as f64,
+                &format!("fewer, since there would be {spikes} spikes, and {MOST_SPIKES} are the most"),
+            ));
+        }
         if !(self.alpha > 0.0 && self.alpha.is_finite()) {
             return Err(bad("data.alpha", self.alpha, "a number above 0"));
         }
@@ -149,7 +160,7 @@ impl Randman {
 
     /// Spike times of a class, in 0…1: `[unit][sample]`.
     fn class(&self, class: u64, samples: usize) -> Vec<Vec<f64>> {
-        let random = Stream::new(Purpose::Randman, &[self.seed, class]);
+        let random = Stream::new(Purpose::Manifold, &[self.seed, class]);
         let places: Vec<Vec<f64>> = (0..self.dimension as u32)
             .map(|d| {
                 let coordinate = |sample| random.uniform(sample, d, COORDINATES);
@@ -190,9 +201,10 @@ impl Line {
 
     fn at(&self, x: f64) -> f64 {
         let term = |&[amplitude, frequency, phase]: &[f64; 3]| {
-            // Whole turns change nothing, and small angles are exact and quick.
+            // Whole turns change nothing, and without them the sine is quicker; there are 0 to 1000.
             let turns = frequency * x + phase;
-            amplitude * libm::sin(2.0 * std::f64::consts::PI * (turns - libm::floor(turns)))
+            let part = turns - f64::from((turns + 0.5) as u32);
+            amplitude * libm::sin(2.0 * std::f64::consts::PI * part)
         };
         self.0.iter().map(term).sum()
     }
@@ -264,7 +276,7 @@ mod tests {
     fn manifolds_are_smooth() {
         let task = Randman { alpha: 3.0, ..small() };
         let times = task.class(0, 200);
-        let random = Stream::new(Purpose::Randman, &[task.seed, 0]);
+        let random = Stream::new(Purpose::Manifold, &[task.seed, 0]);
         let mut order: Vec<u32> = (0..200).collect();
         order.sort_by(|&a, &b| {
             random
@@ -285,13 +297,13 @@ mod tests {
         let line = Line(vec![[0.5, 1.0, 0.0], [0.25, 1.5, 0.25]]);
         // 0.5 sin(2π · 0.5) + 0.25 sin(2π · (0.75 + 0.25)) = 0; at 0.25: 0.5 + 0.25 sin(2π · 0.625).
         assert!(line.at(0.5).abs() < 1e-15);
-        assert!((line.at(0.25) - (0.5 - 0.25 * 0.707_106_781_186_547_6)).abs() < 1e-15);
+        assert!((line.at(0.25) - (0.5 - 0.25 * std::f64::consts::FRAC_1_SQRT_2)).abs() < 1e-15);
         assert!((line.at(0.0) - 0.25).abs() < 1e-15);
     }
 
     #[test]
     fn parameters_are_drawn_by_harmonic_and_line() {
-        let random = Stream::new(Purpose::Randman, &[1, 2]);
+        let random = Stream::new(Purpose::Manifold, &[1, 2]);
         let line = Line::draw(&random, 7, 4, 2.0);
         assert_eq!(line.0.len(), 3);
         let [amplitude, frequency, phase] = line.0[1];
@@ -342,7 +354,7 @@ mod tests {
 
     #[test]
     fn parameters_out_of_range_are_named() {
-        let wrong: [(&str, Randman); 8] = [
+        let wrong: [(&str, Randman); 9] = [
             ("data.classes", Randman { classes: 0, ..small() }),
             (
                 "data.units",
@@ -369,6 +381,15 @@ mod tests {
                 "data.test_per_class",
                 Randman {
                     test_per_class: 0,
+                    ..small()
+                },
+            ),
+            (
+                "data.train_per_class",
+                Randman {
+                    classes: 1000,
+                    units: 1000,
+                    train_per_class: 1000,
                     ..small()
                 },
             ),

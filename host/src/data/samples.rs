@@ -90,6 +90,10 @@ pub struct EncodedImages {
     pub code: LatencyCode,
 }
 
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 /// How training samples are varied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -98,12 +102,16 @@ pub struct Augmentation {
     pub rotation_deg: f64,
     /// Standard deviation of each input spike's time, µs.
     pub jitter_us: f64,
+    /// Standard deviation of each input spike's channel: inputs are neighbours by their numbers, and what leaves the range is
+    /// lost.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub jitter_channels: f64,
 }
 
 impl Augmentation {
     /// Whether anything is varied.
     pub fn is_on(&self) -> bool {
-        self.rotation_deg > 0.0 || self.jitter_us > 0.0
+        self.rotation_deg > 0.0 || self.jitter_us > 0.0 || self.jitter_channels > 0.0
     }
 }
 
@@ -139,6 +147,17 @@ impl Augmented<'_> {
                 let by_ns = 1000.0 * self.how.jitter_us * f64::from(draw.gaussian(number as u32, 0, 1));
                 event.0 = (f64::from(event.0) + by_ns).round().clamp(0.0, window) as u32;
             }
+        }
+        if self.how.jitter_channels > 0.0 {
+            let inputs = self.data.inputs;
+            let mut number = 0;
+            events.retain_mut(|event| {
+                number += 1;
+                let by = self.how.jitter_channels * f64::from(draw.gaussian(number, 0, 2));
+                let channel = (f64::from(event.1) + by).round();
+                event.1 = channel.max(0.0) as u16;
+                channel >= 0.0 && channel < inputs as f64
+            });
         }
         events.sort_unstable();
         let event = |(time_ns, unit)| InputEvent { time_ns, unit };
@@ -186,6 +205,7 @@ mod tests {
         let how = Augmentation {
             rotation_deg: 0.0,
             jitter_us: 0.05,
+            ..Augmentation::default()
         };
         let augmented = Augmented {
             data: &data,
@@ -230,7 +250,7 @@ mod tests {
             images: Some(&encoded),
             how: Augmentation {
                 rotation_deg: degrees,
-                jitter_us: 0.0,
+                ..Augmentation::default()
             },
             seed: 4,
         };

@@ -24,13 +24,12 @@ pub const CHANNELS: usize = 700;
 
 /// First bytes of gzip data.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// Most bytes that a packed file may unpack to: SSC's largest part has 2.5 GB.
-const LARGEST_UNPACKED: u64 = 1 << 33;
-/// A table, unpacked, may be so many times as large as the file: that is far more than real ones
-/// are, and little enough that a damaged header cannot fill the memory.
+/// A packed file may unpack to so many times its bytes, and a table of a file may be so many times as
+/// large as the file: far more than real ones are, and little enough that neither a bomb nor a
+/// damaged header can fill the memory.
 const LARGEST_RATIO: usize = 64;
-/// Tables up to this size, bytes, are never too large.
-const SMALL_TABLE: usize = 1 << 20;
+/// Up to this size, bytes, nothing is too large.
+const SMALL_BYTES: usize = 1 << 20;
 
 /// Which of the two sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +72,11 @@ impl Set {
     }
 
     /// That it is not there.
+    /// Where it is looked for.
+    fn folders(self, dir: &Path) -> [PathBuf; 2] {
+        [dir.join(self.name()), dir.to_path_buf()]
+    }
+
     fn not_there(self, looked_in: Vec<PathBuf>) -> DataError {
         let (what, files) = match self {
             Self::Shd => ("Spiking Heidelberg Digits", "shd_train.h5(.gz) and shd_test.h5(.gz)"),
@@ -102,34 +106,50 @@ pub struct Parts {
     pub test: SpikeDataset,
 }
 
-/// All parts of a set, from `dir/shd` or `dir/ssc`, or from `dir` itself.
-///
-/// # Errors
-/// [`DataError::NotThere`] with what was looked for, or as [`read_file`].
-pub fn load(dir: &Path, set: Set, playback: &Playback, channels: Channels) -> Result<Parts, DataError> {
-    let looked_in = [dir.join(set.name()), dir.to_path_buf()];
+/// Files of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// Samples to learn from.
+    pub train: PathBuf,
+    /// Samples to choose settings by, where the set has such.
+    pub validation: Option<PathBuf>,
+    /// Samples to report on.
+    pub test: PathBuf,
+}
+
+/// The files of a set, all in `dir/shd` or `dir/ssc`, or all in `dir` itself; plain or packed by gzip.
+#[must_use]
+pub fn find(dir: &Path, set: Set) -> Option<Files> {
     let part_in = |folder: &Path, part: &str| {
         let name = format!("{}_{part}.h5", set.name());
         let files = [folder.join(&name), folder.join(name + ".gz")];
         files.into_iter().find(|file| file.is_file())
     };
-    for folder in &looked_in {
-        let (Some(train), Some(test)) = (part_in(folder, "train"), part_in(folder, "test")) else {
-            continue;
-        };
-        let validation = match (set.has_validation(), part_in(folder, "valid")) {
-            (false, _) => None,
-            (true, Some(file)) => Some(file),
-            (true, None) => continue,
-        };
-        let read = |file: &Path| read_file(file, set, playback, channels);
-        return Ok(Parts {
-            train: read(&train)?,
-            validation: validation.as_deref().map(read).transpose()?,
-            test: read(&test)?,
-        });
-    }
-    Err(set.not_there(looked_in.into()))
+    set.folders(dir).iter().find_map(|folder| {
+        let validation = part_in(folder, "valid");
+        if set.has_validation() && validation.is_none() {
+            return None;
+        }
+        Some(Files {
+            train: part_in(folder, "train")?,
+            validation: validation.filter(|_| set.has_validation()),
+            test: part_in(folder, "test")?,
+        })
+    })
+}
+
+/// All parts of a set, as [`find`] finds them.
+///
+/// # Errors
+/// [`DataError::NotThere`] with what was looked for, or as [`read_file`].
+pub fn load(dir: &Path, set: Set, playback: &Playback, channels: Channels) -> Result<Parts, DataError> {
+    let files = find(dir, set).ok_or_else(|| set.not_there(set.folders(dir).into()))?;
+    let read = |file: &Path| read_file(file, set, playback, channels);
+    Ok(Parts {
+        train: read(&files.train)?,
+        validation: files.validation.as_deref().map(read).transpose()?,
+        test: read(&files.test)?,
+    })
 }
 
 /// The recordings of one file, plain or packed by gzip, whatever its name.
@@ -181,19 +201,22 @@ pub fn read(
     Source { path, set, length }.recordings(Storage::Bytes(bytes), playback, channels)
 }
 
+/// What may come of so many bytes of a file.
+fn largest(bytes: usize) -> usize {
+    bytes.saturating_mul(LARGEST_RATIO).max(SMALL_BYTES)
+}
+
 /// Gzip data unpacked, all members of it.
 fn unpacked(bytes: &[u8], path: &Path) -> Result<Vec<u8>, DataError> {
     let corrupt = |source| DataError::CorruptGzip {
         path: path.to_path_buf(),
         source,
     };
+    let most = largest(bytes.len());
     let mut out = Vec::new();
     let decoder = MultiGzDecoder::new(bytes);
-    let read = decoder
-        .take(LARGEST_UNPACKED + 1)
-        .read_to_end(&mut out)
-        .map_err(corrupt)?;
-    if read as u64 > LARGEST_UNPACKED {
+    let read = decoder.take(most as u64 + 1).read_to_end(&mut out).map_err(corrupt)?;
+    if read > most {
         return Err(corrupt(io::Error::other(
             "it unpacks to more than any part of the sets",
         )));
@@ -230,12 +253,11 @@ impl Source<'_> {
     }
 
     fn recordings(&self, storage: Storage, playback: &Playback, channels: Channels) -> Result<SpikeDataset, DataError> {
-        let most = usize::try_from(self.length).unwrap_or(usize::MAX);
-        let most = most.saturating_mul(LARGEST_RATIO).max(SMALL_TABLE);
+        let most = largest(usize::try_from(self.length).unwrap_or(usize::MAX));
         let options = OpenOptions::default()
             .with_max_read_bytes(most)
             .with_max_chunk_bytes(most)
-            .with_max_object_header_bytes(SMALL_TABLE);
+            .with_max_object_header_bytes(SMALL_BYTES);
         let file = match storage {
             Storage::File(storage) => Hdf5File::from_storage_with_options(Arc::new(storage), options),
             Storage::Bytes(bytes) => Hdf5File::from_vec_with_options(bytes, options),
@@ -587,6 +609,11 @@ mod tests {
                 "{error}"
             );
         }
+        // Gzip makes a thousandth of zeros.
+        assert!(matches!(
+            parse(&packed(&vec![0; 40 << 20]), Set::Shd),
+            Err(DataError::CorruptGzip { .. })
+        ));
         assert!(matches!(
             parse(&packed(SMALL)[..1000], Set::Shd),
             Err(DataError::CorruptGzip { .. })

@@ -1,8 +1,8 @@
 //! The Free Spoken Digit Dataset: the digits 0 to 9, spoken by six people 50 times each, as spikes.
 //!
 //! Z. Jackson et al., github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0): 3000 recordings
-//! `recordings/{digit}_{speaker}_{take}.wav`, 8 kHz, 16 bit. As its authors have it, takes 0 to 4 of everybody are to test by,
-//! and the others to learn from. A [`Cochlea`] hears them.
+//! `recordings/{digit}_{speaker}_{take}.wav`, 8 kHz, 16 bit. As its authors have it, takes 0 to 4 of everybody
+//! are to test by, and the others to learn from. A [`Cochlea`] hears them.
 
 use std::fs;
 use std::io;
@@ -59,11 +59,11 @@ struct Recording {
     bytes: Vec<u8>,
 }
 
-/// Loads the training and the test part, heard by `cochlea` and played as `playback` says; of each part the first so many
-/// recordings of `limits`, in that order, 0 being all, and the others are not computed.
+/// Loads the training and the test part, heard by `cochlea` and played as `playback` says; of each part the
+/// first so many recordings of `limits`, in that order, 0 being all, and the others are not computed.
 ///
-/// Looks for the folder `recordings` or the archive `fsdd-recordings.tar.xz` in `dir` and in `dir/fsdd`. Inputs are the channels
-/// of `cochlea`.
+/// Looks for the folder `recordings` or the archive `fsdd-recordings.tar.xz` in `dir` and in `dir/fsdd`. Inputs
+/// are the channels of `cochlea`.
 ///
 /// # Errors
 /// [`DataError::NotThere`]; [`DataError::Unreadable`]; [`DataError::EmptySet`] if a part has no recordings;
@@ -113,7 +113,8 @@ pub fn find(dir: &Path) -> Result<PathBuf, DataError> {
         what: "the Free Spoken Digit Dataset",
         files: "the folder recordings or the archive fsdd-recordings.tar.xz",
         looked_in: folders.into(),
-        help: "clone github.com/Jakobovski/free-spoken-digit-dataset and give its folder with --data DIR or SPIKELOOP_DATA",
+        help: "clone github.com/Jakobovski/free-spoken-digit-dataset and give its folder with --data DIR or \
+               SPIKELOOP_DATA",
     })
 }
 
@@ -126,7 +127,8 @@ fn recordings(path: &Path) -> Result<Vec<Recording>, DataError> {
         None => Err(DataError::Malformed {
             path: path.join(&file),
             kind: "a spoken digit",
-            message: "its name has to be DIGIT_SPEAKER_TAKE.wav, such as 7_jackson_32.wav; rename it or move it away".into(),
+            message: "its name has to be DIGIT_SPEAKER_TAKE.wav, such as 7_jackson_32.wav; rename it or move it away"
+                .into(),
         }),
     };
     archive::members(path, wanted)?.into_iter().map(recording).collect()
@@ -175,7 +177,9 @@ mod tests {
         let mut writer = WavWriter::create(folder.join(name), spec).expect("a file");
         for k in 0..800 {
             let phase = core::f64::consts::TAU * hz * f64::from(k) / f64::from(SAMPLE_RATE);
-            writer.write_sample((libm::sin(phase) * 10_000.0) as i16).expect("a sample");
+            writer
+                .write_sample((libm::sin(phase) * 10_000.0) as i16)
+                .expect("a sample");
         }
         writer.finalize().expect("an end");
     }
@@ -192,7 +196,7 @@ mod tests {
     }
 
     fn cochlea() -> Cochlea {
-        Cochlea::new(20, 1).expect("channels are right")
+        Cochlea::new(40, 1).expect("channels are right")
     }
 
     fn playback() -> Playback {
@@ -200,7 +204,9 @@ mod tests {
     }
 
     fn message(dir: &Path) -> String {
-        load(dir, &cochlea(), &playback(), [0, 0]).expect_err("it is wrong").to_string()
+        load(dir, &cochlea(), &playback(), [0, 0])
+            .expect_err("it is wrong")
+            .to_string()
     }
 
     #[test]
@@ -210,12 +216,12 @@ mod tests {
         let (train, test) = load(folder.path(), &cochlea(), &playback(), [0, 0]).expect("it is right");
         assert_eq!(train.labels, [0, 9, 0, 9, 0, 9, 0, 9]);
         assert_eq!(test.labels, [0, 9, 0, 9, 0, 9, 0, 9]);
-        assert_eq!((train.inputs, train.classes, train.window_ns), (20, 10, 200_000));
+        assert_eq!((train.inputs, train.classes, train.window_ns), (40, 10, 200_000));
         for i in 0..8 {
             let (times, units) = train.sample(i);
             // 0.1 s of sound and the rest after it, a thousand times as fast.
-            assert!(times.len() > 20 && times[times.len() - 1] < 150_000, "{i}: {times:?}");
-            assert!(units.iter().all(|&unit| unit < 20));
+            assert!(times.len() > 10 && times[times.len() - 1] < 150_000, "{i}: {times:?}");
+            assert!(units.iter().all(|&unit| unit < 40));
         }
         let (few, fewer) = load(folder.path(), &cochlea(), &playback(), [3, 1]).expect("it is right");
         assert_eq!((few, fewer), (train.take(3), test.take(1)));
@@ -235,7 +241,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         write_set(&folder.path().join("recordings"));
         let by = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("a pool");
             pool.install(|| load(folder.path(), &cochlea(), &playback(), [0, 0]).expect("it is right"))
         };
         assert_eq!(by(1), by(3));
@@ -261,7 +270,9 @@ mod tests {
         ] {
             assert_eq!(Name::of(wrong), None, "{wrong}");
         }
-        let mut names: Vec<_> = ["1_b_5", "0_b_10", "0_b_5", "9_a_5"].map(|n| Name::of(&format!("{n}.wav"))).into();
+        let mut names: Vec<_> = ["1_b_5", "0_b_10", "0_b_5", "9_a_5"]
+            .map(|n| Name::of(&format!("{n}.wav")))
+            .into();
         names.sort();
         let order = ["9_a_5", "0_b_5", "1_b_5", "0_b_10"].map(|n| Name::of(&format!("{n}.wav")));
         assert_eq!(names, order);
@@ -271,7 +282,10 @@ mod tests {
     fn what_is_missing_or_wrong_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
         let missing = message(folder.path());
-        assert!(missing.contains("fsdd-recordings.tar.xz") && missing.contains("--data"), "{missing}");
+        assert!(
+            missing.contains("fsdd-recordings.tar.xz") && missing.contains("--data"),
+            "{missing}"
+        );
         let recordings = folder.path().join("recordings");
         // A file of that name is no folder.
         fs::write(&recordings, "").expect("a file");
@@ -282,7 +296,10 @@ mod tests {
         write(&recordings, "3_ann_1.wav", 300.0);
         fs::write(recordings.join("4_ann_8.wav"), "RIFF").expect("a file");
         let broken = message(folder.path());
-        assert!(broken.contains("4_ann_8.wav") && broken.contains("fetch it again"), "{broken}");
+        assert!(
+            broken.contains("4_ann_8.wav") && broken.contains("fetch it again"),
+            "{broken}"
+        );
         fs::remove_file(recordings.join("4_ann_8.wav")).expect("it is there");
         write(&recordings, "cough.wav", 300.0);
         let named = message(folder.path());

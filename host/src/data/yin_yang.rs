@@ -5,7 +5,7 @@
 //! arXiv:2102.08211. [`generate`] gives the published arrays bit for bit.
 
 use super::mt19937::Mt19937;
-use super::{DataError, DataSplits, SpikeDataset, ns_from_us};
+use super::{DataError, DataSplits, SpikeDataset, ns_from_us, rates};
 
 /// Features of a sample: x, y, 1−x, 1−y.
 pub const FEATURES: usize = 4;
@@ -111,6 +111,8 @@ pub struct YinYangEncoding {
     pub t_late_us: f64,
     /// Time of the bias spike in µs.
     pub bias_us: f64,
+    /// Spikes of the value 1 where values are rates instead, and of the bias; 0 is the code by times.
+    pub spikes: usize,
 }
 
 impl Default for YinYangEncoding {
@@ -119,6 +121,7 @@ impl Default for YinYangEncoding {
             t_early_us: 2.0,
             t_late_us: 26.0,
             bias_us: 2.0,
+            spikes: 0,
         }
     }
 }
@@ -134,6 +137,16 @@ impl YinYangEncoding {
         let window_ns = ns_from_us("window_us", window_us)?;
         let bias_ns = self.check(window_us)?;
         let mut set = SpikeDataset::new(name, INPUTS, CLASSES, window_ns);
+        if self.spikes > 0 {
+            for (features, &label) in samples.features.iter().zip(&samples.labels) {
+                let values = features.iter().chain(&[1.0]).enumerate();
+                let spikes = values.flat_map(|(unit, &value)| {
+                    rates::regular(value, self.spikes, window_ns).map(move |time_ns| (time_ns, unit as u16))
+                });
+                set.push_sample(&mut spikes.collect::<Vec<_>>(), label);
+            }
+            return Ok(set);
+        }
         for (features, &label) in samples.features.iter().zip(&samples.labels) {
             let mut events = [(bias_ns, FEATURES as u16); INPUTS];
             for (unit, &value) in features.iter().enumerate() {

@@ -76,6 +76,7 @@ impl Experiment {
             ("training.clip_norm", training.clip_norm),
             ("augment.rotation_deg", self.augment.rotation_deg),
             ("augment.jitter_us", self.augment.jitter_us),
+            ("augment.jitter_channels", self.augment.jitter_channels),
             ("regularise.readout_amplitude", self.regularise.readout_amplitude),
             ("regularise.spikes", self.regularise.spikes),
             ("regularise.low_rate", self.regularise.low_rate),

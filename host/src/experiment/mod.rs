@@ -22,8 +22,8 @@ use crate::{
     },
 };
 pub use sections::{
-    ChipSection, DataName, DataSection, Decalibrated, FineTune, NetworkSection, NoiseSection, SmoothSection,
-    TeacherSection, TrainingSection,
+    ChipSection, DataName, DataSection, Decalibrated, FineTune, NetworkSection, NoiseSection, RandmanSection, Recording,
+    RecordingSection, RecurrentWeights, SmoothSection, TeacherSection, TrainingSection,
 };
 
 /// Newest layout of experiment files that this version reads.
@@ -408,6 +408,7 @@ impl Experiment {
                 step_epochs: training.step_epochs,
                 step_factor: training.step_factor,
             },
+            frozen_recurrence: self.network.recurrent_weights != RecurrentWeights::Learned,
             time_constant_rate: training.time_constant_rate / training.learning_rate,
             optimiser: OptimiserSettings {
                 kind: training.optimiser,

@@ -16,6 +16,7 @@
 //! | [`frontier`] | what accuracy costs in time and energy |
 //! | [`histogram`] | weights, circuits |
 //! | [`neuron`], [`pattern`] | one neuron at work; patterns being learned |
+//! | [`mod@worth`] | angles of gradients, losses along lines |
 //! | [`growth`], [`against_chip`] | how time grows with the size of a workload; emulation against simulation |
 //! | [`svg`], [`axis`], [`panel`], [`labels`], [`palette`] | what they are drawn with |
 //! | [`terminal`] | the same for the terminal |
@@ -46,6 +47,7 @@ pub mod run;
 pub mod sample;
 pub mod svg;
 pub mod terminal;
+pub mod worth;
 
 pub use error::FigureError;
 

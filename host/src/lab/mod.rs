@@ -2,6 +2,7 @@
 
 mod calibrated;
 mod chips;
+mod data;
 mod rules;
 
 use std::{
@@ -21,11 +22,10 @@ use crate::{
     calibrate::{CalibrationError, record::RecordError},
     checkpoint::{Checkpoint, Fault},
     data::{
-        DataError, DataSplits, SpikeDataset, mnist16,
-        samples::{Augmented, EncodedImages, Samples},
-        yin_yang,
+        DataError, DataSplits,
+        samples::{Augmented, Samples},
     },
-    experiment::{DataName, Decalibrated, Experiment},
+    experiment::{Decalibrated, Experiment},
     matrix::Matrix,
     network::{Network, NeuronModel},
     placement::{Placement, PlacementError},
@@ -46,6 +46,7 @@ use crate::{
 pub use calibrated::{Calibrated, Calibrating, Measured, needs};
 use calibrated::{FoundOut, FromFile};
 pub use chips::SetUp;
+pub use data::load_data;
 
 /// Why an experiment cannot be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -176,7 +177,7 @@ pub struct Lab {
     pub worn: Vec<u16>,
     found_out: FoundOut,
     /// What the teacher has learned, where the rule has one.
-    taught: OnceLock<Arc<Teacher>>,
+    taught: OnceLock<(Arc<Teacher>, Vec<Matrix>)>,
 }
 
 /// A chip by its built-in name, or from a file, and the text that it was read from.
@@ -213,71 +214,6 @@ pub fn chip_digest(spec: &ChipSpec) -> String {
 pub fn physics_digest(spec: &ChipSpec) -> String {
     hex(&image::chip(spec).digest)
 }
-
-/// The data of an experiment, encoded as spikes.
-///
-/// # Errors
-/// [`DataError`] names what is missing or wrong.
-pub fn load_data(experiment: &Experiment, dir: &Path) -> Result<DataSplits, DataError> {
-    let section = &experiment.data;
-    let limit = |data: SpikeDataset, key: &'static str, asked: usize| match (asked, data.len()) {
-        (0, _) => Ok(data),
-        (_, available) if asked > available => Err(DataError::TooFewSamples { key, asked, available }),
-        _ => Ok(data.take(asked)),
-    };
-    match section.set {
-        DataName::YinYang => {
-            let encoding = yin_yang::YinYangEncoding {
-                t_early_us: section.t_early_us,
-                t_late_us: section.t_late_us,
-                bias_us: section.bias_us,
-            };
-            let mut splits = yin_yang::published_splits(&encoding, section.window_us())?;
-            if section.test_samples > 0 {
-                // Fresh samples that no published split holds.
-                let samples = yin_yang::generate(section.test_samples, YIN_YANG_EXTRA_SEED);
-                splits.test = encoding.encode("yin-yang test (generated)", &samples, section.window_us())?;
-            }
-            splits.train = limit(splits.train, "data.train_samples", section.train_samples)?;
-            if section.validation_samples > 0 {
-                return Err(DataError::HasValidation { set: "yin-yang" });
-            }
-            Ok(splits)
-        }
-        DataName::Mnist16 => {
-            let code = mnist16::LatencyCode {
-                tau_in_us: section.tau_in_us,
-                floor: section.floor,
-                window_us: section.window_us(),
-            };
-            let (train, test) = mnist16::load(dir)?;
-            let samples = train.encode("mnist16 train", &code)?;
-            let mut samples = limit(samples, "data.train_samples", section.train_samples)?;
-            let held = section.validation_samples;
-            if held >= samples.len() {
-                return Err(DataError::ValidationTooLarge {
-                    validation: held,
-                    available: samples.len(),
-                });
-            }
-            let validation = (held > 0).then(|| samples.split_off(held, "mnist16 validation"));
-            let turned = experiment.augment.rotation_deg > 0.0;
-            Ok(DataSplits {
-                train: samples,
-                images: turned.then_some(EncodedImages { images: train, code }),
-                validation,
-                test: limit(
-                    test.encode("mnist16 test", &code)?,
-                    "data.test_samples",
-                    section.test_samples,
-                )?,
-            })
-        }
-    }
-}
-
-/// Seed of generated Yin-Yang test samples; the published splits have 40, 41 and 42.
-const YIN_YANG_EXTRA_SEED: u32 = 2026;
 
 impl Lab {
     /// Loads data and chip, fabricates, calibrates, places, and draws initial weights.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use rand::seq::SliceRandom;
 use spikeloop_chip::random::{Purpose, Stream};
 
 use super::{Lab, LabError};
 use crate::{
+    experiment::RecurrentWeights,
     matrix::Matrix,
     network::{Escape, Network, NeuronModel},
     pool::Pool,
@@ -68,7 +70,7 @@ impl Lab {
                 estimator: self.estimator(),
             })),
             Rule::OnTarget => match self.taught.get() {
-                Some(teacher) => taught(Box::new(OnTarget {
+                Some((teacher, _)) => taught(Box::new(OnTarget {
                     carry: self.carry(),
                     surrogates: self.layer_surrogates(),
                     teacher: Arc::clone(teacher),
@@ -104,7 +106,7 @@ impl Lab {
             Rule::ExactTimes => RuleOnChip::ExactTimes,
             Rule::LikelihoodRatio | Rule::Reparameterised => RuleOnChip::Noise(self.escape(), self.estimator()),
             Rule::OnTarget => match self.taught.get() {
-                Some(teacher) => RuleOnChip::OnTarget(Arc::clone(teacher), training.teacher.weight),
+                Some((teacher, _)) => RuleOnChip::OnTarget(Arc::clone(teacher), training.teacher.weight),
                 None => RuleOnChip::Bptt,
             },
             Rule::Bptt | Rule::Rtrl | Rule::SoftSpikes | Rule::FiringRates | Rule::Translation => RuleOnChip::Bptt,
@@ -120,6 +122,7 @@ impl Lab {
     /// Whether a teacher has to learn before anyone else.
     pub fn wants_teacher(&self) -> bool {
         self.experiment.training.rule == Rule::OnTarget
+            || self.experiment.network.recurrent_weights == RecurrentWeights::Shuffled
     }
 
     /// Initial weights of the teacher: others than those of who follows it.
@@ -146,7 +149,25 @@ impl Lab {
             workspaces: Pool::default(),
         };
         // Whoever has taught before is who is followed.
-        let _ = self.taught.set(Arc::new(teacher));
+        let _ = self.taught.set((Arc::new(teacher), weights.to_vec()));
+    }
+
+    /// What a method begins with that does not begin with what another has learned: the initial weights, and where an experiment
+    /// wants a teacher's recurrent weights, those, shuffled.
+    pub fn first_weights(&self) -> Vec<Matrix> {
+        let mut weights = self.initial.clone();
+        let shuffled = self.experiment.network.recurrent_weights == RecurrentWeights::Shuffled;
+        let Some((_, learned)) = self.taught.get().filter(|_| shuffled) else {
+            return weights;
+        };
+        for (index, connection) in self.network.connections().iter().enumerate() {
+            if connection.is_recurrent() {
+                let mut values = learned[index].to_rows();
+                values.shuffle(&mut self.seeds.generator(Purpose::Initialisation, 1 << 32 | index as u64));
+                weights[index] = Matrix::from_rows(connection.shape, &values);
+            }
+        }
+        weights
     }
 
     fn layer_surrogates(&self) -> Vec<Surrogate> {

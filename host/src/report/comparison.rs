@@ -3,7 +3,7 @@
 use super::{Cell, Table};
 use crate::{
     compare::{Row, transferred_from},
-    experiment::{DataName, Decalibrated, Experiment, Method},
+    experiment::{Decalibrated, Experiment, Method},
     isa::Isa,
     lab::Lab,
     run_dir::RunRecord,
@@ -160,10 +160,7 @@ pub fn description(lab: &Lab) -> Vec<(&'static str, String)> {
     let experiment = &lab.experiment;
     let nominal = &lab.network.nominal;
     let (chip, training) = (&experiment.chip, &experiment.training);
-    let set = match experiment.data.set {
-        DataName::YinYang => "yin-yang",
-        DataName::Mnist16 => "mnist16",
-    };
+    let set = experiment.data.set.name();
     let weights = if chip.quantise {
         format!("{}-bit weights with sign", lab.spec.array.weight_bits.value)
     } else {

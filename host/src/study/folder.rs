@@ -233,7 +233,7 @@ impl Folder {
         let training = lab.training(&*samples, &settings, stop);
         let initial = match method {
             Method::Teacher => lab.initial_of_teacher()?,
-            _ => lab.initial.clone(),
+            _ => lab.first_weights(),
         };
         let mut learner = Learner::new(&lab.network, initial, settings.optimiser);
         learner.train(&mut *engine_of(lab, method)?, &training, &mut ())?;

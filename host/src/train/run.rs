@@ -35,6 +35,8 @@ pub struct TrainSettings {
     pub learning_rate: LearningRate,
     /// Learning rate of the logarithms of time constants, as a part of that of ω.
     pub time_constant_rate: f64,
+    /// Whether recurrent weights stay as they are.
+    pub frozen_recurrence: bool,
     /// What makes updates of gradients.
     pub optimiser: OptimiserSettings,
     /// Probability that a batch does without a hidden neuron.
@@ -389,7 +391,10 @@ impl Learner {
         let (network, settings) = (training.network, training.settings);
         let gradients = engine.gradients(&self.weights, batch)?;
         let connections = network.connections().len();
+        let all = network.connections();
+        let frozen = |index: usize| settings.frozen_recurrence && all[index].is_recurrent();
         let group = |index: usize| match index < connections {
+            true if frozen(index) => Group::weights(0.0),
             true => Group::weights(rate),
             false => Group {
                 rate: rate * settings.time_constant_rate,
@@ -574,6 +579,7 @@ mod tests {
                 step_factor: 1.0,
             },
             time_constant_rate: 0.0,
+            frozen_recurrence: false,
             optimiser: OptimiserSettings {
                 kind: crate::train::optimiser::OptimiserKind::Sgd,
                 ..OptimiserSettings::default()

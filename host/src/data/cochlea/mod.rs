@@ -1,8 +1,8 @@
 //! An ear: recordings of sound as spikes of the cochlear nucleus.
 //!
-//! In the manner of the Heidelberg spiking data sets (B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, "The Heidelberg
-//! spiking data sets for the systematic evaluation of spiking neural networks", IEEE Trans. Neural Netw. Learn. Syst. 33 (2022)
-//! 2744), stage by stage:
+//! In the manner of the Heidelberg spiking data sets (B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, "The
+//! Heidelberg spiking data sets for the systematic evaluation of spiking neural networks", IEEE Trans. Neural
+//! Netw. Learn. Syst. 33 (2022) 2744), stage by stage:
 //!
 //! | module | what it does |
 //! |---|---|
@@ -12,16 +12,17 @@
 //! | [`hair_cell`] | how likely nerve fibres are to fire |
 //! | [`bushy`] | spikes of cells that listen to 40 fibres each |
 //!
-//! Channels lie evenly along the whole membrane, as there: of 700 each is 50 µm from the next, and the first hears 7 kHz. The
-//! first 70 of those lie where frequencies above 4.2 kHz resonate, which recordings at 8 kHz do not have, and which
-//! [`Channels`]` { skip: 70, every: 9 }` leaves out, a choice published for another reason: the 70 that remain cover what there
-//! is. [`Cochlea::selected`] computes them alone, in a tenth of the time. A membrane of 70 channels, by [`Cochlea::new`],
-//! spends seven on what is not there.
+//! Channels lie evenly along the whole membrane, as there: of 700 each is 50 µm from the next, and the first
+//! hears 7 kHz. The first 70 of those lie where frequencies above 4.2 kHz resonate, which recordings at 8 kHz
+//! do not have, and which [`Channels`]` { skip: 70, every: 9 }` leaves out, a choice published for another
+//! reason: the 70 that remain cover what there is. [`Cochlea::selected`] computes them alone, in a tenth of the
+//! time. A membrane of 70 channels, by [`Cochlea::new`], spends seven on what is not there.
 //!
-//! What differs from the published data: recordings at 8 kHz in place of 48 kHz, so that nothing above 4 kHz is heard and a step
-//! is 1/16 ms in place of 1/24 ms; shorter ramps ([`sound`]); an exact solution of the membrane's equation ([`basilar`]), some
-//! 30 % lower at its peaks than lauscher, the authors' program, which has half of the wave number squared that its input
-//! impedance has, and in which the membrane moves before the sound rather than after it; and the random numbers.
+//! What differs from the published data: recordings at 8 kHz in place of 48 kHz, so that nothing above 4 kHz is
+//! heard and a step is 1/16 ms in place of 1/24 ms; an outer and a middle ear, and shorter ramps ([`sound`]);
+//! the random numbers; and an exact solution of the membrane's equation ([`basilar`]). Its peaks are a quarter
+//! to a third lower than in lauscher, the authors' program, where a wave has half of the wave number squared
+//! that the input impedance there is made of; and there the membrane moves before the sound, here after it.
 //!
 //! The same recording, key and seed give the same spikes on every computer, however many threads compute them.
 
@@ -56,7 +57,8 @@ pub struct Cochlea {
 }
 
 impl Cochlea {
-    /// An ear of so many channels, evenly along the membrane; the first at the stapes, where the highest frequencies are heard.
+    /// An ear of so many channels, evenly along the membrane; the first at the stapes, where the highest
+    /// frequencies are heard.
     ///
     /// # Errors
     /// [`DataError::BadParameter`] if these are fewer than 2 or more than [`MOST_CHANNELS`].
@@ -109,11 +111,16 @@ impl Cochlea {
         self.places.get(channel).copied()
     }
 
-    /// Spikes of a recording, (time in s from its beginning, channel), by time and then by channel. `key` is a number of the
-    /// recording, such as [`key`] of its name: the chance in the nerve fibres is drawn by it.
+    /// Spikes of a recording, (time in s from its beginning, channel), by time and then by channel. `key` is a
+    /// number of the recording, such as [`key`] of its name: the chance in the nerve fibres is drawn by it.
     #[must_use]
     pub fn spikes(&self, sound: &Sound, key: u64) -> Vec<(f64, u16)> {
-        let pieces = self.basilar.pieces(&sound.conditioned());
+        self.spikes_at_stapes(&sound.conditioned(), key)
+    }
+
+    /// The same for what the stapes does.
+    fn spikes_at_stapes(&self, sound: &[f32], key: u64) -> Vec<(f64, u16)> {
+        let pieces = self.basilar.pieces(sound);
         let chance = Chance::new(self.seed, key);
         let mut work = Motion::default();
         let (mut heard, mut spikes) = (vec![], vec![]);
@@ -126,7 +133,11 @@ impl Cochlea {
                 hair_cells.fire(steps);
                 bushy_cells.listen(steps, &mut heard);
             }
-            spikes.extend(heard.iter().map(|spike| (spike.step, (group * PLACES + spike.place) as u16)));
+            spikes.extend(
+                heard
+                    .iter()
+                    .map(|spike| (spike.step, (group * PLACES + spike.place) as u16)),
+            );
         }
         spikes.sort_unstable();
         let seconds = |step: u32| f64::from(step) / f64::from(RATE);
@@ -162,9 +173,9 @@ mod tests {
         counts
     }
 
-    /// A tone at the loudness at which it is just heard well: within a longer recording, since that is scaled as a whole.
-    fn heard(cochlea: &Cochlea, hz: f64) -> Vec<(f64, u16)> {
-        cochlea.spikes(&Sound::new(tone(hz, 0.3, 1.0, 0.0)), 1)
+    /// A second of a tone of this amplitude, as it comes to the stapes.
+    fn heard(cochlea: &Cochlea, hz: f64, amplitude: f64) -> Vec<(f64, u16)> {
+        cochlea.spikes_at_stapes(&tone(hz, amplitude, 1.0, 0.0), 1)
     }
 
     /// The tone's place is that where it resonates, or a little before; beyond it is silence, as nothing gets there.
@@ -172,19 +183,35 @@ mod tests {
     fn a_tone_is_heard_at_its_place_and_not_beyond() {
         let cochlea = published();
         for hz in [200.0, 400.0, 800.0, 1600.0, 3000.0] {
-            let counts = counts(&cochlea, &heard(&cochlea, hz));
-            let resonance = (0..cochlea.channels())
-                .position(|channel| basilar::frequency(cochlea.place(channel).unwrap()).is_none_or(|f| f < hz))
-                .expect("it has a place");
+            // Fifty times a second anew, as a voice's is: to a steady tone that is too high to be followed fibres adapt.
+            let mut sound = tone(hz, 0.8, 1.0, 0.0);
+            for (x, beat) in sound.iter_mut().zip(tone(25.0, 1.0, 1.0, 0.0)) {
+                *x *= beat * beat;
+            }
+            let counts = counts(&cochlea, &cochlea.spikes_at_stapes(&sound, 1));
+            // The beat makes it three tones, the lowest lower by 50 Hz.
+            let [resonance, end] = [hz, hz - 50.0].map(|tone| {
+                (0..cochlea.channels())
+                    .find(|&channel| basilar::frequency(cochlea.place(channel).unwrap()).is_none_or(|f| f < tone))
+                    .expect("it has a place")
+            });
             let most = *counts.iter().max().unwrap();
-            assert!(most > 50, "{hz} Hz: {counts:?}");
+            assert!(most > 40, "{hz} Hz: {counts:?}");
             // The middle of the channels that have at least half as many spikes as the busiest.
             let busy: Vec<usize> = (0..70).filter(|&channel| 2 * counts[channel] >= most).collect();
             let (first, last) = (busy[0], busy[busy.len() - 1]);
-            assert!(last < resonance + 2 && last + 4 > resonance, "{hz} Hz at {resonance}: {counts:?}");
+            assert!(
+                last < end + 2 && last + 4 > resonance,
+                "{hz} Hz at {resonance}: {counts:?}"
+            );
             assert!(last - first < 20, "{hz} Hz: {counts:?}");
-            let beyond: u32 = counts[(resonance + 4).min(70)..].iter().sum();
-            assert!(beyond <= 5, "{hz} Hz at {resonance}: {counts:?}");
+            // No more than by chance, as in silence.
+            let beyond = &counts[end + 4..];
+            let mean = f64::from(beyond.iter().sum::<u32>()) / beyond.len() as f64;
+            assert!(
+                mean < 2.5 && mean < 0.05 * f64::from(most),
+                "{hz} Hz at {resonance}: {counts:?}"
+            );
         }
     }
 
@@ -193,7 +220,7 @@ mod tests {
         let cochlea = published();
         let spikes = cochlea.spikes(&Sound::new(vec![0.0; 80_000]), 1);
         let rate = spikes.len() as f64 / (10.05 * 70.0);
-        assert!(rate > 0.0 && rate < 2.0, "{rate} spikes a second and channel");
+        assert!(rate > 0.0 && rate < 2.5, "{rate} spikes a second and channel");
         assert!(cochlea.spikes(&Sound::new(vec![]), 1).len() < 20);
     }
 
@@ -213,7 +240,7 @@ mod tests {
     fn spikes_follow_the_period_of_a_low_tone_only() {
         let cochlea = published();
         let locked = |hz: f64| {
-            let spikes = heard(&cochlea, hz);
+            let spikes = heard(&cochlea, hz, 0.6);
             let counts = counts(&cochlea, &spikes);
             let busiest = (0..70).max_by_key(|&channel| counts[channel]).unwrap();
             let (mut cos, mut sin, mut n) = (0.0, 0.0, 0.0);
@@ -252,7 +279,10 @@ mod tests {
             .map(|&(t, channel)| ((t * f64::from(RATE)) as u32, channel))
             .take(4)
             .collect();
-        assert_eq!((spikes.len(), &head[..]), (0, &[][..]));
+        assert_eq!(
+            (spikes.len(), &head[..]),
+            (321, &[(146, 34), (315, 7), (321, 66), (370, 14)][..])
+        );
     }
 
     #[test]

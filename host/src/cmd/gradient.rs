@@ -1,0 +1,133 @@
+//! `spikeloop gradient`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::bail;
+use clap::Args;
+use spikeloop::{
+    figures::worth,
+    lab::{load_chip, load_data},
+    report::Table,
+    worth::angle::{Angles, Reading, angles},
+};
+use statrs::statistics::Statistics;
+
+use super::{
+    INTERRUPTED, on_threads, print,
+    progress::counted,
+    shared::{Changes, Machine, save_page, stop_on_ctrl_c},
+};
+
+/// Say how far a gradient in the loop points away from the chip's own: the angle to that of an oracle, over what the host sees
+/// of the chip, and over what the chip is
+#[derive(Args)]
+pub struct Arguments {
+    /// Experiment file; without one, the built-in experiment
+    experiment: Option<PathBuf>,
+    #[command(flatten)]
+    changes: Changes,
+    /// Seeds, from 1: another chip and other weights each
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    seeds: u64,
+    /// Samples that a gradient is taken of
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    samples: usize,
+    /// Epochs learned in the loop before
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    epochs: u32,
+    /// Figure to write, SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+impl Arguments {
+    /// Looks, and says so.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        on_threads(self.machine.threads, || self.work())
+    }
+
+    fn work(self) -> anyhow::Result<ExitCode> {
+        if !(1..=1000).contains(&self.seeds) {
+            bail!("--seeds {}: give 1 to 1000", self.seeds);
+        }
+        let experiment = self.changes.experiment(self.experiment.as_deref(), &[], None)?;
+        let (spec, _) = load_chip(&experiment.chip.file)?;
+        let data = load_data(&experiment, &self.machine.data_dir())?;
+        if self.samples == 0 || 2 * self.samples > data.train.len() {
+            bail!(
+                "--samples {}: give 1 to {}, half of the training samples",
+                self.samples,
+                data.train.len() / 2
+            );
+        }
+        let stop = stop_on_ctrl_c("stopping after this gradient …")?;
+        let seeds: Vec<u64> = (1..=self.seeds).collect();
+        let bar = counted("gradients");
+        let look = (self.samples, self.epochs);
+        let found = angles(&experiment, &spec, &data, &seeds, look, &stop, &mut |done, of| {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        })?;
+        bar.finish_and_clear();
+        let Some(found) = found else {
+            return Ok(ExitCode::from(INTERRUPTED));
+        };
+        if let Some(path) = &self.svg {
+            let title = format!("Angle to the oracle's gradient: {}", experiment.name);
+            save_page(path, &worth::angles(&title, &found))?;
+        }
+        if self.json {
+            print(&format!("{}\n", serde_json::to_string_pretty(&found)?))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        print(&text(&found))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn angle(readings: &[Reading]) -> String {
+    let angles: Vec<f64> = readings.iter().map(|reading| reading.angle_deg).collect();
+    let (mean, sigma) = ((&angles).mean(), (&angles).std_dev());
+    match sigma.is_finite() {
+        true => format!("{mean:.1} ± {sigma:.1}"),
+        false => format!("{mean:.1}"),
+    }
+}
+
+fn length(readings: &[Reading]) -> String {
+    let lengths: Vec<f64> = readings.iter().map(|reading| reading.length).collect();
+    format!("{:.2}", (&lengths).mean())
+}
+
+fn text(found: &Angles) -> String {
+    let mut table = Table::new(&["", ">value", ">membranes too, °", ">length", ">spikes alone, °", ">length"]);
+    for course in &found.courses {
+        for (index, point) in course.points.iter().enumerate() {
+            let mark = if point.usual { "*" } else { "" };
+            table.row([
+                if index == 0 { course.name } else { "" }.to_owned(),
+                format!("{}{mark}", point.value),
+                angle(&point.membranes),
+                length(&point.membranes),
+                angle(&point.spikes),
+                length(&point.spikes),
+            ]);
+        }
+    }
+    format!(
+        "Gradients of {} samples after {} epochs in the loop, {} chips: angle to the oracle's, and length relative to it.\n\
+         * as the experiment has it\n\n{}\n\
+         For comparison: the gradient of the network in software {}°; the oracle's of other samples {}°.\n",
+        found.samples,
+        found.epochs,
+        found.seeds.len(),
+        table.to_terminal(),
+        angle(&found.software),
+        angle(&found.other_samples)
+    )
+}

@@ -1,0 +1,76 @@
+//! What gradients are worth: how far those in the loop point away from the chip's own, and what the loss does along them.
+
+pub mod angle;
+pub mod landscape;
+
+use std::sync::atomic::AtomicBool;
+
+use crate::{
+    lab::{Lab, LabError},
+    matrix::Matrix,
+    seeds::Occasion,
+    substrate::{EventBatch, SubstrateError},
+    train::{
+        engine::{Batch, Engine},
+        gradient::Gradients,
+        recursion::SpikeRegulariser,
+        run::Learner,
+    },
+};
+
+/// Samples to take a gradient of: always the same ones, under the same chance.
+struct Samples {
+    indices: Vec<usize>,
+    labels: Vec<u16>,
+    events: EventBatch,
+    /// Regularisers have gradients of their own: these are of the loss.
+    regulariser: SpikeRegulariser,
+}
+
+impl Samples {
+    /// So many training samples, from this one on, around the end.
+    fn of(lab: &Lab, first: usize, count: usize) -> Self {
+        let data = &lab.data.train;
+        let indices: Vec<usize> = (first..first + count).map(|index| index % data.len()).collect();
+        Self {
+            labels: indices.iter().map(|&index| data.label(index)).collect(),
+            events: EventBatch::gather(data, &indices),
+            indices,
+            regulariser: SpikeRegulariser::default(),
+        }
+    }
+
+    /// Their mean loss, and its gradient.
+    fn gradient(&self, engine: &mut dyn Engine, weights: &[Matrix]) -> Result<(f64, Vec<Matrix>), SubstrateError> {
+        let batch = Batch {
+            events: &self.events,
+            labels: &self.labels,
+            membranes: &[],
+            indices: &self.indices,
+            occasion: Occasion::Train(0),
+            regulariser: &self.regulariser,
+            dropped: &[],
+        };
+        let gradients: Gradients = engine.gradients(weights, &batch)?;
+        Ok((gradients.loss / self.labels.len() as f64, gradients.weights))
+    }
+}
+
+/// What is learned in so many epochs.
+fn learned(lab: &Lab, engine: &mut dyn Engine, epochs: u32, stop: &AtomicBool) -> Result<Vec<Matrix>, LabError> {
+    let mut settings = lab.experiment.train_settings();
+    settings.epochs = epochs;
+    let samples = lab.samples();
+    let training = lab.training(&*samples, &settings, stop);
+    let mut learner = Learner::new(&lab.network, lab.first_weights(), settings.optimiser);
+    if epochs > 0 {
+        learner.train(engine, &training, &mut ())?;
+    }
+    Ok(learner.weights)
+}
+
+/// Σ a b over all weights.
+fn dot(a: &[Matrix], b: &[Matrix]) -> f64 {
+    let products = a.iter().zip(b).flat_map(|(a, b)| a.iter().zip(b.iter()));
+    products.map(|(a, b)| f64::from(a) * f64::from(b)).sum()
+}
