@@ -105,7 +105,14 @@ fn length(readings: &[Reading]) -> String {
 }
 
 fn text(found: &Angles) -> String {
-    let mut table = Table::new(&["", ">value", ">membranes too, °", ">length", ">spikes alone, °", ">length"]);
+    let mut table = Table::new(&[
+        "",
+        ">value",
+        ">membranes too, °",
+        ">length",
+        ">spikes alone, °",
+        ">length",
+    ]);
     for course in &found.courses {
         for (index, point) in course.points.iter().enumerate() {
             let mark = if point.usual { "*" } else { "" };

@@ -21,6 +21,10 @@ enum Template {
     YinYangExactTimes,
     /// Yin-Yang by SuperSpike online
     YinYangOnline,
+    /// Random smooth manifolds
+    Randman,
+    /// Spoken digits through a cochlea, by a recurrent network
+    SpokenDigits,
 }
 
 impl Template {

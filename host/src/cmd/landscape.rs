@@ -117,7 +117,15 @@ impl Arguments {
 }
 
 fn text(lines: &[Line], look: &Look) -> String {
-    let mut table = Table::new(&["direction", ">loss here", ">lowest", ">at", ">surrogate's lowest", ">at", ">steps taken"]);
+    let mut table = Table::new(&[
+        "direction",
+        ">loss here",
+        ">lowest",
+        ">at",
+        ">surrogate's lowest",
+        ">at",
+        ">steps taken",
+    ]);
     for line in lines {
         let lowest = |values: &[f64]| {
             let least = values.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1));

@@ -61,7 +61,12 @@ fn tensors<'a>(name: &str, part: &'a SpikeDataset) -> [Tensor<'a>; 4] {
             part.units.len(),
             cast_slice(&part.units).into(),
         ),
-        (format!("{name}.offsets"), Dtype::U64, part.offsets.len(), offsets.into()),
+        (
+            format!("{name}.offsets"),
+            Dtype::U64,
+            part.offsets.len(),
+            offsets.into(),
+        ),
         (
             format!("{name}.labels"),
             Dtype::U16,

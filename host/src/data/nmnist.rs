@@ -168,7 +168,9 @@ fn find(dir: &Path) -> Option<Layout> {
         }
         let [unpacked, packed] = ["NMNISTsmall", "NMNISTsmall.tar.xz"].map(|name| folder.join(name));
         let listed = |folder: &PathBuf| folder.join(TRAIN_LIST).is_file();
-        let small = Some(unpacked).filter(listed).or(Some(packed).filter(|packed| packed.is_file()));
+        let small = Some(unpacked)
+            .filter(listed)
+            .or(Some(packed).filter(|packed| packed.is_file()));
         small.or(Some(folder).filter(listed)).map(Layout::Small)
     })
 }

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 pub use sections::{
-    ChipSection, DataName, DataSection, Decalibrated, FineTune, NetworkSection, NoiseSection, RandmanSection, Recording,
-    RecordingSection, RecurrentWeights, SmoothSection, TeacherSection, TrainingSection,
+    ChipSection, DataName, DataSection, Decalibrated, FineTune, NetworkSection, NoiseSection, RandmanSection,
+    Recording, RecordingSection, RecurrentWeights, SmoothSection, TeacherSection, TrainingSection,
 };
 
 /// Newest layout of experiment files that this version reads.
@@ -234,7 +234,7 @@ fn default_seed() -> u64 {
 pub const BUILT_IN: &str = include_str!("../../../studies/yin-yang.toml");
 
 /// Experiments that the program brings with it, by name.
-pub const TEMPLATES: [(&str, &str); 5] = [
+pub const TEMPLATES: [(&str, &str); 7] = [
     ("yin-yang", BUILT_IN),
     ("mnist16", include_str!("../../../studies/mnist16.toml")),
     (
@@ -246,6 +246,8 @@ pub const TEMPLATES: [(&str, &str); 5] = [
         include_str!("../../../studies/yin-yang-exact-times.toml"),
     ),
     ("yin-yang-online", include_str!("../../../studies/yin-yang-online.toml")),
+    ("randman", include_str!("../../../studies/randman.toml")),
+    ("spoken-digits", include_str!("../../../studies/spoken-digits.toml")),
 ];
 
 impl Experiment {

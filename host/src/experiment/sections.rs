@@ -65,9 +65,8 @@ impl DataName {
         };
         match self {
             Self::YinYang | Self::Mnist16 | Self::Randman => None,
-            Self::SpokenDigits => Some(Recording { channels: 70, ..usual }),
             // 70 of 700 channels, as published.
-            Self::Shd | Self::Ssc => Some(Recording {
+            Self::SpokenDigits | Self::Shd | Self::Ssc => Some(Recording {
                 skip: 70,
                 every: 9,
                 ..usual
@@ -117,13 +116,13 @@ pub struct RecordingSection {
     /// The chip lives so many times faster than the world: 2000; Braille 10 000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed_up: Option<f64>,
-    /// Spoken digits: channels of the cochlea, 70.
+    /// Spoken digits: channels of the cochlea, 700.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// Channels left out from the beginning: 0; SHD and SSC 70.
+    /// Channels left out from the beginning: 70.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<usize>,
-    /// One of so many channels is taken: 1; SHD and SSC 9.
+    /// One of so many channels is taken: 9.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<usize>,
     /// N-MNIST: so many by so many pixels are one input, 4.

@@ -40,7 +40,9 @@ fn change(root: &mut toml::Value, key: &str, value: toml::Value) -> Result<(), S
     for (depth, part) in parts[..parts.len() - 1].iter().enumerate() {
         // A section within a section is left out where all in it is as always; one that there never is, is refused when all is
         // read.
-        if depth > 0 && let Some(section) = table.as_table_mut() {
+        if depth > 0
+            && let Some(section) = table.as_table_mut()
+        {
             section
                 .entry(*part)
                 .or_insert_with(|| toml::Value::Table(toml::Table::new()));

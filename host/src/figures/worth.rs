@@ -52,10 +52,7 @@ pub fn angles(title: &str, found: &Angles) -> String {
     );
     let mut svg = Svg::new(width, height, title, &description);
     svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
-    let (software, others) = (
-        mean(angles_of(&found.software)),
-        mean(angles_of(&found.other_samples)),
-    );
+    let (software, others) = (mean(angles_of(&found.software)), mean(angles_of(&found.other_samples)));
     let lines: [(&str, &str, fn(&Point) -> &[Reading]); 2] = [
         ("spikes and membranes injected", of(0, 2), |point| &point.membranes),
         ("spikes alone", of(1, 2), |point| &point.spikes),
@@ -111,13 +108,7 @@ pub fn angles(title: &str, found: &Angles) -> String {
     svg.finish()
 }
 
-fn draw(
-    svg: &mut Svg,
-    panel: &Panel,
-    course: &Course,
-    (name, colour): (&str, &str),
-    of: fn(&Point) -> &[Reading],
-) {
+fn draw(svg: &mut Svg, panel: &Panel, course: &Course, (name, colour): (&str, &str), of: fn(&Point) -> &[Reading]) {
     let means: Vec<_> = course
         .points
         .iter()
@@ -152,7 +143,9 @@ pub fn landscape(title: &str, lines: &[Line]) -> String {
         let (low, high) = line
             .losses
             .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &loss| (low.min(loss), high.max(loss)));
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &loss| {
+                (low.min(loss), high.max(loss))
+            });
         let margin = 0.25 * (high - low).max(1e-6);
         let panel = Panel {
             left,

@@ -28,7 +28,11 @@ pub fn load_data(experiment: &Experiment, dir: &Path) -> Result<DataSplits, Data
     let mut train = limit(set.train, "data.train_samples", section.train_samples)?;
     let held = section.validation_samples;
     let validation = match (set.validation, held) {
-        (Some(_), 1..) => return Err(DataError::HasValidation { set: section.set.name() }),
+        (Some(_), 1..) => {
+            return Err(DataError::HasValidation {
+                set: section.set.name(),
+            });
+        }
         (validation, 0) => validation,
         (None, _) if held >= train.len() => {
             return Err(DataError::ValidationTooLarge {
@@ -42,7 +46,11 @@ pub fn load_data(experiment: &Experiment, dir: &Path) -> Result<DataSplits, Data
         }
     };
     // What is generated has as many as were asked for.
-    let asked = if section.set == DataName::YinYang { 0 } else { section.test_samples };
+    let asked = if section.set == DataName::YinYang {
+        0
+    } else {
+        section.test_samples
+    };
     Ok(DataSplits {
         train,
         images: set.images,
@@ -75,11 +83,7 @@ fn whole(experiment: &Experiment, dir: &Path) -> Result<DataSplits, DataError> {
         DataName::Mnist16 => mnist16(experiment, dir),
         DataName::Randman => randman(section).generate().map(parts),
         DataName::SpokenDigits => {
-            let channels = channels(&recording);
-            let cochlea = match channels {
-                Channels::ALL => Cochlea::new(recording.channels, SEED_OF_HEARING)?,
-                _ => Cochlea::selected(recording.channels, channels, SEED_OF_HEARING)?,
-            };
+            let cochlea = Cochlea::selected(recording.channels, channels(&recording), SEED_OF_HEARING)?;
             let limits = [section.train_samples, section.test_samples];
             spoken_digits::load(dir, &cochlea, &playback(section, &recording)?, limits).map(parts)
         }

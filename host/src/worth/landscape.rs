@@ -11,10 +11,10 @@ use spikeloop_chip::random::{Purpose, Stream};
 
 use super::{Samples, dot, learned};
 use crate::{
+    compare::engine_of,
     experiment::Method,
     lab::{Lab, LabError},
     matrix::Matrix,
-    compare::engine_of,
 };
 
 /// A direction.
@@ -165,6 +165,7 @@ mod tests {
                 "network.initial.spikes_per_neuron=1",
                 "training.ideal_dt_us=0.5",
                 "regularise.readout_amplitude=0",
+                "training.loss=mean",
             ];
             let settings: Vec<String> = settings.map(String::from).into();
             let experiment = Experiment::from_toml("test", BUILT_IN, &settings).unwrap();

@@ -10,7 +10,7 @@ use spikeloop_chip::random::{Purpose, Stream};
 use super::basilar::{PLACES, RATE};
 
 /// What the numbers of the fibres are drawn for.
-const PURPOSE: Purpose = Purpose::Augmentation;
+const PURPOSE: Purpose = Purpose::Hearing;
 
 /// Fibres that excite a cell.
 pub const FIBRES: u32 = 40;

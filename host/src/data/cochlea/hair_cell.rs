@@ -13,8 +13,7 @@
 use super::basilar::{PLACES, RATE};
 
 /// Constants of the model. Those that the Heidelberg spiking data sets are made with, as in lauscher, the
-/// program by their authors; they are of a fibre of medium spontaneous rate, R. Meddis, M. J. Hewitt and T. M.
-/// Shackleton, J. Acoust. Soc. Am. 87 (1990) 1813.
+/// program by their authors.
 struct Constants {
     /// Velocity that is added to the membrane's, A, cm/s.
     offset: f64,

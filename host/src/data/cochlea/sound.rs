@@ -15,8 +15,7 @@ pub const SAMPLE_RATE: u32 = 8000;
 pub const LONGEST: u32 = 10;
 
 /// What of the last sample is taken from the next one: from 130 Hz on the sound becomes louder with its
-/// frequency, 6 dB an octave up to 2 kHz. An *estimate* of what the outer and the middle ear do (S. Puria, J.
-/// Acoust. Soc. Am. 113 (2003) 2773, measured such a rise up to 1 kHz; the ear canal resonates at 3 kHz). The
+/// frequency, 6 dB an octave up to 2 kHz. An *estimate* of what the outer and the middle ear do. The
 /// published front end leaves it out; but in recordings that end at 4 kHz the loud low formants then hide the
 /// others: of the test recordings, 33 % were mistaken by a linear classifier of spike counts (70 channels, ten
 /// parts of the recording), and 17 % with this.
