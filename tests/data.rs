@@ -14,7 +14,9 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use spikeloop::data::mnist16::{self, LatencyCode};
-use spikeloop::data::{DataError, yin_yang};
+use spikeloop::data::{DataError, SpikeDataset, catalogue, playback::Playback, yin_yang};
+use spikeloop::experiment::Experiment;
+use spikeloop::lab::load_data;
 
 fn main() -> ExitCode {
     let dir = data::folder();
@@ -42,7 +44,22 @@ fn main() -> ExitCode {
         // Anything else wrong with the files is for the test to fail on.
         _ => None,
     };
-    tests.push(trial("mnist_loads_and_encodes", lacks, move || mnist(&dir)));
+    let of_mnist = dir.clone();
+    tests.push(trial("mnist_loads_and_encodes", lacks, move || mnist(&of_mnist)));
+    for (name, set, test) in [
+        (
+            "spoken_digits_are_heard",
+            "spoken-digits",
+            spoken_digits as fn(&Path) -> _,
+        ),
+        ("n_mnist_is_read", "nmnist", n_mnist),
+        ("braille_is_read", "braille", braille),
+    ] {
+        let by_hand = catalogue::find(set).ok().and_then(|set| set.by_hand);
+        let there = by_hand.is_some_and(|by_hand| (by_hand.is_there)(&dir));
+        let dir = dir.clone();
+        tests.push(trial(name, (!there).then_some(set), move || test(&dir)));
+    }
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 
@@ -141,4 +158,65 @@ fn mnist(dir: &Path) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// Sorted events of inputs that there are, within the run, and classes that there are.
+fn sound(set: &SpikeDataset) -> Result<(), Box<dyn Error>> {
+    for i in 0..set.len() {
+        let (times, units) = set.sample(i);
+        let within = times.iter().all(|&time| time <= set.window_ns);
+        let known = units.iter().all(|&unit| usize::from(unit) < set.inputs) && usize::from(set.label(i)) < set.classes;
+        check(
+            times.is_sorted() && within && known,
+            format!("sample {i} of {}", set.name),
+        )?;
+    }
+    Ok(())
+}
+
+/// Sixty recordings of each part: all digits and speakers, so many spikes as the ear is known to give.
+fn spoken_digits(dir: &Path) -> Result<(), Box<dyn Error>> {
+    let settings = ["data.train_samples=60", "data.test_samples=60"].map(String::from);
+    let text = "schema = 1\n[data]\nset = \"spoken-digits\"";
+    let experiment = Experiment::from_toml("test", text, &settings)?;
+    let data = load_data(&experiment, dir)?;
+    for part in [&data.train, &data.test] {
+        sound(part)?;
+        check((part.len(), part.inputs, part.classes) == (60, 70, 10), "sizes")?;
+        let digits: std::collections::BTreeSet<u16> = part.labels.iter().copied().collect();
+        check(digits.len() == 10, format!("digits {digits:?}"))?;
+        let mean = part.events() as f64 / part.len() as f64;
+        println!("{}: {mean:.0} spikes a recording", part.name);
+        check((400.0..800.0).contains(&mean), format!("{mean} spikes a recording"))?;
+    }
+    Ok(())
+}
+
+fn n_mnist(dir: &Path) -> Result<(), Box<dyn Error>> {
+    use spikeloop::data::nmnist::{PixelCode, load};
+    let code = PixelCode::new(1, Playback::new(1000.0, 340.0)?)?;
+    let (train, test) = load(dir, &code)?;
+    for part in [&train, &test] {
+        sound(part)?;
+        check(part.inputs == 2 * 34 * 34, "inputs")?;
+    }
+    // The small set, where it is that one: events counted beforehand by another reader.
+    if (train.len(), test.len()) == (1000, 100) {
+        let events = (train.events(), test.events());
+        check(events == (4_133_231, 385_596), format!("events {events:?}"))?;
+        check(train.labels[..10] == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4], "labels")?;
+    }
+    Ok(())
+}
+
+fn braille(dir: &Path) -> Result<(), Box<dyn Error>> {
+    use spikeloop::data::braille::{SendOnDelta, load};
+    let code = SendOnDelta::new(1, Playback::new(1000.0, 2000.0)?)?;
+    let (train, test) = load(dir, &code)?;
+    sound(&train)?;
+    sound(&test)?;
+    check((train.len(), test.len(), train.classes) == (1080, 270, 27), "sizes")?;
+    // Counted beforehand in NumPy.
+    let events = (train.events(), test.events());
+    check(events == (338_658, 84_722), format!("events {events:?}"))
 }

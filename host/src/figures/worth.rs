@@ -17,6 +17,9 @@ const GAP: (f64, f64) = (66.0, 84.0);
 const LEFT: f64 = 62.0;
 const TOP: f64 = 86.0;
 
+/// Which readings of a point.
+type Pick = fn(&Point) -> &[Reading];
+
 /// Where panels of a grid lie.
 fn place(index: usize) -> (f64, f64) {
     let (column, row) = (index % COLUMNS, index / COLUMNS);
@@ -53,7 +56,7 @@ pub fn angles(title: &str, found: &Angles) -> String {
     let mut svg = Svg::new(width, height, title, &description);
     svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
     let (software, others) = (mean(angles_of(&found.software)), mean(angles_of(&found.other_samples)));
-    let lines: [(&str, &str, fn(&Point) -> &[Reading]); 2] = [
+    let lines: [(&str, &str, Pick); 2] = [
         ("spikes and membranes injected", of(0, 2), |point| &point.membranes),
         ("spikes alone", of(1, 2), |point| &point.spikes),
     ];
@@ -108,7 +111,7 @@ pub fn angles(title: &str, found: &Angles) -> String {
     svg.finish()
 }
 
-fn draw(svg: &mut Svg, panel: &Panel, course: &Course, (name, colour): (&str, &str), of: fn(&Point) -> &[Reading]) {
+fn draw(svg: &mut Svg, panel: &Panel, course: &Course, (name, colour): (&str, &str), of: Pick) {
     let means: Vec<_> = course
         .points
         .iter()

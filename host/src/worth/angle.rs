@@ -16,6 +16,7 @@ use crate::{
     experiment::{Experiment, Method},
     lab::{Lab, LabError},
     matrix::Matrix,
+    network::Connection,
     train::in_the_loop::Inject,
 };
 
@@ -34,7 +35,8 @@ pub enum Change {
     AdcBits(f64),
     /// Noise of the ADC, LSB.
     AdcNoiseLsb(f64),
-    /// Bits of a weight, beside its sign; the yardstick's chip runs weights that are not rounded.
+    /// Bits of a weight, beside its sign: rounded to as many, the chip runs what comes out; the yardstick's runs weights as they
+    /// are.
     WeightBits(f64),
     /// σ_d of a decalibration.
     Mismatch(f64),
@@ -76,6 +78,13 @@ pub struct Reading {
 impl Reading {
     fn of(gradient: &[Matrix], yardstick: &[Matrix]) -> Self {
         let lengths = [gradient, yardstick].map(|g| libm::sqrt(dot(g, g)));
+        // Who is silent has no gradient: it points to nowhere, and says as little as one at right angles.
+        if lengths[0] == 0.0 || lengths[1] == 0.0 {
+            return Self {
+                angle_deg: 90.0,
+                length: if lengths == [0.0, 0.0] { 1.0 } else { 0.0 },
+            };
+        }
         let cosine = dot(gradient, yardstick) / (lengths[0] * lengths[1]);
         Self {
             angle_deg: libm::acos(cosine.clamp(-1.0, 1.0)).to_degrees(),
@@ -114,7 +123,7 @@ fn changes() -> [(&'static str, Vec<Change>); 6] {
         ),
         ("ADC bits", each(&[3.0, 4.0, 5.0, 6.0, 8.0, 10.0], Change::AdcBits)),
         ("ADC noise (LSB)", each(&[0.0, 1.0, 2.0, 4.0, 8.0], Change::AdcNoiseLsb)),
-        ("weight bits", each(&[1.0, 2.0, 3.0, 4.0, 6.0, 7.0], Change::WeightBits)),
+        ("weight bits", each(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], Change::WeightBits)),
         ("mismatch σ_d", each(&[0.0, 0.1, 0.2, 0.3, 0.4, 0.5], Change::Mismatch)),
         ("temporal noise (×)", each(&[0.0, 1.0, 2.0, 4.0, 8.0], Change::Noise)),
     ]
@@ -159,7 +168,8 @@ impl Change {
             }
             Self::AdcBits(value) => spec.adc.bits.value = value,
             Self::AdcNoiseLsb(value) => spec.adc.noise_lsb.value = value,
-            Self::WeightBits(value) => spec.array.weight_bits.value = value,
+            // What is rounded are the weights: a chip of fewer bits would have other gains.
+            Self::WeightBits(_) => {}
             Self::Mismatch(value) => experiment.chip.sigma_d = value,
             Self::Noise(value) => {
                 spec.membrane.noise_lsb.value *= value;
@@ -210,8 +220,25 @@ impl Subject<'_> {
             change.apply(experiment, spec);
             experiment.training.inject = inject;
         })?;
-        Ok(samples.gradient(&mut lab.chip()?, &self.weights)?.1)
+        let Change::WeightBits(bits) = change else {
+            return Ok(samples.gradient(&mut lab.chip()?, &self.weights)?.1);
+        };
+        let mut set_up = lab.set_up(Method::InTheLoop)?;
+        set_up.rounded = false;
+        let rounded = rounded(&lab, &self.weights, bits);
+        Ok(samples.gradient(&mut lab.emulated(&set_up)?, &rounded)?.1)
     }
+}
+
+/// Weights of so many bits beside their sign, in the range that the chip has for their layer.
+fn rounded(lab: &Lab, weights: &[Matrix], bits: f64) -> Vec<Matrix> {
+    let steps = (libm::exp2(bits) - 1.0) as f32;
+    let connections = lab.network.connections();
+    let round = |(matrix, connection): (&Matrix, &Connection)| {
+        let step = lab.placement.weight_range[connection.layer] as f32 / steps;
+        matrix.map(|w| (w / step).round().clamp(-steps, steps) * step)
+    };
+    weights.iter().zip(&connections).map(round).collect()
 }
 
 /// Asks for all angles, seed by seed; `seen` hears of progress. None where it was asked to stop.

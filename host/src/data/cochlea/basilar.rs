@@ -33,7 +33,7 @@ const PAIRS: usize = PLACES / 2;
 /// tenth of a millisecond, less than a sample of them.
 pub const RATE: u32 = 2 * sound::SAMPLE_RATE;
 
-/// Length of the membrane, cm, from the stapes on. This and all constants of [`MEMBRANE`] are those of
+/// Length of the membrane, cm, from the stapes on. This and all constants of `MEMBRANE` are those of
 /// lauscher, the program by the authors of the data sets (github.com/electronicvisions/lauscher).
 pub const LENGTH: f64 = 3.5;
 

@@ -1,0 +1,215 @@
+//! The learning laboratory through the program: every rule, data sets in time, and what gradients are worth.
+
+#[path = "common/program.rs"]
+mod program;
+
+use std::{fs, path::Path};
+
+use program::{program, refuse, scratch, succeed, train};
+use serde_json::Value;
+
+/// Rows of `comparison.json`: method and accuracy.
+fn rows(run: &Path) -> Vec<(String, f64)> {
+    let text = fs::read_to_string(run.join("comparison.json")).unwrap();
+    let comparison: Value = serde_json::from_str(&text).unwrap();
+    let rows = comparison.as_array().unwrap();
+    rows.iter()
+        .map(|row| {
+            let name = row["method"].as_str().unwrap().to_owned();
+            (name, row["accuracy"].as_f64().unwrap())
+        })
+        .collect()
+}
+
+/// Trained in software, and deployed on a chip: better than guessing one of three.
+#[test]
+fn every_rule_that_is_new_learns_in_software() {
+    for (rule, more, least) in [
+        ("soft-spikes", &[][..], 0.45),
+        ("firing-rates", &["network.initial.spikes_per_neuron=2"], 0.45),
+        ("on-target", &[], 0.6),
+        (
+            "translation",
+            &[
+                "data.spikes=20",
+                "network.tau_mem_us=20",
+                "network.weight_range=[3, 10]",
+                "training.loss=mean",
+                "training.logit_scale=20",
+            ],
+            0.45,
+        ),
+    ] {
+        let scratch = scratch();
+        let out = scratch.path().join("run");
+        let rule = format!("training.rule={rule}");
+        let mut command = train(scratch.path(), &["--out", out.to_str().unwrap(), "--set", &rule]);
+        command.args(["--set", "training.methods=[\"quantised\", \"transfer\"]"]);
+        command.args(["--set", "training.epochs=8", "--set", "data.train_samples=1000"]);
+        for setting in more {
+            command.args(["--set", setting]);
+        }
+        succeed(&mut command);
+        let rows = rows(&out);
+        assert_eq!(rows.len(), 2, "{rule}: {rows:?}");
+        assert!(rows[0].1 > least, "{rule}: {rows:?}");
+    }
+}
+
+/// A chip whose circuits fire by chance, and both ways to learn from that; a chip's units that follow a teacher's.
+#[test]
+fn rules_by_noise_and_on_target_learn_from_chips() {
+    let scratch = scratch();
+    let chip = spikeloop_chip::builtin_text("hicann-x").unwrap().to_owned()
+        + "
+[adaptation]
+current_lsb_per_us = { value = 0.0, source = \"test\" }
+current_tau_us = { value = 20.0, source = \"test\" }
+threshold_lsb = { value = 0.0, source = \"test\" }
+threshold_tau_us = { value = 20.0, source = \"test\" }
+escape_rate_per_us = { value = 1.0, source = \"test\" }
+escape_width_lsb = { value = 4.5, source = \"test\" }
+spread = { sigma = 0.0, source = \"test\" }
+";
+    fs::write(scratch.path().join("noisy.toml"), chip).unwrap();
+    let noisy = ["network.neuron=gif-escape", "chip.file=noisy.toml"];
+    for (rule, more, least) in [
+        ("likelihood-ratio", &noisy[..], 0.4),
+        ("reparameterised", &noisy, 0.5),
+        ("on-target", &[], 0.5),
+    ] {
+        let out = scratch.path().join(rule);
+        let rule = format!("training.rule={rule}");
+        let mut command = train(scratch.path(), &["--out", out.to_str().unwrap(), "--set", &rule]);
+        command.args(["--set", "training.methods=in-the-loop", "--set", "training.epochs=6"]);
+        for setting in more {
+            command.args(["--set", setting]);
+        }
+        succeed(&mut command);
+        let rows = rows(&out);
+        assert_eq!(rows.len(), 1, "{rule}: {rows:?}");
+        assert!(rows[0].1 > least, "{rule}: {rows:?}");
+    }
+    for (settings, parts) in [
+        (
+            &["training.rule=likelihood-ratio"][..],
+            &["fire by chance", "gif-escape"][..],
+        ),
+        (&["training.rule=soft-spikes"], &["needs every step", "in-the-loop"]),
+        (
+            &[
+                "training.rule=likelihood-ratio",
+                "network.neuron=gif-escape",
+                "training.noise.trials=1",
+            ],
+            &["training.noise.trials", "2…1000"],
+        ),
+    ] {
+        let mut command = program(scratch.path());
+        command.args(["train", "--out", "none"]);
+        settings.iter().for_each(|setting| {
+            command.args(["--set", setting]);
+        });
+        refuse(&mut command, parts);
+    }
+}
+
+/// A file as SHD's are: found, heard by its channels, learned by a recurrent network, exported.
+#[test]
+fn a_file_of_the_heidelberg_digits_is_learned() {
+    let scratch = scratch();
+    let folder = scratch.path().join("data/shd");
+    fs::create_dir_all(&folder).unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/shd_small.h5");
+    for part in ["train", "test"] {
+        fs::copy(&fixture, folder.join(format!("shd_{part}.h5"))).unwrap();
+    }
+    let settings = [
+        "data.set=shd",
+        "network.hidden=[12]",
+        "training.methods=[\"ideal\", \"in-the-loop\"]",
+        "training.epochs=2",
+        "training.ideal_dt_us=2",
+    ];
+    let with = |command: &mut std::process::Command| {
+        command.args(["--data", "data"]);
+        settings.iter().for_each(|setting| {
+            command.args(["--set", setting]);
+        });
+    };
+    let text = spikeloop::experiment::TEMPLATES
+        .iter()
+        .find(|(name, _)| *name == "spoken-digits")
+        .unwrap()
+        .1;
+    fs::write(scratch.path().join("digits.toml"), text).unwrap();
+    let mut command = program(scratch.path());
+    command.args(["train", "digits.toml", "--out", "run"]);
+    with(&mut command);
+    succeed(&mut command);
+    assert_eq!(rows(&scratch.path().join("run")).len(), 2);
+
+    let mut command = program(scratch.path());
+    command.args(["data", "export", "digits.toml", "--out", "digits.safetensors"]);
+    with(&mut command);
+    succeed(&mut command);
+    let bytes = fs::read(scratch.path().join("digits.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.tensor("train.labels").unwrap().shape(), [6]);
+
+    // Without the files it says where to get them.
+    fs::remove_file(folder.join("shd_test.h5")).unwrap();
+    let mut command = program(scratch.path());
+    command.args(["train", "digits.toml", "--out", "none"]);
+    with(&mut command);
+    refuse(
+        &mut command,
+        &["Spiking Heidelberg Digits is missing", "zenkelab.org", "--data"],
+    );
+}
+
+/// What gradients are worth: tables, figures, JSON.
+#[test]
+fn gradients_are_held_against_the_oracle_and_the_loss() {
+    let scratch = scratch();
+    let small = ["--set", "network.hidden=[20]", "--set", "training.ideal_dt_us=0.5"];
+    let mut command = program(scratch.path());
+    command.args(["gradient", "--seeds", "1", "--samples", "20", "--epochs", "1", "--json"]);
+    command.args(["--svg", "angles.svg"]).args(small);
+    let text = succeed(&mut command);
+    let json = &text[text.find('{').unwrap()..];
+    let found: Value = serde_json::from_str(json).unwrap();
+    let courses = found["courses"].as_array().unwrap();
+    assert_eq!(courses.len(), 6);
+    let angle = |course: usize, point: usize| {
+        let reading = &courses[course]["points"][point]["membranes"][0];
+        reading["angle_deg"].as_f64().unwrap()
+    };
+    // Looking every 0.2 µs is closer to the truth than every 6.8.
+    assert!(angle(0, 0) < angle(0, 5), "{:?}", courses[0]);
+    // One bit a weight is further off than six.
+    assert!(angle(3, 0) > angle(3, 4), "{:?}", courses[3]);
+    let svg = fs::read_to_string(scratch.path().join("angles.svg")).unwrap();
+    assert!(roxmltree::Document::parse(&svg).is_ok() && !svg.contains("NaN"));
+
+    let mut command = program(scratch.path());
+    command
+        .args(["landscape", "--samples", "50", "--points", "10", "--svg", "lines.svg"])
+        .args(small);
+    let text = succeed(&mut command);
+    assert!(
+        text.contains("against the gradient") && text.contains("random 2"),
+        "{text}"
+    );
+    let svg = fs::read_to_string(scratch.path().join("lines.svg")).unwrap();
+    assert!(roxmltree::Document::parse(&svg).is_ok() && !svg.contains("NaN"));
+
+    for (words, parts) in [
+        (&["gradient", "--samples", "0"][..], &["--samples 0", "half"][..]),
+        (&["gradient", "--seeds", "0"], &["--seeds 0"]),
+        (&["landscape", "--reach", "-1"], &["--reach"]),
+        (&["landscape", "--points", "1"], &["--points 1", "2 to"]),
+    ] {
+        refuse(program(scratch.path()).args(words), parts);
+    }
+}
