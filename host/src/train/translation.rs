@@ -11,7 +11,7 @@
 use rayon::prelude::*;
 
 use crate::{
-    blocks::{Block, Blocks, LANES, blocks},
+    blocks::{Blocks, LANES, blocks},
     data::SpikeDataset,
     matrix::Matrix,
     network::Network,
@@ -21,7 +21,7 @@ use crate::{
     train::{
         engine::{Batch, Engine, Evaluation, drop_columns},
         gradient::{Gradients, accumulate},
-        kernels::add_products,
+        kernels::{add_products, add_scaled},
         loss::Output,
         recursion::SpikeRegulariser,
         software::Software,
@@ -190,12 +190,6 @@ fn counts_of(network: &Network, units: impl Iterator<Item = u16>) -> Vec<f32> {
     let mut counts = vec![0.0; network.inputs];
     units.for_each(|unit| counts[usize::from(unit)] += 1.0);
     counts
-}
-
-fn add_scaled(sum: &mut [Block], row: &[Block], by: f32) {
-    for (sum, row) in sum.as_flattened_mut().iter_mut().zip(row.as_flattened()) {
-        *sum += row * by;
-    }
 }
 
 /// Input spikes of a sample of a batch, by unit.

@@ -9,7 +9,11 @@ use crate::{
     blocks::{Block, Blocks, LANES, blocks},
     matrix::Matrix,
     network::Network,
-    train::{exact::ExactLayer, gradient::Gradients, kernels::add_products},
+    train::{
+        exact::ExactLayer,
+        gradient::Gradients,
+        kernels::{add_products, add_row},
+    },
 };
 
 /// How a network's membranes answer to spikes.
@@ -109,7 +113,7 @@ impl Carry {
                 }
             }
             match pushes {
-                Pushes::Membranes(pushes) => add(&mut du, &pushes[here.clone()]),
+                Pushes::Membranes(pushes) => add_row(&mut du, &pushes[here.clone()]),
                 Pushes::Spikes {
                     worth,
                     slopes,
@@ -146,12 +150,6 @@ fn arrive(exact: &ExactLayer, du: &[Block], di: &[Block], arrival: &mut [Block])
         for lane in 0..LANES {
             arrival[lane] = charge[lane] * di[block][lane] + potential[lane] * du[block][lane];
         }
-    }
-}
-
-fn add(sum: &mut [Block], more: &[Block]) {
-    for (sum, more) in sum.as_flattened_mut().iter_mut().zip(more.as_flattened()) {
-        *sum += more;
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     network::Network,
     train::{
         gradient::Gradients,
-        kernels::add_products,
+        kernels::{add_products, add_scaled},
         recursion::{Recursion, SpikeRegulariser, SpikeTrain},
         weights::PreparedWeights,
     },
@@ -230,14 +230,6 @@ impl Kernel for Backward<'_> {
                 }
             }
         }
-    }
-}
-
-/// sum += row · by
-#[inline(always)]
-fn add_scaled(sum: &mut [Block], row: &[Block], by: f32) {
-    for (sum, row) in sum.as_flattened_mut().iter_mut().zip(row.as_flattened()) {
-        *sum += row * by;
     }
 }
 
