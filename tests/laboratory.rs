@@ -26,7 +26,11 @@ fn rows(run: &Path) -> Vec<(String, f64)> {
 fn every_rule_that_is_new_learns_in_software() {
     for (rule, more, least) in [
         ("soft-spikes", &[][..], 0.45),
-        ("firing-rates", &["network.initial.spikes_per_neuron=2"], 0.45),
+        (
+            "firing-rates",
+            &["network.initial.spikes_per_neuron=2", "network.weight_range=[6, 10]"],
+            0.45,
+        ),
         ("on-target", &[], 0.6),
         (
             "translation",

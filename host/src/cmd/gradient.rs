@@ -30,10 +30,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5)]
     seeds: u64,
     /// Samples that a gradient is taken of
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 500)]
     samples: usize,
     /// Epochs learned in the loop before
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     epochs: u32,
     /// Figure to write, SVG
     #[arg(long, value_name = "FILE")]

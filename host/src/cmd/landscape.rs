@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 2)]
     random: u64,
     /// How far to look to either side, in units of the weights' length
-    #[arg(long, value_name = "PART", default_value_t = 0.1)]
+    #[arg(long, value_name = "PART", default_value_t = 0.1, allow_negative_numbers = true)]
     reach: f64,
     /// Points to either side
     #[arg(long, value_name = "N", default_value_t = 100)]

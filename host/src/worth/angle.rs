@@ -2,8 +2,12 @@
 //!
 //! A chip that has learned for a few epochs runs the same samples again and again, under the same noise; what changes is what
 //! the host gets to see of it, or the chip. The yardstick is an oracle that knows the chip's true parameters and sees every
-//! membrane through an ideal ADC every 0.2 µs. Where chips differ in what happens on them (mismatch, noise), each has an oracle
-//! of its own.
+//! membrane through an ideal ADC every 0.1 µs. Where chips differ in what happens on them (mismatch, noise), each learns for
+//! itself and has an oracle of its own.
+//!
+//! All gradients are taken on the same bins of 0.1 µs, whatever the ADC's interval; in between membranes are interpolated. A
+//! surrogate gradient of hidden layers grows with the number of bins in which a membrane is near its threshold: on other bins it
+//! would have another length beside that of the readouts, and another direction.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,8 +24,8 @@ use crate::{
     train::in_the_loop::Inject,
 };
 
-/// ADC interval of the yardstick, µs.
-const FINEST_US: f64 = 0.2;
+/// Bins of all gradients, and ADC interval of the yardstick, µs.
+const BIN_US: f64 = 0.1;
 /// ADC bits of the yardstick.
 const FINEST_BITS: f64 = 14.0;
 
@@ -29,7 +33,7 @@ const FINEST_BITS: f64 = 14.0;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
-    /// The ADC's interval, µs; the host's bins stay about as long as they are.
+    /// The ADC's interval, µs.
     AdcIntervalUs(f64),
     /// Bits of the ADC.
     AdcBits(f64),
@@ -161,11 +165,7 @@ impl Change {
 
     fn apply(self, experiment: &mut Experiment, spec: &mut ChipSpec) {
         match self {
-            Self::AdcIntervalUs(value) => {
-                let bin_us = spec.adc.interval_us.value / experiment.training.refine as f64;
-                spec.adc.interval_us.value = value;
-                experiment.training.refine = (value / bin_us).round().max(1.0) as usize;
-            }
+            Self::AdcIntervalUs(value) => spec.adc.interval_us.value = value,
             Self::AdcBits(value) => spec.adc.bits.value = value,
             Self::AdcNoiseLsb(value) => spec.adc.noise_lsb.value = value,
             // What is rounded are the weights: a chip of fewer bits would have other gains.
@@ -191,7 +191,22 @@ impl Subject<'_> {
     fn changed(&self, change: impl FnOnce(&mut Experiment, &mut ChipSpec)) -> Result<Lab, LabError> {
         let (mut experiment, mut spec) = (self.lab.experiment.clone(), self.lab.spec.clone());
         change(&mut experiment, &mut spec);
+        experiment.training.refine = (spec.adc.interval_us.value / BIN_US).round().max(1.0) as usize;
         Lab::with_data(experiment, spec, self.data.clone())
+    }
+
+    /// Another chip, and what it has learned.
+    fn another(&self, change: Change, epochs: u32, stop: &AtomicBool) -> Result<Self, LabError> {
+        let (mut experiment, mut spec) = (self.lab.experiment.clone(), self.lab.spec.clone());
+        change.apply(&mut experiment, &mut spec);
+        let lab = Lab::with_data(experiment, spec, self.data.clone())?;
+        let weights = learned(&lab, &mut lab.chip()?, epochs, stop)?;
+        Ok(Self {
+            // The change is applied to what it was before.
+            lab: Lab::with_data(self.lab.experiment.clone(), self.lab.spec.clone(), self.data.clone())?,
+            weights,
+            data: self.data,
+        })
     }
 
     /// The oracle's gradient of what happens on a chip.
@@ -202,10 +217,9 @@ impl Subject<'_> {
             if let Some(change) = change {
                 change.apply(experiment, spec);
             }
-            spec.adc.interval_us.value = FINEST_US;
+            spec.adc.interval_us.value = BIN_US;
             spec.adc.bits.value = FINEST_BITS;
             spec.adc.noise_lsb.value = 0.0;
-            experiment.training.refine = 1;
             experiment.training.inject = Inject::SpikesAndMembranes;
         })?;
         let mut set_up = lab.set_up(Method::InTheLoop)?;
@@ -297,6 +311,11 @@ pub fn angles(
                 if stop.load(Ordering::Relaxed) {
                     return Ok(None);
                 }
+                let another = match change {
+                    Change::Mismatch(_) | Change::Noise(_) => Some(subject.another(change, epochs, stop)?),
+                    _ => None,
+                };
+                let subject = another.as_ref().unwrap_or(&subject);
                 let own;
                 let yardstick = match change.changes_the_chip() {
                     true => {
