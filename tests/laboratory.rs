@@ -37,7 +37,7 @@ fn every_rule_that_is_new_learns_in_software() {
             &[
                 "data.spikes=20",
                 "network.tau_mem_us=20",
-                "network.weight_range=[3, 10]",
+                "network.weight_range=[3, 6]",
                 "training.loss=mean",
                 "training.logit_scale=20",
             ],

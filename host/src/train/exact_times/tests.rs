@@ -232,7 +232,8 @@ proptest! {
         let (weights, inputs) = drawn(&network, seed);
         let set = Set::new(network, LossKind::MeanSquare, delay_us, inputs);
         let (_, gradient) = set.gradient(&weights, &set.shown(&weights));
-        prop_assume!(gradient.iter().flat_map(Matrix::iter).all(|g| g.abs() < 20.0));
+        // Where a membrane only just gets to the threshold, differences would have to be smaller than single precision lets them.
+        prop_assume!(gradient.iter().flat_map(Matrix::iter).all(|g| g.abs() < 5.0));
         set.compare(&weights, 1.0 / 1024.0, 5e-3)?;
     }
 }
