@@ -228,8 +228,7 @@ pub fn compare(
             software => {
                 let initial = match software {
                     Some(learner) if method.begins_with_software() => learner.chosen().to_vec(),
-                    _ if method == Method::Teacher => lab.initial_of_teacher()?,
-                    _ => lab.first_weights(),
+                    _ => lab.first_weights(method)?,
                 };
                 let begin = || Learner::new(&lab.network, initial, settings.optimiser);
                 let mut learner = learners.remove(&method).unwrap_or_else(begin);

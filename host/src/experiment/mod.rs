@@ -379,6 +379,8 @@ impl Experiment {
     /// How a method is trained.
     pub fn settings_of(&self, method: Method) -> TrainSettings {
         let mut settings = self.train_settings();
+        // What is to be shuffled has to be learned first.
+        settings.frozen_recurrence &= method != Method::Teacher;
         if method == Method::FineTuned {
             let fine = &self.training.fine_tune;
             settings.epochs = fine.epochs;

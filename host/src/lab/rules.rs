@@ -7,7 +7,7 @@ use spikeloop_chip::random::{Purpose, Stream};
 
 use super::{Lab, LabError};
 use crate::{
-    experiment::RecurrentWeights,
+    experiment::{Method, RecurrentWeights},
     matrix::Matrix,
     network::{Escape, Network, NeuronModel},
     pool::Pool,
@@ -126,10 +126,7 @@ impl Lab {
     }
 
     /// Initial weights of the teacher: others than those of who follows it.
-    ///
-    /// # Errors
-    /// None were found that give the activity asked for.
-    pub fn initial_of_teacher(&self) -> Result<Vec<Matrix>, LabError> {
+    fn initial_of_teacher(&self) -> Result<Vec<Matrix>, LabError> {
         let (recursion, dt_us) = self.recursion();
         let mut seeds = self.seeds;
         seeds.master = Stream::new(Purpose::Seed, &[self.seeds.master]).seed(4, 0, 0) >> 1;
@@ -153,12 +150,18 @@ impl Lab {
     }
 
     /// What a method begins with that does not begin with what another has learned: the initial weights, and where an experiment
-    /// wants a teacher's recurrent weights, those, shuffled.
-    pub fn first_weights(&self) -> Vec<Matrix> {
+    /// wants a teacher's recurrent weights, those, shuffled. A teacher begins with others.
+    ///
+    /// # Errors
+    /// None were found for the teacher that give the activity asked for.
+    pub fn first_weights(&self, method: Method) -> Result<Vec<Matrix>, LabError> {
+        if method == Method::Teacher {
+            return self.initial_of_teacher();
+        }
         let mut weights = self.initial.clone();
         let shuffled = self.experiment.network.recurrent_weights == RecurrentWeights::Shuffled;
         let Some((_, learned)) = self.taught.get().filter(|_| shuffled) else {
-            return weights;
+            return Ok(weights);
         };
         for (index, connection) in self.network.connections().iter().enumerate() {
             if connection.is_recurrent() {
@@ -167,7 +170,7 @@ impl Lab {
                 weights[index] = Matrix::from_rows(connection.shape, &values);
             }
         }
-        weights
+        Ok(weights)
     }
 
     fn layer_surrogates(&self) -> Vec<Surrogate> {

@@ -228,14 +228,10 @@ impl Folder {
         {
             return Ok(learner);
         }
-        let settings = lab.experiment.train_settings();
+        let settings = lab.experiment.settings_of(method);
         let samples = lab.samples();
         let training = lab.training(&*samples, &settings, stop);
-        let initial = match method {
-            Method::Teacher => lab.initial_of_teacher()?,
-            _ => lab.first_weights(),
-        };
-        let mut learner = Learner::new(&lab.network, initial, settings.optimiser);
+        let mut learner = Learner::new(&lab.network, lab.first_weights(method)?, settings.optimiser);
         learner.train(&mut *engine_of(lab, method)?, &training, &mut ())?;
         // Without it the next cell trains it again.
         let _ = checkpoint::save(&path, &Origin::of(lab, &digest, method, &learner), &learner);

@@ -6,6 +6,7 @@ pub mod landscape;
 use std::sync::atomic::AtomicBool;
 
 use crate::{
+    experiment::Method,
     lab::{Lab, LabError},
     matrix::Matrix,
     seeds::Occasion,
@@ -62,7 +63,7 @@ fn learned(lab: &Lab, engine: &mut dyn Engine, epochs: u32, stop: &AtomicBool) -
     settings.epochs = epochs;
     let samples = lab.samples();
     let training = lab.training(&*samples, &settings, stop);
-    let mut learner = Learner::new(&lab.network, lab.first_weights(), settings.optimiser);
+    let mut learner = Learner::new(&lab.network, lab.first_weights(Method::InTheLoop)?, settings.optimiser);
     if epochs > 0 {
         learner.train(engine, &training, &mut ())?;
     }
