@@ -53,6 +53,12 @@ fn a_study_is_run_shown_exported_and_drawn() {
     let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
     assert_eq!(rows.len(), CELLS);
     assert!(rows[3]["seconds"].as_f64().unwrap() > 0.0 && rows[3]["counters.spikes"].is_u64());
+    // What ran on the chip while it learned is counted apart from the test: transfers learn elsewhere.
+    assert_eq!(rows[1]["method"], "in-the-loop");
+    assert!(rows[0]["learning.samples"].is_null());
+    assert!(rows[1]["learning.samples"].as_u64().unwrap() >= 500, "{}", rows[1]);
+    assert!(rows[1]["learning.counters.adc_samples"].as_u64() > Some(0));
+    assert!(!csv.contains("memory_mib") && !csv.contains("seconds"), "they differ from run to run");
     succeed(&mut study(
         dir,
         &["export", "--format", "arrow", "--out", "s.arrow", "--store", "s.sqlite"],
@@ -60,6 +66,8 @@ fn a_study_is_run_shown_exported_and_drawn() {
     assert!(fs::read(dir.join("s.arrow")).unwrap().starts_with(b"ARROW1"));
     let shown = succeed(&mut study(dir, &["show", "--store", "s.sqlite"]));
     assert!(shown.contains("in-the-loop") && shown.contains("worst"), "{shown}");
+    let costs = succeed(&mut study(dir, &["show", "--costs", "--store", "s.sqlite"]));
+    assert!(costs.contains("runs on") && costs.contains("memory"), "{costs}");
     succeed(&mut study(dir, &["plot", "--out", "s.svg", "--store", "s.sqlite"]));
     let svg = fs::read_to_string(dir.join("s.svg")).unwrap();
     assert_eq!(

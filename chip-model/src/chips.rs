@@ -8,8 +8,9 @@ use crate::{
 };
 
 /// Names and texts of the built-in chip files.
-pub const BUILTIN: [(&str, &str); 2] = [
+pub const BUILTIN: [(&str, &str); 3] = [
     ("hicann-x", include_str!("../chips/hicann-x.toml")),
+    ("hicann-x-escape", include_str!("../chips/hicann-x-escape.toml")),
     ("ideal", include_str!("../chips/ideal.toml")),
 ];
 
@@ -61,6 +62,15 @@ mod tests {
             let spec = builtin(name).unwrap();
             assert_eq!(spec.name, name);
         }
+    }
+
+    #[test]
+    fn neurons_that_fire_by_chance_are_all_that_is_changed() {
+        let mut noisy = builtin("hicann-x-escape").unwrap();
+        assert!(noisy.adaptation.take().unwrap().escape_rate_per_us.value > 0.0);
+        let plain = builtin("hicann-x").unwrap();
+        (noisy.name, noisy.description) = (plain.name.clone(), plain.description.clone());
+        assert_eq!(noisy, plain);
     }
 
     #[test]

@@ -122,6 +122,44 @@ impl Stream {
         (f64::from(self.words(index, step, draw)[0]) + 0.5) / 4_294_967_296.0
     }
 
+    /// The same of [`LANES`] neighbouring indices.
+    #[inline(always)]
+    pub fn uniform_lanes(&self, first: u32, step: u32, draw: u32) -> [f64; LANES] {
+        let words = philox_lanes(first, step, draw, self.key);
+        let mut out = [0.0; LANES];
+        for lane in 0..LANES {
+            out[lane] = (f64::from(words[lane]) + 0.5) / 4_294_967_296.0;
+        }
+        out
+    }
+
+    /// ln E of [`LANES`] neighbouring indices, where E = −ln u is exponentially distributed with mean 1 and u is what
+    /// [`Self::uniform`] gives; to single precision.
+    #[inline(always)]
+    pub fn log_exponential_lanes(&self, first: u32, step: u32, draw: u32) -> [f32; LANES] {
+        let words = philox_lanes(first, step, draw, self.key);
+        let (mut v, mut correction) = ([0.0; LANES], [0.0; LANES]);
+        for lane in 0..LANES {
+            // Distance from the nearer end, as it is for Gaussians.
+            let upper = words[lane] >> 31 == 1;
+            let word = if upper { !words[lane] } else { words[lane] };
+            let near = (word as i32 as f32 + 0.5) * 2.328_306_4e-10;
+            // Close to u = 1 the logarithm is taken of what u is rounded to, and the rest is made good in proportion.
+            v[lane] = if upper { 1.0 - near } else { near };
+            let rounded = 1.0 - v[lane];
+            correction[lane] = if upper && rounded > 0.0 { near / rounded } else { 1.0 };
+            // E = 1 − u where nothing is left of that.
+            if v[lane] == 1.0 {
+                (v[lane], correction[lane]) = (core::f32::consts::E, -near);
+            }
+        }
+        let mut exponential = natural_logs(v);
+        for lane in 0..LANES {
+            exponential[lane] *= -correction[lane];
+        }
+        natural_logs(exponential)
+    }
+
     /// A 64-bit seed, from the first two words.
     pub fn seed(&self, index: u32, step: u32, draw: u32) -> u64 {
         let words = self.words(index, step, draw);
@@ -363,6 +401,24 @@ mod tests {
     }
 
     /// erfc by its continued fraction or series, far better than needed here.
+    #[test]
+    fn uniform_lanes_and_their_logarithms_are_those_of_the_scalar_generator() {
+        let stream = Stream::new(Purpose::Escape, &[3]);
+        for step in 0..2000 {
+            let first = if step % 2 == 0 { 16 } else { u32::MAX - 4 };
+            let (uniform, log) = (
+                stream.uniform_lanes(first, step, 1),
+                stream.log_exponential_lanes(first, step, 1),
+            );
+            for lane in 0..LANES {
+                let u = stream.uniform(first.wrapping_add(lane as u32), step, 1);
+                assert_eq!(uniform[lane].to_bits(), u.to_bits());
+                let wanted = libm::log(-libm::log(u));
+                assert!((f64::from(log[lane]) - wanted).abs() < 2e-6 * wanted.abs().max(1.0), "{u}: {} {wanted}", log[lane]);
+            }
+        }
+    }
+
     fn upper_tail(z: f64) -> f64 {
         0.5 * libm::erfc(z / core::f64::consts::SQRT_2)
     }

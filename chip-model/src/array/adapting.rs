@@ -43,10 +43,10 @@ struct AdaptingBlock {
 
 #[derive(Clone, Copy, Debug)]
 struct Escape {
-    /// λ₀ h
-    per_step: f64,
+    /// ln λ₀ h
+    log_per_step: f32,
     /// ΔV, LSB.
-    width_lsb: f64,
+    width_lsb: f32,
 }
 
 /// What spikes have left in the neurons of a population.
@@ -72,8 +72,8 @@ impl Adapting {
         Self {
             blocks: vec![AdaptingBlock::default(); count.div_ceil(LANES)],
             escape: (rate > 0.0).then_some(Escape {
-                per_step: rate * step_us,
-                width_lsb: spec.escape_width_lsb.value,
+                log_per_step: libm::log(rate * step_us) as f32,
+                width_lsb: spec.escape_width_lsb.value as f32,
             }),
         }
     }
@@ -116,6 +116,7 @@ impl Left {
     }
 
     /// The constants of a step.
+    #[inline(always)]
     pub(super) fn prepare(&mut self, population: &Neurons, adapting: &Adapting, step: u32, trial: &Trial) {
         self.blocks.clone_from(&population.blocks);
         let left = self.current.iter().zip(&self.threshold);
@@ -125,12 +126,10 @@ impl Left {
                 block.threshold[lane] += g[lane];
             }
             let Some(escape) = adapting.escape else { continue };
-            for (lane, threshold) in block.threshold.iter_mut().enumerate() {
-                if threshold.is_finite() {
-                    let neuron = (population.first + number * LANES + lane) as u32;
-                    let expected = -libm::log(trial.escape.uniform(neuron, step, 0));
-                    *threshold += (escape.width_lsb * libm::log(expected / escape.per_step)) as f32;
-                }
+            let first = (population.first + number * LANES) as u32;
+            let logs = trial.escape.log_exponential_lanes(first, step, 0);
+            for (threshold, log) in block.threshold.iter_mut().zip(logs) {
+                *threshold += escape.width_lsb * (log - escape.log_per_step);
             }
         }
     }

@@ -112,6 +112,8 @@ fn text(found: &Angles) -> String {
         ">length",
         ">spikes alone, °",
         ">length",
+        ">other samples, °",
+        ">loss",
     ]);
     for course in &found.courses {
         for (index, point) in course.points.iter().enumerate() {
@@ -123,18 +125,19 @@ fn text(found: &Angles) -> String {
                 length(&point.membranes),
                 angle(&point.spikes),
                 length(&point.spikes),
+                angle(&point.others),
+                format!("{:.3}", (&point.loss).mean()),
             ]);
         }
     }
     format!(
         "Gradients of {} samples after {} epochs in the loop, {} chips: angle to the oracle's, and length relative to it.\n\
          * as the experiment has it\n\n{}\n\
-         For comparison: the gradient of the network in software {}°; the oracle's of other samples {}°.\n",
+         Other samples: the oracle's own gradient of as many others, of that chip. The gradient of the network in software: {}°.\n",
         found.samples,
         found.epochs,
         found.seeds.len(),
         table.to_terminal(),
-        angle(&found.software),
-        angle(&found.other_samples)
+        angle(&found.software)
     )
 }

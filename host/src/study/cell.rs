@@ -13,11 +13,12 @@ use spikeloop_chip::{random::RNG_VERSION, spec::ChipSpec};
 
 use super::folder::Folder;
 use crate::{
-    compare::{Earlier, Row, compare, transferred_from},
+    bench::memory::{forget_peak, peak_resident_bytes},
+    compare::{Earlier, Row, Spectator, compare, transferred_from},
     experiment::{Experiment, Method},
     lab::{Lab, LabError, chip_digest, load_data},
     run_dir::SeedRecord,
-    train::run::Ending,
+    train::run::{ChipUse, Ending, EpochMetrics, Learner},
 };
 
 /// Layout of a cell's file.
@@ -50,6 +51,9 @@ pub struct Outcome {
     /// The row of `comparison.json`; none where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<Row>,
+    /// What learning had run on its chip; none where none ran, and none by earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning: Option<ChipUse>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -66,6 +70,7 @@ impl Outcome {
             schema: SCHEMA,
             key: String::new(),
             row: None,
+            learning: None,
             error: Some(format!(
                 "its result in the store cannot be read ({why}); run it again with: spikeloop study resume --failed"
             )),
@@ -99,6 +104,24 @@ pub struct Timing {
     pub seconds: f64,
     /// Threads.
     pub threads: usize,
+    /// Memory that learning and the test took at most beside what was there before, MiB; none where the system does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<f64>,
+}
+
+/// Remembers what ran on a chip while the cell's own method learned.
+#[derive(Default)]
+struct Watch {
+    epochs: Vec<EpochMetrics>,
+}
+
+impl Spectator for Watch {
+    fn epoch(&mut self, method: Method, metrics: &EpochMetrics, _: &Learner) {
+        // A teacher is not asked of chips, whoever follows it is.
+        if method.learns_on_its_chip() {
+            self.epochs.push(metrics.clone());
+        }
+    }
 }
 
 impl Cell {
@@ -109,7 +132,7 @@ impl Cell {
     pub fn run(&self, data: &Path, folder: &Folder) -> Outcome {
         let start = Instant::now();
         let mut outcome = self.outcome();
-        let result = catch_unwind(AssertUnwindSafe(|| self.row(data, folder, &mut outcome.provenance)));
+        let result = catch_unwind(AssertUnwindSafe(|| self.row(data, folder, &mut outcome)));
         match result {
             // JSON has no such numbers.
             Ok(Ok(row)) if !(row.loss.is_finite() && row.accuracy.is_finite()) => {
@@ -119,10 +142,8 @@ impl Cell {
             Ok(Err(error)) => outcome.error = Some(error.to_string()),
             Err(panic) => outcome.error = Some(format!("it panicked: {}", message(&*panic))),
         }
-        outcome.timing = Timing {
-            seconds: start.elapsed().as_secs_f64(),
-            threads: rayon::current_num_threads(),
-        };
+        outcome.timing.seconds = start.elapsed().as_secs_f64();
+        outcome.timing.threads = rayon::current_num_threads();
         outcome
     }
 
@@ -139,6 +160,7 @@ impl Cell {
             schema: SCHEMA,
             key: self.key.clone(),
             row: None,
+            learning: None,
             error: None,
             provenance: Provenance {
                 spikeloop: env!("CARGO_PKG_VERSION").into(),
@@ -151,7 +173,8 @@ impl Cell {
         }
     }
 
-    fn row(&self, data: &Path, folder: &Folder, provenance: &mut Provenance) -> Result<Row, LabError> {
+    fn row(&self, data: &Path, folder: &Folder, outcome: &mut Outcome) -> Result<Row, LabError> {
+        let provenance = &mut outcome.provenance;
         let data = load_data(&self.experiment, data)?;
         provenance.data_digest = Some(data.digest());
         let lab = Lab::with_data(self.experiment.clone(), self.spec.clone(), data)?;
@@ -168,7 +191,13 @@ impl Cell {
             let learner = folder.shared(&lab, source, digest, &never)?;
             earlier.learners.insert(source, learner);
         }
-        let comparison = compare(&lab, earlier, &never, &mut ())?;
+        let mut watch = Watch::default();
+        let before = forget_peak();
+        let comparison = compare(&lab, earlier, &never, &mut watch)?;
+        outcome.learning = ChipUse::of_all(&watch.epochs);
+        outcome.timing.memory_mib = before
+            .zip(peak_resident_bytes())
+            .map(|(before, peak)| peak.saturating_sub(before) as f64 / (1 << 20) as f64);
         debug_assert_eq!(comparison.ending, Ending::Complete);
         // One method was asked for, and compare ends with its row or with an error.
         Ok(comparison

@@ -55,7 +55,7 @@ const MOST_CELLS: usize = 1_000_000;
 const KEY_DIGITS: usize = 32;
 
 /// Columns of results: an axis cannot have their names.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 16] = [
     "state",
     "accuracy",
     "hidden_spikes_per_inference",
@@ -66,8 +66,10 @@ const COLUMNS: [&str; 14] = [
     "time_constants",
     "decisions",
     "counters",
+    "learning",
     "error",
     "seconds",
+    "memory_mib",
     "threads",
     "key",
 ];

@@ -17,10 +17,12 @@
 //! | [`engine`] | where cells run |
 //! | [`table`] | results as columns; [`export`] writes them as CSV, JSON and Arrow |
 //! | [`summary`] | mean, spread and worst over chips |
+//! | [`costs`] | time, memory and traffic of learning |
 //! | [`plot`] | the same as a figure |
 //! | [`frontier`] | what accuracy costs in time and energy |
 
 pub mod cell;
+pub mod costs;
 pub mod engine;
 pub mod error;
 pub mod export;

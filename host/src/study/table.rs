@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Columns that differ from run to run.
-const TIMING: [&str; 2] = ["seconds", "threads"];
+const TIMING: [&str; 3] = ["seconds", "memory_mib", "threads"];
 
 /// One row a cell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -99,12 +99,20 @@ fn flat(record: &Record, timing: bool) -> Map<String, Value> {
                 lay_flat(&mut flat, key, value);
             }
         }
+        if let Some(learning) = &outcome.learning {
+            let learning = serde_json::to_value(learning).unwrap_or_default();
+            lay_flat(&mut flat, "learning".into(), learning);
+        }
         if let Some(error) = &outcome.error {
             flat.insert("error".into(), error.clone().into());
         }
         if timing {
-            flat.insert("seconds".into(), outcome.timing.seconds.into());
-            flat.insert("threads".into(), outcome.timing.threads.into());
+            let of = serde_json::to_value(&outcome.timing).unwrap_or_default();
+            TIMING.iter().for_each(|&name| {
+                if let Some(value) = of.get(name) {
+                    flat.insert(name.into(), value.clone());
+                }
+            });
         }
     }
     flat.insert("key".into(), record.key.clone().into());

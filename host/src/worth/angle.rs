@@ -68,6 +68,12 @@ pub struct Point {
     pub membranes: Vec<Reading>,
     /// Injecting spikes alone: `[seed]`.
     pub spikes: Vec<Reading>,
+    /// The yardstick of as many other samples of the same chip: what chance in the choice of a batch does, `[seed]`. Of few
+    /// samples a gradient is what is left of many that point elsewhere; where this angle is small little was cancelled, and
+    /// what is added to each weighs less, too.
+    pub others: Vec<Reading>,
+    /// Mean loss of the samples: `[seed]`.
+    pub loss: Vec<f64>,
 }
 
 /// How a gradient lies to the yardstick's.
@@ -111,7 +117,7 @@ pub struct Angles {
     /// The quantised software network's gradient at the same weights and samples: what is learned by where the chip is left
     /// out.
     pub software: Vec<Reading>,
-    /// The yardstick of as many other samples: what chance in the choice of a batch does.
+    /// [`Point::others`] of the chip as the experiment has it.
     pub other_samples: Vec<Reading>,
 }
 
@@ -181,36 +187,45 @@ impl Change {
 
 /// One seed's chip, with what it has learned.
 struct Subject<'a> {
-    lab: Lab,
-    weights: Vec<Matrix>,
+    experiment: Experiment,
+    spec: &'a ChipSpec,
     data: &'a DataSplits,
+    weights: Vec<Matrix>,
 }
 
-impl Subject<'_> {
-    /// The same experiment and chip after a change.
+impl<'a> Subject<'a> {
+    /// Learns, on the experiment's chip or on a changed one.
+    fn new(
+        experiment: &Experiment,
+        spec: &'a ChipSpec,
+        data: &'a DataSplits,
+        change: Option<Change>,
+        (epochs, stop): (u32, &AtomicBool),
+    ) -> Result<Self, LabError> {
+        let (mut changed, mut chip) = (experiment.clone(), spec.clone());
+        if let Some(change) = change {
+            change.apply(&mut changed, &mut chip);
+        }
+        let lab = Lab::with_data(changed, chip, data.clone())?;
+        let weights = learned(&lab, &mut lab.chip()?, epochs, stop)?;
+        Ok(Self {
+            experiment: experiment.clone(),
+            spec,
+            data,
+            weights,
+        })
+    }
+
+    /// A chip and a host that are changed.
     fn changed(&self, change: impl FnOnce(&mut Experiment, &mut ChipSpec)) -> Result<Lab, LabError> {
-        let (mut experiment, mut spec) = (self.lab.experiment.clone(), self.lab.spec.clone());
+        let (mut experiment, mut spec) = (self.experiment.clone(), self.spec.clone());
         change(&mut experiment, &mut spec);
         experiment.training.refine = (spec.adc.interval_us.value / BIN_US).round().max(1.0) as usize;
         Lab::with_data(experiment, spec, self.data.clone())
     }
 
-    /// Another chip, and what it has learned.
-    fn another(&self, change: Change, epochs: u32, stop: &AtomicBool) -> Result<Self, LabError> {
-        let (mut experiment, mut spec) = (self.lab.experiment.clone(), self.lab.spec.clone());
-        change.apply(&mut experiment, &mut spec);
-        let lab = Lab::with_data(experiment, spec, self.data.clone())?;
-        let weights = learned(&lab, &mut lab.chip()?, epochs, stop)?;
-        Ok(Self {
-            // The change is applied to what it was before.
-            lab: Lab::with_data(self.lab.experiment.clone(), self.lab.spec.clone(), self.data.clone())?,
-            weights,
-            data: self.data,
-        })
-    }
-
-    /// The oracle's gradient of what happens on a chip.
-    fn yardstick(&self, samples: &Samples, change: Option<Change>) -> Result<Vec<Matrix>, LabError> {
+    /// The loss of what happens on a chip, and its oracle's gradient.
+    fn yardstick(&self, samples: &Samples, change: Option<Change>) -> Result<(f64, Vec<Matrix>), LabError> {
         let rounded = !matches!(change, Some(Change::WeightBits(_)));
         let change = change.filter(|change| change.changes_the_chip() && rounded);
         let lab = self.changed(|experiment, spec| {
@@ -225,7 +240,7 @@ impl Subject<'_> {
         let mut set_up = lab.set_up(Method::InTheLoop)?;
         set_up.rounded &= rounded;
         let mut oracle = lab.emulated(&set_up)?.with_oracle()?;
-        Ok(samples.gradient(&mut oracle, &self.weights)?.1)
+        Ok(samples.gradient(&mut oracle, &self.weights)?)
     }
 
     /// The gradient in the loop.
@@ -282,6 +297,8 @@ pub fn angles(
             usual: change.is_usual(experiment, spec),
             membranes: Vec::new(),
             spikes: Vec::new(),
+            others: Vec::new(),
+            loss: Vec::new(),
         });
         found.courses.push(Course {
             name,
@@ -295,35 +312,37 @@ pub fn angles(
             seed,
             ..experiment.clone()
         };
-        let lab = Lab::with_data(experiment, spec.clone(), data.clone())?;
-        let weights = learned(&lab, &mut lab.chip()?, epochs, stop)?;
-        let batch = Samples::of(&lab, 0, samples);
-        let subject = Subject { lab, weights, data };
+        let [batch, others] = [0, samples].map(|first| Samples::of(&data.train, first, samples));
+        let subject = Subject::new(&experiment, spec, data, None, (epochs, stop))?;
         let usual = subject.yardstick(&batch, None)?;
-        let (_, software) = batch.gradient(&mut subject.lab.software(true), &subject.weights)?;
-        found.software.push(Reading::of(&software, &usual));
-        let others = Samples::of(&subject.lab, samples, samples);
-        found
-            .other_samples
-            .push(Reading::of(&subject.yardstick(&others, None)?, &usual));
+        let software = subject.changed(|_, _| {})?;
+        let (_, software) = batch.gradient(&mut software.software(true), &subject.weights)?;
+        found.software.push(Reading::of(&software, &usual.1));
+        let elsewhere = Reading::of(&subject.yardstick(&others, None)?.1, &usual.1);
+        found.other_samples.push(elsewhere);
         for (course, (_, changes)) in found.courses.iter_mut().zip(changes()) {
             for (point, change) in course.points.iter_mut().zip(changes) {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(None);
                 }
-                let another = match change {
-                    Change::Mismatch(_) | Change::Noise(_) => Some(subject.another(change, epochs, stop)?),
-                    _ => None,
-                };
+                let learns = matches!(change, Change::Mismatch(_) | Change::Noise(_));
+                let another = learns
+                    .then(|| Subject::new(&experiment, spec, data, Some(change), (epochs, stop)))
+                    .transpose()?;
                 let subject = another.as_ref().unwrap_or(&subject);
                 let own;
-                let yardstick = match change.changes_the_chip() {
+                let (loss, yardstick) = match change.changes_the_chip() {
                     true => {
                         own = subject.yardstick(&batch, Some(change))?;
                         &own
                     }
                     false => &usual,
                 };
+                point.loss.push(*loss);
+                point.others.push(match learns {
+                    true => Reading::of(&subject.yardstick(&others, Some(change))?.1, yardstick),
+                    false => elsewhere,
+                });
                 let reading = |inject| {
                     let gradient = subject.in_the_loop(&batch, change, inject)?;
                     Ok::<_, LabError>(Reading::of(&gradient, yardstick))

@@ -70,7 +70,7 @@ pub fn lines(
 ) -> Result<Option<Vec<Line>>, LabError> {
     let mut engine = engine_of(lab, method)?;
     let weights = learned(lab, &mut *engine, look.epochs, stop)?;
-    let samples = Samples::of(lab, 0, look.samples);
+    let samples = Samples::of(&lab.data.train, 0, look.samples);
     let (_, uphill) = samples.gradient(&mut *engine, &weights)?;
     let size = libm::sqrt(dot(&weights, &weights));
     let directions = (0..=look.random).map(|number| match number {

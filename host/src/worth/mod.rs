@@ -6,6 +6,7 @@ pub mod landscape;
 use std::sync::atomic::AtomicBool;
 
 use crate::{
+    data::SpikeDataset,
     experiment::Method,
     lab::{Lab, LabError},
     matrix::Matrix,
@@ -29,9 +30,8 @@ struct Samples {
 }
 
 impl Samples {
-    /// So many training samples, from this one on, around the end.
-    fn of(lab: &Lab, first: usize, count: usize) -> Self {
-        let data = &lab.data.train;
+    /// So many of these, from this one on, around the end.
+    fn of(data: &SpikeDataset, first: usize, count: usize) -> Self {
         let indices: Vec<usize> = (first..first + count).map(|index| index % data.len()).collect();
         Self {
             labels: indices.iter().map(|&index| data.label(index)).collect(),

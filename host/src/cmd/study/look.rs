@@ -12,6 +12,7 @@ use spikeloop::{
     figures,
     run_dir::write_atomically,
     study::{
+        costs,
         export::{self, Format},
         folder::Folder,
         frontier::Frontier,
@@ -138,6 +139,9 @@ pub struct Show {
     /// Instead, the Pareto front: what no other choice beats in accuracy, time and energy at once
     #[arg(long)]
     frontier: bool,
+    /// Instead, what learning costs: time, memory, and what goes between host and chip
+    #[arg(long, conflicts_with = "frontier")]
+    costs: bool,
     /// As Markdown
     #[arg(long)]
     markdown: bool,
@@ -161,6 +165,12 @@ impl Show {
             let frontier = frontier(&store)?;
             notes = frontier.notes();
             (frontier.table(), "frontier of accuracy, time and energy")
+        } else if self.costs {
+            notes.push(
+                "Means over chips and seeds; what goes to the chip and comes back is of one run while it learns.".into(),
+            );
+            let results = Results::of(&store, true)?;
+            (costs::table(&results, &store.axes()?), "what learning costs")
         } else {
             let groups = Groups::of(&Results::of(&store, false)?, &store.axes()?, ACCURACY);
             (groups.table(), "test accuracy over chips and seeds")

@@ -15,7 +15,8 @@ use spikeloop_chip::random::{Purpose, Stream};
 use super::{LayerRecursion, forward::LayerPass};
 use crate::{
     blocks::LANES,
-    network::{Adaptation, Kernel, MOST_EXPONENTIALS},
+    isa,
+    network::{Adaptation, Escape, Kernel, MOST_EXPONENTIALS},
 };
 
 /// The same, step by step.
@@ -37,14 +38,41 @@ struct Chance {
     /// Expected spikes of a step at the threshold.
     per_step: f64,
     width: f64,
+    /// Binary logarithms of `per_step`, and of e in a width.
+    doublings: f64,
+    per_width: f64,
 }
 
 impl Chance {
+    fn new(escape: Escape, dt_us: f64) -> Self {
+        let per_step = escape.rate_per_us * dt_us;
+        Self {
+            per_step,
+            width: escape.width,
+            doublings: libm::log2(per_step),
+            per_width: std::f64::consts::LOG2_E / escape.width,
+        }
+    }
+
     /// Whether a neuron this far above the threshold fires.
+    #[inline(always)]
     fn takes(self, above: f32, draw: f64) -> bool {
+        // Most neurons have no chance, and are known without an exponential: p < x < 2^(the number's exponent) ≤ the number drawn.
+        // What is rounded on the way is far less than what is added.
+        let doublings = self.doublings + self.per_width * f64::from(above);
+        doublings + 1e-6 >= f64::from(exponent(draw)) && self.looked_up(above, draw)
+    }
+
+    /// The same, calculated.
+    fn looked_up(self, above: f32, draw: f64) -> bool {
         let expected = self.per_step * libm::exp(f64::from(above) / self.width);
         draw < -libm::expm1(-expected)
     }
+}
+
+/// Of a number's binary form: 2^exponent ≤ |x| < 2^(exponent + 1), but for those next to zero.
+fn exponent(x: f64) -> i32 {
+    ((x.to_bits() >> 52) & 0x7ff) as i32 - 1023
 }
 
 impl Adapting {
@@ -59,10 +87,7 @@ impl Adapting {
         Self {
             current: of(&adaptation.spike_current),
             threshold: of(&adaptation.moving_threshold),
-            escape: adaptation.escape.map(|escape| Chance {
-                per_step: escape.rate_per_us * dt_us,
-                width: escape.width,
-            }),
+            escape: adaptation.escape.map(|escape| Chance::new(escape, dt_us)),
         }
     }
 }
@@ -72,10 +97,12 @@ impl Adapting {
 struct Left([f32; MOST_EXPONENTIALS]);
 
 impl Left {
+    #[inline(always)]
     fn sum(&self) -> f32 {
         self.0.iter().sum()
     }
 
+    #[inline(always)]
     fn go_on(&mut self, kernel: &[Decaying; MOST_EXPONENTIALS], fires: bool) {
         for (left, one) in self.0.iter_mut().zip(kernel) {
             let jump = if fires { one.jump } else { 0.0 };
@@ -97,6 +124,7 @@ struct State {
 
 impl State {
     /// To the next step, events aside.
+    #[inline(always)]
     fn advance(&mut self, layer: &LayerRecursion, adapting: &Adapting, fires: bool) {
         let level = layer.level();
         let pull = (1.0 - layer.beta) * self.spike_current.sum();
@@ -114,8 +142,34 @@ impl State {
     }
 }
 
-/// Runs a layer. `trials` are seeds of the samples' chance, `layer_number` tells layers apart.
-pub(super) fn run(pass: LayerPass, adapting: &Adapting, size: usize, layer_number: u32, trials: &[u64]) {
+/// A layer's pass.
+pub(super) struct Pass<'a> {
+    pub(super) pass: LayerPass<'a>,
+    pub(super) adapting: &'a Adapting,
+    pub(super) size: usize,
+    /// Tells layers apart.
+    pub(super) layer_number: u32,
+    /// Seeds of the samples' chance.
+    pub(super) trials: &'a [u64],
+}
+
+impl isa::Kernel for Pass<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<U: isa::Unit>(self) {
+        run(self);
+    }
+}
+
+#[inline(always)]
+fn run(pass: Pass) {
+    let Pass {
+        pass,
+        adapting,
+        size,
+        layer_number,
+        trials,
+    } = pass;
     let LayerPass {
         layer,
         steps,
@@ -142,24 +196,29 @@ pub(super) fn run(pass: LayerPass, adapting: &Adapting, size: usize, layer_numbe
         for step in begin..begin + steps {
             fired.clear();
             trace.spikes.offsets.push(trace.spikes.units.len() as u32);
-            for (unit, state) in states.iter_mut().enumerate() {
-                let moved = state.moved.sum();
-                let distance = state.membrane - moved;
-                trace.moved[step * wide + unit / LANES][unit % LANES] = moved;
-                trace.membranes[step * wide + unit / LANES][unit % LANES] = distance;
-                let above = distance - layer.threshold;
-                let fires = state.waiting == 0
-                    && match adapting.escape {
-                        None => above > 0.0,
-                        Some(escape) => {
-                            let draw = chance.uniform(unit as u32, (step - begin) as u32, layer_number);
-                            escape.takes(above, draw)
-                        }
-                    };
-                if fires {
-                    fired.push(unit as u16);
+            let local = (step - begin) as u32;
+            for (block, states) in states.chunks_mut(LANES).enumerate() {
+                let draws = match adapting.escape {
+                    Some(_) => chance.uniform_lanes((block * LANES) as u32, local, layer_number),
+                    None => [0.0; LANES],
+                };
+                let row = step * wide + block;
+                for (lane, (state, draw)) in states.iter_mut().zip(draws).enumerate() {
+                    let moved = state.moved.sum();
+                    let distance = state.membrane - moved;
+                    trace.moved[row][lane] = moved;
+                    trace.membranes[row][lane] = distance;
+                    let above = distance - layer.threshold;
+                    let fires = state.waiting == 0
+                        && match adapting.escape {
+                            None => above > 0.0,
+                            Some(escape) => escape.takes(above, draw),
+                        };
+                    if fires {
+                        fired.push((block * LANES + lane) as u16);
+                    }
+                    state.advance(layer, adapting, fires);
                 }
-                state.advance(layer, adapting, fires);
             }
             let mut arrive = |row: &[[f32; LANES]]| {
                 let values = row.as_flattened();
@@ -315,6 +374,27 @@ mod tests {
         let simulation = Simulation::new(&model(nominal), DT_US, neuron::Order::MembraneFirst);
         let times = simulation.run(&input, Fires::Itself(&chance)).spikes_ms;
         times.iter().map(|time| (time / DT_US).round() as usize).collect()
+    }
+
+    /// Whoever is passed over would not have fired.
+    #[test]
+    fn no_chance_is_none() {
+        let stream = Stream::new(Purpose::Escape, &[5]);
+        let mut passed_over = 0;
+        for (k, (rate_per_us, width)) in [(1.0, 0.1), (0.01, 0.03), (50.0, 0.5)].into_iter().enumerate() {
+            let chance = Chance::new(Escape { rate_per_us, width }, 0.1);
+            for n in 0..20_000 {
+                let above = 0.2 - 1.5 * stream.uniform(n, k as u32, 0) as f32;
+                let draw = stream.uniform(n, k as u32, 1);
+                // Close to the border, too.
+                for draw in [draw, chance.per_step * libm::exp(f64::from(above) / width) * (0.9 + 0.2 * draw)] {
+                    let fires = chance.looked_up(above, draw);
+                    assert_eq!(chance.takes(above, draw), fires, "{above} {draw} {chance:?}");
+                    passed_over += u32::from(!fires);
+                }
+            }
+        }
+        assert!((30_000..110_000).contains(&passed_over), "{passed_over}");
     }
 
     /// It fires where the neuron alone does, in steps so short that it does not matter how they are taken.

@@ -45,8 +45,13 @@ pub(super) fn run(
             dense: &mut workspace.dense,
         };
         if let Some(adapting) = recursion.adapting.filter(|_| layer.spiking) {
-            let size = network.layers[index].size;
-            adapting::run(pass, &adapting, size, index as u32, &workspace.trials);
+            isa.run(adapting::Pass {
+                pass,
+                adapting: &adapting,
+                size: network.layers[index].size,
+                layer_number: index as u32,
+                trials: &workspace.trials,
+            });
             continue;
         }
         let holds = layer.spiking && matches!(layer.reset, Reset::Hold { .. });

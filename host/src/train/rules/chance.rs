@@ -1,6 +1,10 @@
 //! Neurons that fire by chance, as a statistician sees them: how probable what they did was, and how that hangs on U.
 
-use crate::network::Escape;
+use crate::{
+    blocks::Block,
+    network::Escape,
+    train::kernels::exp,
+};
 
 /// Most that a membrane on a chip counts as above the threshold, in ΔU: what lies beyond says more about the circuit than about
 /// chance.
@@ -34,19 +38,33 @@ impl Chance {
     /// x at U − ϑ. A nominal neuron far above the threshold fires in any case; one of a chip may have its own threshold, and
     /// counts as no further above than [`MOST_WIDTHS`].
     fn expected(self, above: f64) -> f64 {
-        let most = if self.known_at_spikes { 50.0 } else { MOST_WIDTHS };
-        self.per_bin * libm::exp((above / self.width).min(most))
+        self.per_bin * libm::exp((above / self.width).min(self.most_widths()))
     }
 
-    /// ∂ ln P / ∂U of a bin, of which the neuron was free for this part.
-    pub fn score(self, above: f64, fires: bool, free: f64) -> f64 {
+    fn most_widths(self) -> f64 {
+        if self.known_at_spikes { 50.0 } else { MOST_WIDTHS }
+    }
+
+    /// ∂ ln P / ∂U of a bin in which the neuron fires.
+    pub fn score_of_spike(self, above: f64) -> f64 {
         let expected = self.expected(above);
-        match fires {
-            // Where nothing was to be expected the ratio is 1.
-            true if self.known_at_spikes && expected > 1e-12 => expected / libm::expm1(expected) / self.width,
-            true => 1.0 / self.width,
-            false => -free * expected / self.width,
+        // Where nothing was to be expected the ratio is 1.
+        match self.known_at_spikes && expected > 1e-12 {
+            true => expected / libm::expm1(expected) / self.width,
+            false => 1.0 / self.width,
         }
+    }
+
+    /// The same of bins in which neurons are at rest, of which each was free for some part, all `times` a number.
+    #[inline(always)]
+    pub fn scores_at_rest(self, above: &Block, free: &Block, times: f32) -> Block {
+        let (per_width, most) = (1.0 / self.width as f32, self.most_widths() as f32);
+        let factor = -times * self.per_bin as f32 * per_width;
+        let mut scores = exp(&above.map(|above| (above * per_width).min(most)));
+        for (score, free) in scores.iter_mut().zip(free) {
+            *score *= factor * free;
+        }
+        scores
     }
 
     /// Slope of the relaxed spike σ(z/T), z = logit p − logit u, at a number u that is uniform among those that would have let
@@ -80,6 +98,7 @@ impl Chance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blocks::LANES;
 
     const CHANCE: Chance = Chance {
         per_bin: 0.3,
@@ -97,12 +116,13 @@ mod tests {
             let slope = |f: &dyn Fn(f64) -> f64| (f(above + 1e-6) - f(above - 1e-6)) / 2e-6;
             let fired = slope(&|u| libm::log(p(u)));
             let silent = slope(&|u| libm::log(1.0 - p(u)));
-            assert!((CHANCE.score(above, true, 1.0) - fired).abs() < 1e-6 * fired.abs());
-            assert!((CHANCE.score(above, false, 1.0) - silent).abs() < 1e-6 * silent.abs());
+            let at_rest = |free: f32| f64::from(CHANCE.scores_at_rest(&[above as f32; LANES], &[free; LANES], 1.0)[0]);
+            assert!((CHANCE.score_of_spike(above) - fired).abs() < 1e-6 * fired.abs());
+            assert!((at_rest(1.0) - silent).abs() < 2e-6 * silent.abs());
             // Scores have no mean.
             let mean = p(above) * fired + (1.0 - p(above)) * silent;
             assert!(mean.abs() < 1e-6, "{mean}");
-            assert_eq!(CHANCE.score(above, false, 0.0), 0.0, "who is held has no choice");
+            assert_eq!(at_rest(0.0), 0.0, "who is held has no choice");
         }
     }
 
@@ -132,8 +152,10 @@ mod tests {
         for above in [-200.0, -5.0, 5.0, 200.0] {
             for fires in [true, false] {
                 assert!(CHANCE.relaxed(above, fires, 0.3, 0.5).is_finite(), "{above} {fires}");
-                assert!(CHANCE.score(above, fires, 1.0).is_finite(), "{above} {fires}");
             }
+            assert!(CHANCE.score_of_spike(above).is_finite(), "{above}");
+            let at_rest = CHANCE.scores_at_rest(&[above as f32; LANES], &[1.0; LANES], 1.0);
+            assert!(at_rest[0].is_finite(), "{above}");
         }
     }
 }

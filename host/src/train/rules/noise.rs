@@ -16,7 +16,7 @@ use super::{
     chance::Chance,
 };
 use crate::{
-    blocks::{Blocks, LANES, blocks},
+    blocks::{Block, Blocks, LANES, blocks},
     network::Network,
     train::{gradient::Gradients, loss::Outcome, recursion::SpikeRegulariser},
 };
@@ -47,29 +47,43 @@ pub struct Noise {
     pub estimator: Estimator,
 }
 
+/// Where a neuron is asked, or the first of a block.
+#[derive(Clone, Copy)]
+struct Place {
+    unit: usize,
+    bin: usize,
+}
+
 impl Noise {
-    /// A slope for each bin of a layer, `[bin][block]`, from U − ϑ, whether it fires, the part for which it is free, unit and bin.
+    /// A slope for each bin of a layer, `[bin][block]`: of neurons at rest from U − ϑ and the parts for which they are free, all
+    /// of a block in one, and of those that fire from U − ϑ of each.
     fn slopes(
         network: &Network,
         shown: &Shown,
         index: usize,
-        of: impl Fn(f64, bool, f64, usize, usize) -> f64,
+        silent: impl Fn(&Block, &Block, Place) -> Block,
+        fires: impl Fn(f64, Place) -> f64,
     ) -> Blocks {
         let (size, layer) = (network.layers[index].size, &shown.sample.layers[index]);
         let wide = blocks(size);
         let mut slopes = Blocks::zeros(shown.bins * wide);
         for bin in 0..shown.bins {
-            let mut fires = vec![false; size];
-            layer
-                .fired
-                .at(bin)
-                .iter()
-                .for_each(|&(unit, _)| fires[usize::from(unit)] = true);
-            for (unit, fires) in fires.into_iter().enumerate() {
-                let (place, lane) = (bin * wide + unit / LANES, unit % LANES);
-                let free = layer.free.get(place).map_or(1.0, |free| f64::from(free[lane]));
-                let above = f64::from(layer.membranes[place][lane]) - 1.0;
-                slopes[place][lane] = of(above, fires, free, unit, bin) as f32;
+            for block in 0..wide {
+                let row = bin * wide + block;
+                let above = layer.membranes[row].map(|u| u - 1.0);
+                let free = layer.free.get(row).unwrap_or(&[1.0; LANES]);
+                let place = Place {
+                    unit: block * LANES,
+                    bin,
+                };
+                let lanes = LANES.min(size - place.unit);
+                slopes[row][..lanes].copy_from_slice(&silent(&above, free, place)[..lanes]);
+            }
+            for &(unit, _) in layer.fired.at(bin) {
+                let unit = usize::from(unit);
+                let (row, lane) = (bin * wide + unit / LANES, unit % LANES);
+                let above = f64::from(layer.membranes[row][lane]) - 1.0;
+                slopes[row][lane] = fires(above, Place { unit, bin }) as f32;
             }
         }
         slopes
@@ -97,9 +111,13 @@ impl Noise {
                         .layer(network, shown, index, Pushes::Membranes(adjoint), share, sum);
                     continue;
                 }
-                let slopes = Self::slopes(network, shown, index, |above, fires, free, _, _| {
-                    worse * self.chance.score(above, fires, free)
-                });
+                let slopes = Self::slopes(
+                    network,
+                    shown,
+                    index,
+                    |above, free, _| self.chance.scores_at_rest(above, free, worse as f32),
+                    |above, _| worse * self.chance.score_of_spike(above),
+                );
                 let one = Blocks::from_iter(vec![[1.0; LANES]; slopes.len()]);
                 let pushes = Pushes::Spikes {
                     worth: &one,
@@ -125,13 +143,25 @@ impl Noise {
             let (feed_forward, recurrent) = network.connections_of(index);
             let arrival = if network.layers[index].spiking {
                 let stream = Stream::new(Purpose::Relaxation, &[lesson.seeds[0].0, index as u64]);
-                let slopes = Self::slopes(network, shown, index, |above, fires, free, unit, bin| {
+                let relaxed = |above, fires, unit, bin| {
                     let draw = stream.uniform(unit as u32, bin as u32, 0);
-                    match fires || free > 0.0 {
-                        true => self.chance.relaxed(above, fires, draw, temperature),
-                        false => 0.0,
-                    }
-                });
+                    self.chance.relaxed(above, fires, draw, temperature)
+                };
+                let slopes = Self::slopes(
+                    network,
+                    shown,
+                    index,
+                    |above, free, Place { unit, bin }| {
+                        let mut slopes = [0.0; LANES];
+                        for lane in 0..LANES {
+                            if free[lane] > 0.0 {
+                                slopes[lane] = relaxed(f64::from(above[lane]), false, unit + lane, bin) as f32;
+                            }
+                        }
+                        slopes
+                    },
+                    |above, Place { unit, bin }| relaxed(above, true, unit, bin),
+                );
                 regularise(lesson, shown, index, &mut worth);
                 let recurrent = recurrent.map(|connection| weights[connection].transposed());
                 let pushes = Pushes::Spikes {

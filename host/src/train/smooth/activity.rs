@@ -1,6 +1,10 @@
 //! What a neuron gives in place of spikes, as a smooth function of its membrane.
 
-use crate::network::Nominal;
+use crate::{
+    blocks::{Block, LANES},
+    network::Nominal,
+    train::kernels::exp,
+};
 
 /// What is given.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,16 +67,26 @@ impl Rate {
 }
 
 impl Activity {
-    /// What is given at U, and its slope.
+    /// What is given at U of each lane, and its slope.
     #[inline(always)]
-    pub fn at(&self, u: f32) -> (f32, f32) {
+    pub fn at(&self, u: &Block) -> (Block, Block) {
+        let (mut value, mut by_u) = ([0.0; LANES], [0.0; LANES]);
         match self {
             Self::Soft { slope } => {
-                let soft = 1.0 / (1.0 + libm::expf(-slope * (u - 1.0)));
-                (soft, slope * soft * (1.0 - soft))
+                let power = exp(&u.map(|u| -slope * (u - 1.0)));
+                for lane in 0..LANES {
+                    let soft = 1.0 / (1.0 + power[lane]);
+                    value[lane] = soft;
+                    by_u[lane] = slope * soft * (1.0 - soft);
+                }
             }
-            Self::Rate(rate) => rate.at(u),
+            Self::Rate(rate) => {
+                for lane in 0..LANES {
+                    (value[lane], by_u[lane]) = rate.at(u[lane]);
+                }
+            }
         }
+        (value, by_u)
     }
 
     /// How much of U what is given takes away.
@@ -93,16 +107,20 @@ mod tests {
             for k in -10..40 {
                 let u = 0.1 * k as f32;
                 let step = 1e-3;
-                let by_difference = (activity.at(u + step).0 - activity.at(u - step).0) / (2.0 * step);
-                let slope = activity.at(u).1;
+                let at = |u: f32| {
+                    let (value, slope) = activity.at(&[u; LANES]);
+                    (value[3], slope[3])
+                };
+                let by_difference = (at(u + step).0 - at(u - step).0) / (2.0 * step);
+                let slope = at(u).1;
                 assert!(
                     (slope - by_difference).abs() < 2e-2 * slope.abs().max(1e-2),
                     "{activity:?} {u}: {slope} {by_difference}"
                 );
             }
             for u in [-1e6, 1e6] {
-                let (value, slope) = activity.at(u);
-                assert!(value.is_finite() && slope.is_finite());
+                let (value, slope) = activity.at(&[u; LANES]);
+                assert!(value[0].is_finite() && slope[0].is_finite());
             }
         }
     }
@@ -111,8 +129,8 @@ mod tests {
     #[test]
     fn a_rate_is_that_of_a_driven_neuron() {
         let nominal = Nominal::default();
-        let (expected, _) = Activity::Rate(Rate::new(&nominal, 0.2, 0.01)).at(3.0);
+        let (expected, _) = Activity::Rate(Rate::new(&nominal, 0.2, 0.01)).at(&[3.0; LANES]);
         let period = nominal.t_ref_us + nominal.tau_mem_us * libm::log(1.5);
-        assert!((f64::from(expected) - 0.2 / period).abs() < 1e-5);
+        assert!((f64::from(expected[0]) - 0.2 / period).abs() < 1e-5);
     }
 }

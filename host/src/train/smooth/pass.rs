@@ -84,11 +84,9 @@ impl Kernel for Forward<'_> {
                 if shape.spiking {
                     for place in here.clone() {
                         let lanes = LANES.min(shape.size - (place - here.start) * LANES);
-                        for lane in 0..lanes {
-                            let (value, slope) = activity.at(layer.membranes[place][lane]);
-                            layer.activity[place][lane] = value;
-                            layer.slopes[place][lane] = slope;
-                        }
+                        let (value, slope) = activity.at(&layer.membranes[place]);
+                        layer.activity[place][..lanes].copy_from_slice(&value[..lanes]);
+                        layer.slopes[place][..lanes].copy_from_slice(&slope[..lanes]);
                     }
                 }
                 if step + 1 < steps {
