@@ -58,7 +58,10 @@ fn a_study_is_run_shown_exported_and_drawn() {
     assert!(rows[0]["learning.samples"].is_null());
     assert!(rows[1]["learning.samples"].as_u64().unwrap() >= 500, "{}", rows[1]);
     assert!(rows[1]["learning.counters.adc_samples"].as_u64() > Some(0));
-    assert!(!csv.contains("memory_mib") && !csv.contains("seconds"), "they differ from run to run");
+    assert!(
+        !csv.contains("memory_mib") && !csv.contains("seconds"),
+        "they differ from run to run"
+    );
     succeed(&mut study(
         dir,
         &["export", "--format", "arrow", "--out", "s.arrow", "--store", "s.sqlite"],

@@ -414,7 +414,11 @@ mod tests {
                 let u = stream.uniform(first.wrapping_add(lane as u32), step, 1);
                 assert_eq!(uniform[lane].to_bits(), u.to_bits());
                 let wanted = libm::log(-libm::log(u));
-                assert!((f64::from(log[lane]) - wanted).abs() < 2e-6 * wanted.abs().max(1.0), "{u}: {} {wanted}", log[lane]);
+                assert!(
+                    (f64::from(log[lane]) - wanted).abs() < 2e-6 * wanted.abs().max(1.0),
+                    "{u}: {} {wanted}",
+                    log[lane]
+                );
             }
         }
     }

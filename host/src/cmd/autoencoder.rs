@@ -1,8 +1,8 @@
 //! `spikeloop autoencoder`
 
-use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode};
+use std::{num::NonZeroUsize, process::ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 use spikeloop::{
@@ -14,7 +14,7 @@ use spikeloop::{
 };
 use statrs::statistics::Statistics;
 
-use super::{on_threads, parse_threads, print, shared::save_page};
+use super::{on_threads, parse_threads, shared::Findings};
 
 /// Bring Gaussian inputs through a bottleneck of few spiking neurons and back, learned by BPTT and by SuperSpike online, in
 /// software and with the chip in the loop, beside as many principal components
@@ -41,12 +41,8 @@ pub struct Arguments {
     /// Seeds, from 1: other inputs, other weights and another chip each
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: u64,
-    /// Figure to write, SVG
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
-    /// Print everything as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    findings: Findings,
     /// Threads; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<NonZeroUsize>,
@@ -88,39 +84,31 @@ impl Arguments {
                 learned: learned.collect::<Result<_, _>>()?,
             });
         }
-        if let Some(path) = &self.svg {
-            let curve = |way: usize| all.iter().map(|of| of.learned[way].course.clone()).collect();
-            let names: Vec<String> = WAYS.iter().map(|&way| name(way)).collect();
-            let curves: Vec<(&str, Vec<Vec<f64>>)> = names
-                .iter()
-                .enumerate()
-                .map(|(way, name)| (name.as_str(), curve(way)))
-                .collect();
-            save_page(
-                path,
-                &svg(
-                    "Gaussian inputs through a bottleneck",
-                    "not reconstructed",
-                    "the variance",
-                    &curves,
-                ),
-            )?;
-        }
-        if self.json {
-            let all = serde_json::json!({ "task": task, "seeds": all });
-            let text = serde_json::to_string_pretty(&all).context("an error is no number")?;
-            print(&format!("{text}\n"))?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        print(&format!(
-            "{} Gaussian inputs through {} spiking neurons and back, {} epochs, {} seeds: what is not reconstructed, % of the \
-             variance of the test inputs\n\n{}",
-            task.inputs,
-            task.bottleneck,
-            task.epochs,
-            self.seeds,
-            table(&task, &all).to_terminal()
-        ))?;
+        self.findings.give(
+            || {
+                let curve = |way: usize| all.iter().map(|of| of.learned[way].course.clone()).collect();
+                let names: Vec<String> = WAYS.iter().map(|&way| name(way)).collect();
+                let curves: Vec<(&str, Vec<Vec<f64>>)> = names
+                    .iter()
+                    .enumerate()
+                    .map(|(way, name)| (name.as_str(), curve(way)))
+                    .collect();
+                let title = "Gaussian inputs through a bottleneck";
+                svg(title, "not reconstructed", "the variance", &curves)
+            },
+            || serde_json::json!({ "task": task, "seeds": all }),
+            || {
+                format!(
+                    "{} Gaussian inputs through {} spiking neurons and back, {} epochs, {} seeds: what is not reconstructed, % of \
+                     the variance of the test inputs\n\n{}",
+                    task.inputs,
+                    task.bottleneck,
+                    task.epochs,
+                    self.seeds,
+                    table(&task, &all).to_terminal()
+                )
+            },
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -13,9 +13,9 @@ use spikeloop::{
 use statrs::statistics::Statistics;
 
 use super::{
-    INTERRUPTED, on_threads, print,
+    INTERRUPTED, on_threads,
     progress::counted,
-    shared::{Changes, Machine, save_page, stop_on_ctrl_c},
+    shared::{Changes, Findings, Machine, stop_on_ctrl_c},
 };
 
 /// Say how far a gradient in the loop points away from the chip's own: the angle to that of an oracle, over what the host sees
@@ -35,12 +35,8 @@ pub struct Arguments {
     /// Epochs learned in the loop before
     #[arg(long, value_name = "N", default_value_t = 1)]
     epochs: u32,
-    /// Figure to write, SVG
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
-    /// Print everything as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    findings: Findings,
     #[command(flatten)]
     machine: Machine,
 }
@@ -77,15 +73,11 @@ impl Arguments {
         let Some(found) = found else {
             return Ok(ExitCode::from(INTERRUPTED));
         };
-        if let Some(path) = &self.svg {
-            let title = format!("Angle to the oracle's gradient: {}", experiment.name);
-            save_page(path, &worth::angles(&title, &found))?;
-        }
-        if self.json {
-            print(&format!("{}\n", serde_json::to_string_pretty(&found)?))?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        print(&text(&found))?;
+        self.findings.give(
+            || worth::angles(&format!("Angle to the oracle's gradient: {}", experiment.name), &found),
+            || serde_json::json!(found),
+            || text(&found),
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -13,9 +13,9 @@ use spikeloop::{
 };
 
 use super::{
-    INTERRUPTED, on_threads, print,
+    INTERRUPTED, on_threads,
     progress::counted,
-    shared::{Changes, Machine, save_page, stop_on_ctrl_c},
+    shared::{Changes, Findings, Machine, stop_on_ctrl_c},
 };
 
 /// Walk through the loss along the gradient and along random directions, and hold against it what surrogate gradients say
@@ -46,12 +46,8 @@ pub struct Arguments {
     /// Points to either side
     #[arg(long, value_name = "N", default_value_t = 100)]
     points: usize,
-    /// Figure to write, SVG
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
-    /// Print everything as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    findings: Findings,
     #[command(flatten)]
     machine: Machine,
 }
@@ -83,16 +79,14 @@ impl Arguments {
         let Some(found) = found else {
             return Ok(ExitCode::from(INTERRUPTED));
         };
-        if let Some(path) = &self.svg {
-            let title = format!("Loss along lines: {}, {}", lab.experiment.name, self.method.name());
-            save_page(path, &worth::landscape(&title, &found))?;
-        }
-        if self.json {
-            let all = serde_json::json!({ "seed": lab.seeds.master, "method": self.method, "lines": found });
-            print(&format!("{}\n", serde_json::to_string_pretty(&all)?))?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        print(&text(&found, &look))?;
+        self.findings.give(
+            || {
+                let title = format!("Loss along lines: {}, {}", lab.experiment.name, self.method.name());
+                worth::landscape(&title, &found)
+            },
+            || serde_json::json!({ "seed": lab.seeds.master, "method": self.method, "lines": found }),
+            || text(&found, &look),
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -19,7 +19,7 @@ use spikeloop::{
 };
 use spikeloop_chip::random::{Purpose, Stream};
 
-use super::{on_threads, parse_threads, print, shared::save_page, show::screen};
+use super::{on_threads, parse_threads, print, shared::Findings, show::screen};
 
 /// Steps that a run may have: more is a slip of the finger.
 const MOST_STEPS: f64 = 1e7;
@@ -87,12 +87,8 @@ pub struct Arguments {
     /// Seed of the input and of all chance
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Figure to write, SVG
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
-    /// Print everything as JSON: the first trial's traces, all spikes, all figures
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    findings: Findings,
     /// Threads; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<NonZeroUsize>,
@@ -140,21 +136,20 @@ impl Arguments {
             .into_iter()
             .map(|(name, input)| self.try_with(&model, name, input))
             .collect();
-        if let Some(path) = &self.svg {
-            let columns: Vec<Column> = ran.iter().map(column).collect();
-            let title = format!("{}: {}", model.name, model.description);
-            save_page(path, &svg(&title, &columns))?;
-        }
-        if self.json {
-            let all = serde_json::json!({ "model": model, "dt_ms": self.dt_ms, "seed": self.seed, "runs": json(&ran) });
-            print(&format!(
-                "{}\n",
-                serde_json::to_string_pretty(&all).context("a figure is no number")?
-            ))?;
-            return Ok(ExitCode::SUCCESS);
-        }
+        self.findings.give(
+            || {
+                let columns: Vec<Column> = ran.iter().map(column).collect();
+                svg(&format!("{}: {}", model.name, model.description), &columns)
+            },
+            || serde_json::json!({ "model": model, "dt_ms": self.dt_ms, "seed": self.seed, "runs": json(&ran) }),
+            || self.text(&model, &ran),
+        )?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn text(&self, model: &Model, ran: &[Ran]) -> String {
         let mut text = format!("{}: {}\n", model.name, model.description);
-        for one in &ran {
+        for one in ran {
             text.push_str(&format!(
                 "\n{}, first trial\n\n{}",
                 one.name,
@@ -168,12 +163,11 @@ impl Arguments {
             text.push_str("\nNothing in this model is left to chance: all trials are alike; --noise-pa adds noise of each trial's own.\n");
         }
         // Kernels know nothing of a trial's own noise.
-        let off = (self.noise_pa == 0.0).then(|| deviation(&model, &ran[0], self.dt_ms));
+        let off = (self.noise_pa == 0.0).then(|| deviation(model, &ran[0], self.dt_ms));
         if let Some(off) = off.flatten() {
             text.push_str(&format!("\n{off}\n"));
         }
-        print(&text)?;
-        Ok(ExitCode::SUCCESS)
+        text
     }
 
     fn steps(&self) -> anyhow::Result<usize> {

@@ -1,8 +1,8 @@
 //! `spikeloop pattern`
 
-use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode};
+use std::{num::NonZeroUsize, process::ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use spikeloop::{
 };
 use statrs::statistics::Statistics;
 
-use super::{on_threads, parse_threads, print, shared::save_page};
+use super::{on_threads, parse_threads, shared::Findings};
 
 /// Networks and seeds that one command may run.
 const MOST_RUNS: usize = 1000;
@@ -98,12 +98,8 @@ pub struct Arguments {
     /// Largest change of a weight in an update, threshold = 1
     #[arg(long, value_name = "RATE", default_value_t = Learning::default().rate, allow_negative_numbers = true)]
     rate: f64,
-    /// Figure to write, SVG
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
-    /// Print everything as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    findings: Findings,
     /// Threads; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<NonZeroUsize>,
@@ -155,31 +151,26 @@ impl Arguments {
                 of_silence: learned.iter().map(Learned::of_silence).collect(),
             })
             .collect();
-        if let Some(path) = &self.svg {
-            let curves: Vec<(&str, Vec<Vec<f64>>)> = lines.iter().map(|line| (line.name, parts(line))).collect();
-            save_page(
-                path,
-                &svg("Learning spike patterns", "distance", "that before", &curves),
-            )?;
-        }
-        if self.json {
-            let all = serde_json::json!({ "task": size, "learning": learning, "seeds": self.seeds, "variants": lines });
-            print(&format!(
-                "{}\n",
-                serde_json::to_string_pretty(&all).context("a distance is no number")?
-            ))?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        print(&format!(
-            "{} patterns of {} inputs onto {} outputs, {} ms, {} seeds: van Rossum's distance after {} epochs, % of that before\n\n{}",
-            size.patterns,
-            size.inputs,
-            size.outputs,
-            size.steps,
-            self.seeds,
-            learning.epochs,
-            table(&lines).to_terminal()
-        ))?;
+        self.findings.give(
+            || {
+                let curves: Vec<(&str, Vec<Vec<f64>>)> = lines.iter().map(|line| (line.name, parts(line))).collect();
+                svg("Learning spike patterns", "distance", "that before", &curves)
+            },
+            || serde_json::json!({ "task": size, "learning": learning, "seeds": self.seeds, "variants": lines }),
+            || {
+                format!(
+                    "{} patterns of {} inputs onto {} outputs, {} ms, {} seeds: van Rossum's distance after {} epochs, % of that \
+                     before\n\n{}",
+                    size.patterns,
+                    size.inputs,
+                    size.outputs,
+                    size.steps,
+                    self.seeds,
+                    learning.epochs,
+                    table(&lines).to_terminal()
+                )
+            },
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -105,8 +105,47 @@ pub fn stop_on_ctrl_c(word: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// How what was found is given: as a table, or as JSON, and as a figure beside it.
+#[derive(Args)]
+pub struct Findings {
+    /// Figure to write, SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Findings {
+    /// Gives it. Nothing but JSON is printed beside JSON: where the figure lies is then said aside.
+    pub fn give(
+        &self,
+        figure: impl FnOnce() -> String,
+        json: impl FnOnce() -> serde_json::Value,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        if let Some(path) = &self.svg {
+            write(path, &figure())?;
+            let path = path.display();
+            match self.json {
+                true => say(&path.to_string()),
+                false => print(&format!("{path}\n"))?,
+            }
+        }
+        print(&match self.json {
+            true => format!("{:#}\n", json()),
+            false => text(),
+        })
+    }
+}
+
 /// Writes a page or a figure, and says so.
 pub fn save_page(path: &Path, text: &str) -> anyhow::Result<()> {
+    write(path, text)?;
+    print(&format!("{}\n", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent
         .map_or(Ok(()), std::fs::create_dir_all)
@@ -116,8 +155,7 @@ pub fn save_page(path: &Path, text: &str) -> anyhow::Result<()> {
                 "cannot write {}; check the directory and the space left",
                 path.display()
             )
-        })?;
-    print(&format!("{}\n", path.display()))
+        })
 }
 
 /// A path as a shell takes it.

@@ -25,6 +25,15 @@ impl Experiment {
         self.check_times()
     }
 
+    /// How recordings are played is of the set that is played.
+    pub(super) fn check_recording(&self) -> Result<(), ExperimentError> {
+        let Some((key, value)) = self.data.of_no_use() else {
+            return Ok(());
+        };
+        let message = format!("means nothing for data.set = {:?}; leave it out", self.data.set.name());
+        demand(key, value, false, &message)
+    }
+
     /// Every number in its range.
     fn check_ranges(&self) -> Result<(), ExperimentError> {
         let (network, training) = (&self.network, &self.training);

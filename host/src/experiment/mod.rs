@@ -302,6 +302,7 @@ impl Experiment {
 
     /// With what depends on other keys written down, if it can be run.
     pub(crate) fn complete(mut self) -> Result<Self, ExperimentError> {
+        self.check_recording()?;
         self.data.resolve();
         self.check()?;
         Ok(self)

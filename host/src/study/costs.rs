@@ -99,7 +99,11 @@ mod tests {
         let results = Results {
             columns: columns.into_iter().map(String::from).collect(),
             rows: vec![
-                row("ideal", 1, [Some(0.9), Some(10.0), Some(3.0), none, none, none, none, none]),
+                row(
+                    "ideal",
+                    1,
+                    [Some(0.9), Some(10.0), Some(3.0), none, none, none, none, none],
+                ),
                 row(
                     "in-the-loop",
                     1,
@@ -113,7 +117,10 @@ mod tests {
             ],
         };
         let text = table(&results, &["method", "seed"].map(String::from)).to_markdown();
-        assert!(text.contains("| ideal | 1 | 90.0 | 10 | 3 | – | – | – | – | – |"), "{text}");
+        assert!(
+            text.contains("| ideal | 1 | 90.0 | 10 | 3 | – | – | – | – | – |"),
+            "{text}"
+        );
         assert!(
             text.contains("| in-the-loop | 2 | 75.0 ± 7.1 | 30 | 5 | 100 | 5 | 10 | 43 | 2829 |"),
             "{text}"

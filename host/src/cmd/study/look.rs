@@ -167,7 +167,8 @@ impl Show {
             (frontier.table(), "frontier of accuracy, time and energy")
         } else if self.costs {
             notes.push(
-                "Means over chips and seeds; what goes to the chip and comes back is of one run while it learns.".into(),
+                "Means over chips and seeds; what goes to the chip and comes back is of one run while it learns."
+                    .into(),
             );
             let results = Results::of(&store, true)?;
             (costs::table(&results, &store.axes()?), "what learning costs")

@@ -387,7 +387,10 @@ mod tests {
                 let above = 0.2 - 1.5 * stream.uniform(n, k as u32, 0) as f32;
                 let draw = stream.uniform(n, k as u32, 1);
                 // Close to the border, too.
-                for draw in [draw, chance.per_step * libm::exp(f64::from(above) / width) * (0.9 + 0.2 * draw)] {
+                for draw in [
+                    draw,
+                    chance.per_step * libm::exp(f64::from(above) / width) * (0.9 + 0.2 * draw),
+                ] {
                     let fires = chance.looked_up(above, draw);
                     assert_eq!(chance.takes(above, draw), fires, "{above} {draw} {chance:?}");
                     passed_over += u32::from(!fires);

@@ -7,6 +7,7 @@
 use super::Shown;
 use crate::{
     blocks::{Block, Blocks, LANES, blocks},
+    isa::{Isa, Kernel, Unit},
     matrix::Matrix,
     network::Network,
     train::{
@@ -55,8 +56,44 @@ impl Carry {
         share: f32,
         sum: &mut Gradients,
     ) -> Blocks {
+        Isa::current().run(Layer {
+            carry: self,
+            network,
+            shown,
+            index,
+            pushes,
+            share,
+            sum,
+        })
+    }
+}
+
+/// A layer, on any vector unit.
+struct Layer<'a> {
+    carry: &'a Carry,
+    network: &'a Network,
+    shown: &'a Shown,
+    index: usize,
+    pushes: Pushes<'a>,
+    share: f32,
+    sum: &'a mut Gradients,
+}
+
+impl Kernel for Layer<'_> {
+    type Output = Blocks;
+    #[inline(always)]
+    fn run<U: Unit>(self) -> Blocks {
+        let Self {
+            carry,
+            network,
+            shown,
+            index,
+            pushes,
+            share,
+            sum,
+        } = self;
         let (feed_forward, recurrent) = network.connections_of(index);
-        let (exact, own) = (&self.layers[index], &shown.sample.layers[index]);
+        let (exact, own) = (&carry.layers[index], &shown.sample.layers[index]);
         let first = network.first_neuron(index);
         for &(unit, _) in &own.fired.spikes {
             sum.spikes[first + usize::from(unit)] += share;
@@ -87,12 +124,12 @@ impl Carry {
         };
         for bin in (0..bins).rev() {
             let here = bin * wide..(bin + 1) * wide;
-            if self.in_next_bin {
+            if carry.in_next_bin {
                 arrive(exact, &du, &di, &mut arrival[here.clone()]);
                 add_events(bin, &du, &di);
             }
             let mut cut = vec![[false; LANES]; wide];
-            if self.cuts && matches!(pushes, Pushes::Spikes { .. }) {
+            if carry.cuts && matches!(pushes, Pushes::Spikes { .. }) {
                 for &(unit, _) in own.fired.at(bin) {
                     cut[usize::from(unit) / LANES][usize::from(unit) % LANES] = true;
                 }
@@ -122,7 +159,7 @@ impl Carry {
                     let mut worth = Blocks::from_iter(worth[here.clone()].iter().copied());
                     if let Some(recurrent) = recurrent {
                         // A spike moves its neighbours later in the same bin at the earliest.
-                        if !self.in_next_bin {
+                        if !carry.in_next_bin {
                             arrive(exact, &du, &di, &mut arrival[here.clone()]);
                         }
                         add_products(&mut worth, recurrent, &arrival[here.clone()]);
@@ -134,7 +171,7 @@ impl Carry {
                     }
                 }
             }
-            if !self.in_next_bin {
+            if !carry.in_next_bin {
                 arrive(exact, &du, &di, &mut arrival[here]);
                 add_events(bin, &du, &di);
             }
@@ -144,6 +181,7 @@ impl Carry {
 }
 
 /// ∂L by a unit charge that arrives some time in a bin.
+#[inline(always)]
 fn arrive(exact: &ExactLayer, du: &[Block], di: &[Block], arrival: &mut [Block]) {
     for (block, arrival) in arrival.iter_mut().enumerate() {
         let (charge, potential) = (&exact.mean_charge[block], &exact.mean_potential[block]);

@@ -1,9 +1,9 @@
 //! Neurons that fire by chance, as a statistician sees them: how probable what they did was, and how that hangs on U.
 
 use crate::{
-    blocks::Block,
+    blocks::{Block, LANES},
     network::Escape,
-    train::kernels::exp,
+    train::kernels::{exp, ln},
 };
 
 /// Most that a membrane on a chip counts as above the threshold, in ΔU: what lies beyond says more about the circuit than about
@@ -67,6 +67,35 @@ impl Chance {
         scores
     }
 
+    /// Slopes of relaxed spikes ([`Self::relaxed`]) of neurons at rest, block by block: z = ln (p d / u), where u = 1 − d e^−x is
+    /// the number that d says was drawn.
+    #[inline(always)]
+    pub fn relaxed_at_rest(self, above: &Block, draws: &[f64; LANES], temperature: f32) -> Block {
+        let per_width = 1.0 / self.width as f32;
+        let (most, per_bin) = (self.most_widths() as f32, self.per_bin as f32);
+        let mut expected = exp(&above.map(|above| (above * per_width).min(most)));
+        expected.iter_mut().for_each(|x| *x *= per_bin);
+        let power = exp(&expected.map(|x| -x));
+        let (mut p, mut odds) = ([0.0; LANES], [0.0; LANES]);
+        for lane in 0..LANES {
+            let (x, draw) = (expected[lane], draws[lane] as f32);
+            // 1 − e^−x, by its series where little is left of the difference.
+            let series = x * (1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0)));
+            p[lane] = if x < 0.05 { series } else { 1.0 - power[lane] };
+            odds[lane] = p[lane] * draw / ((1.0 - draws[lane]) as f32 + draw * p[lane]);
+        }
+        // (p d / u)^(1/T), and never a number that has no logarithm.
+        let log = ln(&odds.map(|odds| odds.max(f32::MIN_POSITIVE)));
+        let odds = exp(&log.map(|log| log / temperature));
+        let mut slopes = [0.0; LANES];
+        for lane in 0..LANES {
+            let soft = odds[lane] / (1.0 + odds[lane]);
+            let by_membrane = if p[lane] > 0.0 { expected[lane] / p[lane] } else { 1.0 };
+            slopes[lane] = soft * (1.0 - soft) / temperature * by_membrane * per_width;
+        }
+        slopes
+    }
+
     /// Slope of the relaxed spike σ(z/T), z = logit p − logit u, at a number u that is uniform among those that would have let
     /// the neuron do what it did: below p if it fired, else above. `draw` is uniform in (0, 1).
     pub fn relaxed(self, above: f64, fires: bool, draw: f64, temperature: f64) -> f64 {
@@ -98,7 +127,6 @@ impl Chance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocks::LANES;
 
     const CHANCE: Chance = Chance {
         per_bin: 0.3,
@@ -148,12 +176,18 @@ mod tests {
                 "{above} {temperature}: {found} {wanted}"
             );
         }
-        // Where nothing is to be expected, or everything, numbers stay numbers.
-        for above in [-200.0, -5.0, 5.0, 200.0] {
+        // Where nothing is to be expected, or everything, numbers stay numbers; by blocks they are the same.
+        for above in [-200.0, -5.0, -0.5, -0.1, 0.0, 0.1, 5.0, 200.0] {
             for fires in [true, false] {
                 assert!(CHANCE.relaxed(above, fires, 0.3, 0.5).is_finite(), "{above} {fires}");
             }
             assert!(CHANCE.score_of_spike(above).is_finite(), "{above}");
+            for draw in [1e-10, 0.01, 0.3, 0.99, 1.0 - 1e-10] {
+                let by_block = CHANCE.relaxed_at_rest(&[above as f32; LANES], &[draw; LANES], 0.5)[7];
+                let alone = CHANCE.relaxed(above, false, draw, 0.5);
+                let error = (f64::from(by_block) - alone).abs();
+                assert!(error < 2e-5 * alone.abs() + 1e-12, "{above} {draw}: {by_block} {alone}");
+            }
             let at_rest = CHANCE.scores_at_rest(&[above as f32; LANES], &[1.0; LANES], 1.0);
             assert!(at_rest[0].is_finite(), "{above}");
         }

@@ -143,24 +143,22 @@ impl Noise {
             let (feed_forward, recurrent) = network.connections_of(index);
             let arrival = if network.layers[index].spiking {
                 let stream = Stream::new(Purpose::Relaxation, &[lesson.seeds[0].0, index as u64]);
-                let relaxed = |above, fires, unit, bin| {
-                    let draw = stream.uniform(unit as u32, bin as u32, 0);
-                    self.chance.relaxed(above, fires, draw, temperature)
-                };
                 let slopes = Self::slopes(
                     network,
                     shown,
                     index,
                     |above, free, Place { unit, bin }| {
-                        let mut slopes = [0.0; LANES];
-                        for lane in 0..LANES {
-                            if free[lane] > 0.0 {
-                                slopes[lane] = relaxed(f64::from(above[lane]), false, unit + lane, bin) as f32;
-                            }
+                        let draws = stream.uniform_lanes(unit as u32, bin as u32, 0);
+                        let mut slopes = self.chance.relaxed_at_rest(above, &draws, temperature as f32);
+                        for (slope, &free) in slopes.iter_mut().zip(free) {
+                            *slope = if free > 0.0 { *slope } else { 0.0 };
                         }
                         slopes
                     },
-                    |above, Place { unit, bin }| relaxed(above, true, unit, bin),
+                    |above, Place { unit, bin }| {
+                        let draw = stream.uniform(unit as u32, bin as u32, 0);
+                        self.chance.relaxed(above, true, draw, temperature)
+                    },
                 );
                 regularise(lesson, shown, index, &mut worth);
                 let recurrent = recurrent.map(|connection| weights[connection].transposed());

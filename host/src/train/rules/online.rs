@@ -10,6 +10,7 @@ use spikeloop_chip::random::Stream;
 use super::{LearningRule, Lesson};
 use crate::{
     blocks::{Blocks, LANES, blocks},
+    isa::{Isa, Kernel, Unit},
     matrix::Matrix,
     network::Network,
     train::{
@@ -216,6 +217,29 @@ impl Remembered {
 
 impl LearningRule for Online {
     fn learn(&self, lesson: &Lesson, sum: &mut Gradients) -> Outcome {
+        let rule = self;
+        Isa::current().run(Learn { rule, lesson, sum })
+    }
+}
+
+/// A sample, on any vector unit.
+struct Learn<'a> {
+    rule: &'a Online,
+    lesson: &'a Lesson<'a>,
+    sum: &'a mut Gradients,
+}
+
+impl Kernel for Learn<'_> {
+    type Output = Outcome;
+    #[inline(always)]
+    fn run<U: Unit>(self) -> Outcome {
+        self.rule.sample(self.lesson, self.sum)
+    }
+}
+
+impl Online {
+    #[inline(always)]
+    fn sample(&self, lesson: &Lesson, sum: &mut Gradients) -> Outcome {
         let Lesson {
             network,
             weights,
@@ -258,10 +282,9 @@ impl LearningRule for Online {
         }
         outcome
     }
-}
 
-impl Online {
     /// Errors as the neurons of a layer hear them.
+    #[inline(always)]
     fn heard(&self, feedback: Option<&Matrix>, errors: &[f32], share: f32) -> Vec<[f32; LANES]> {
         let values: Vec<f32> = match feedback {
             None => errors.iter().map(|error| share * error).collect(),
@@ -281,6 +304,7 @@ impl Online {
 
     /// One bin of one layer.
     #[allow(clippy::too_many_arguments)]
+    #[inline(always)]
     fn step(
         &self,
         lesson: &Lesson,
