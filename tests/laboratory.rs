@@ -65,19 +65,7 @@ fn every_rule_that_is_new_learns_in_software() {
 #[test]
 fn rules_by_noise_and_on_target_learn_from_chips() {
     let scratch = scratch();
-    let chip = spikeloop_chip::builtin_text("hicann-x").unwrap().to_owned()
-        + "
-[adaptation]
-current_lsb_per_us = { value = 0.0, source = \"test\" }
-current_tau_us = { value = 20.0, source = \"test\" }
-threshold_lsb = { value = 0.0, source = \"test\" }
-threshold_tau_us = { value = 20.0, source = \"test\" }
-escape_rate_per_us = { value = 1.0, source = \"test\" }
-escape_width_lsb = { value = 4.5, source = \"test\" }
-spread = { sigma = 0.0, source = \"test\" }
-";
-    fs::write(scratch.path().join("noisy.toml"), chip).unwrap();
-    let noisy = ["network.neuron=gif-escape", "chip.file=noisy.toml"];
+    let noisy = ["network.neuron=gif-escape", "chip.file=hicann-x-escape"];
     for (rule, more, least) in [
         ("likelihood-ratio", &noisy[..], 0.4),
         ("reparameterised", &noisy, 0.5),
