@@ -24,24 +24,31 @@ fn rows(run: &Path) -> Vec<(String, f64)> {
 /// Trained in software, and deployed on a chip: better than guessing one of three.
 #[test]
 fn every_rule_that_is_new_learns_in_software() {
-    for (rule, more, least) in [
-        ("soft-spikes", &["network.weight_range=[6, 10]"][..], 0.45),
+    for (rule, more, least, deployed) in [
+        ("soft-spikes", &["network.weight_range=[6, 10]"][..], 0.45, 0.4),
         (
             "firing-rates",
             &["network.initial.spikes_per_neuron=2", "network.weight_range=[3, 10]"],
             0.45,
+            0.4,
         ),
-        ("on-target", &["network.weight_range=[6, 10]"], 0.6),
+        ("on-target", &["network.weight_range=[6, 10]"], 0.6, 0.5),
         (
             "translation",
             &[
                 "data.spikes=20",
-                "network.tau_mem_us=20",
-                "network.weight_range=[3, 6]",
+                "data.window_us=100",
+                "network.tau_mem_us=30",
+                "network.tau_syn_us=3",
+                "network.weight_range=[16, 16]",
+                "network.initial.spikes_per_neuron=3",
                 "training.loss=mean",
-                "training.logit_scale=5",
-                "training.learning_rate=0.003",
+                "training.learning_rate=0.01",
+                "training.smooth.spikes=20",
+                "regularise.rate_max=100",
+                "regularise.spikes=0",
             ],
+            0.6,
             0.45,
         ),
     ] {
@@ -58,6 +65,7 @@ fn every_rule_that_is_new_learns_in_software() {
         let rows = rows(&out);
         assert_eq!(rows.len(), 2, "{rule}: {rows:?}");
         assert!(rows[0].1 > least, "{rule}: {rows:?}");
+        assert!(rows[1].1 > deployed, "{rule}: {rows:?}");
     }
 }
 
@@ -175,7 +183,7 @@ fn gradients_are_held_against_the_oracle_and_the_loss() {
     let scratch = scratch();
     let small = ["--set", "network.hidden=[20]", "--set", "training.ideal_dt_us=0.5"];
     let mut command = program(scratch.path());
-    command.args(["gradient", "--seeds", "1", "--samples", "20", "--epochs", "1", "--json"]);
+    command.args(["gradient", "--seeds", "1", "--samples", "40", "--epochs", "0", "--json"]);
     command.args(["--svg", "angles.svg"]).args(small);
     let text = succeed(&mut command);
     // Nothing but JSON, though a figure was written.
@@ -186,8 +194,8 @@ fn gradients_are_held_against_the_oracle_and_the_loss() {
         let reading = &courses[course]["points"][point]["membranes"][0];
         reading["angle_deg"].as_f64().unwrap()
     };
-    // Looking every 0.2 µs is closer to the truth than every 6.8.
-    assert!(angle(0, 0) < angle(0, 5), "{:?}", courses[0]);
+    // Three bits of the ADC are further from the truth than ten.
+    assert!(angle(1, 0) > angle(1, 5), "{:?}", courses[1]);
     // One bit a weight is further off than six.
     assert!(angle(3, 0) > angle(3, 4), "{:?}", courses[3]);
     let svg = fs::read_to_string(scratch.path().join("angles.svg")).unwrap();

@@ -400,7 +400,6 @@ mod tests {
         }
     }
 
-    /// erfc by its continued fraction or series, far better than needed here.
     #[test]
     fn uniform_lanes_and_their_logarithms_are_those_of_the_scalar_generator() {
         let stream = Stream::new(Purpose::Escape, &[3]);
@@ -423,6 +422,7 @@ mod tests {
         }
     }
 
+    /// erfc by its continued fraction or series, far better than needed here.
     fn upper_tail(z: f64) -> f64 {
         0.5 * libm::erfc(z / core::f64::consts::SQRT_2)
     }

@@ -5,8 +5,8 @@
 
 Equations, surrogate, loss, optimiser, jitter of channels and numbers are those of the experiment: exponential synapses, a
 reset to rest that is held for the refractory time, SuperSpike's derivative for the step (the reset is left out of the
-gradient), cross-entropy of the readouts' means. Initial weights are Gaussian, scaled by bisection until hidden neurons fire
-as often as there. What is not here: the bounds on weights and rates.
+gradient), cross-entropy of the readouts' means. Initial weights are drawn as there, and scaled by bisection until hidden
+neurons fire as often. What is not here: the bounds on weights and rates.
 """
 
 import argparse
@@ -113,17 +113,18 @@ def run(weights, spikes):
 
 
 def initial(generator, spikes):
-    def draw(rows, columns):
-        return torch.randn(rows, columns, generator=generator).to(device) / math.sqrt(rows)
+    def draw(rows, columns, mean=0.1):
+        return (mean + torch.randn(rows, columns, generator=generator)).to(device) / math.sqrt(rows)
 
-    w, v, out = draw(inputs, options.hidden), draw(options.hidden, options.hidden), draw(options.hidden, classes)
+    w, out = draw(inputs, options.hidden), draw(options.hidden, classes)
+    v = 0.2 * draw(options.hidden, options.hidden, mean=0.0)
     low, high = 0.0, 10.0
     with torch.no_grad():
         for _ in range(20):
             middle = (low + high) / 2
-            activity = run([middle * w, 0.3 * middle * v, out], spikes)[1].mean()
+            activity = run([middle * w, middle * v, out], spikes)[1].mean()
             low, high = (middle, high) if activity < options.activity else (low, middle)
-        w, v = middle * w, 0.3 * middle * v
+        w, v = middle * w, middle * v
         amplitude = run([w, v, out], spikes)[0].abs().amax(1).mean()
     return [w, v, 0.3 / amplitude * out]
 

@@ -13,7 +13,7 @@ use spikeloop_chip::{
 };
 
 use crate::{
-    compare::test,
+    compare::{find_teacher, test},
     data::samples::First,
     experiment::Method,
     lab::{Lab, LabError, SetUp},
@@ -127,6 +127,8 @@ pub fn ageing(
 ) -> Result<Ageing, LabError> {
     watch("measuring the fresh chip");
     // Codes of a method that calibrates are found now, while the chip is fresh.
+    // Whoever learns again needs whom it learned from.
+    find_teacher(lab, &AtomicBool::new(false))?;
     let measured = lab.measure(method)?;
     let fresh = test(&mut lab.emulated(&lab.set_up(method)?)?, weights, lab)?;
     let mut ages = Vec::new();

@@ -172,6 +172,23 @@ pub fn engine_of(lab: &Lab, method: Method) -> Result<Box<dyn Engine + '_>, LabE
     })
 }
 
+/// Trains the teacher that a lab wants, and lets it teach.
+///
+/// # Errors
+/// That training diverged.
+pub fn find_teacher(lab: &Lab, stop: &AtomicBool) -> Result<(), LabError> {
+    if !lab.wants_teacher() {
+        return Ok(());
+    }
+    let settings = lab.experiment.settings_of(Method::Teacher);
+    let samples = lab.samples();
+    let training = lab.training(&*samples, &settings, stop);
+    let mut learner = Learner::new(&lab.network, lab.first_weights(Method::Teacher)?, settings.optimiser);
+    learner.train(&mut *engine_of(lab, Method::Teacher)?, &training, &mut ())?;
+    lab.teach(learner.chosen());
+    Ok(())
+}
+
 /// The method whose weights a transfer deploys: trained with the same quantisation, so that it is
 /// an honest baseline.
 pub fn transferred_from(lab: &Lab) -> Method {

@@ -52,6 +52,9 @@ impl Arguments {
             bail!("--seeds {}: give 1 to 1000", self.seeds);
         }
         let experiment = self.changes.experiment(self.experiment.as_deref(), &[], None)?;
+        if experiment.chip_seed.is_some() {
+            bail!("a chip seed: here every seed has a chip of its own; leave out --chip-seed and chip_seed");
+        }
         let (spec, _) = load_chip(&experiment.chip.file)?;
         let data = load_data(&experiment, &self.machine.data_dir())?;
         if self.samples == 0 || 2 * self.samples > data.train.len() {

@@ -124,18 +124,19 @@ impl Findings {
         json: impl FnOnce() -> serde_json::Value,
         text: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
-        if let Some(path) = &self.svg {
-            write(path, &figure())?;
-            let path = path.display();
-            match self.json {
-                true => say(&path.to_string()),
-                false => print(&format!("{path}\n"))?,
-            }
-        }
         print(&match self.json {
             true => format!("{:#}\n", json()),
             false => text(),
-        })
+        })?;
+        // Last: what took long is not lost where a figure cannot be written.
+        let Some(path) = &self.svg else { return Ok(()) };
+        write(path, &figure())?;
+        let path = path.display();
+        match self.json {
+            true => say(&path.to_string()),
+            false => print(&format!("\n{path}\n"))?,
+        }
+        Ok(())
     }
 }
 

@@ -29,8 +29,8 @@ struct Limits {
 /// Room for any of the supported sets: the largest that lie in an archive unpack to some 30 MB.
 const LIMITS: Limits = Limits {
     member: 1 << 28,
-    total: 1 << 30,
-    unpacked: 1 << 31,
+    total: 1 << 29,
+    unpacked: 1 << 29,
 };
 
 /// Memory that the xz unpacker may take, KiB: `xz -9` makes archives that need 65 MiB.

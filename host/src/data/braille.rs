@@ -132,7 +132,7 @@ impl SendOnDelta {
     pub fn new(threshold: u32, playback: Playback) -> Result<Self, DataError> {
         if !(1..=255).contains(&threshold) {
             return Err(DataError::BadParameter {
-                name: "data.threshold",
+                name: "data.recording.threshold",
                 value: f64::from(threshold),
                 allowed: "a whole number from 1 to 255".into(),
             });
@@ -316,7 +316,7 @@ mod tests {
         assert!(matches!(
             SendOnDelta::new(0, Playback::new(1.0, 1.0).unwrap()),
             Err(DataError::BadParameter {
-                name: "data.threshold",
+                name: "data.recording.threshold",
                 ..
             })
         ));

@@ -102,7 +102,7 @@ impl PixelCode {
     pub fn new(shrink: usize, playback: Playback) -> Result<Self, DataError> {
         if !(1..=SIDE).contains(&shrink) {
             return Err(DataError::BadParameter {
-                name: "data.shrink",
+                name: "data.recording.shrink",
                 value: shrink as f64,
                 allowed: format!("a whole number from 1 to {SIDE}"),
             });
@@ -408,7 +408,7 @@ mod tests {
             assert!(matches!(
                 PixelCode::new(bad, playback),
                 Err(DataError::BadParameter {
-                    name: "data.shrink",
+                    name: "data.recording.shrink",
                     ..
                 })
             ));

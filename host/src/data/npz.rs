@@ -16,6 +16,8 @@ use super::DataError;
 /// An array may be so many times as large as the file, far more than real ones are: so nothing that
 /// unpacks without end can fill the memory.
 const LARGEST_RATIO: u64 = 64;
+/// And no array of any set that is read here has more bytes than this.
+const LARGEST: u64 = 1 << 29;
 /// Up to this size, bytes, no array is too large.
 const SMALL: u64 = 1 << 20;
 
@@ -92,7 +94,7 @@ fn member(zip: &[u8], name: &str) -> Result<Vec<u8>, String> {
     if entry.encrypted || !matches!(entry.method, 0 | 8) {
         return Err("it is packed in an unusual way; write the file with numpy.savez_compressed".into());
     }
-    if u64::from(entry.unpacked) > (zip.len() as u64 * LARGEST_RATIO).max(SMALL) {
+    if u64::from(entry.unpacked) > (zip.len() as u64 * LARGEST_RATIO).max(SMALL).min(LARGEST) {
         return Err(format!("it has {} bytes, more than any known set has", entry.unpacked));
     }
     let data = packed_data(zip, &entry).ok_or(DAMAGED)?;

@@ -19,7 +19,7 @@ impl Playback {
     pub fn new(speed_up: f64, window_us: f64) -> Result<Self, DataError> {
         if !(speed_up > 0.0 && speed_up.is_finite()) {
             return Err(DataError::BadParameter {
-                name: "data.speed_up",
+                name: "data.recording.speed_up",
                 value: speed_up,
                 allowed: "a number above 0".into(),
             });

@@ -113,11 +113,11 @@ impl Randman {
         // What is counted is numbered in 16 bits where it is an input or a class, and bounded
         // elsewhere so that a slip does not run for days.
         let counts = [
-            ("data.classes", self.classes, 1, 1000),
-            ("data.units", self.units, 1, 0xffff),
-            ("data.dimension", self.dimension, 1, 100),
-            ("data.train_per_class", self.train_per_class, 1, 1_000_000),
-            ("data.test_per_class", self.test_per_class, 1, 1_000_000),
+            ("data.randman.classes", self.classes, 1, 1000),
+            ("data.randman.units", self.units, 1, 0xffff),
+            ("data.randman.dimension", self.dimension, 1, 100),
+            ("data.randman.train_per_class", self.train_per_class, 1, 1_000_000),
+            ("data.randman.test_per_class", self.test_per_class, 1, 1_000_000),
         ];
         for (name, count, least, most) in counts {
             if !(least..=most).contains(&count) {
@@ -132,19 +132,19 @@ impl Randman {
         let spikes = spikes.into_iter().fold(self.classes, usize::saturating_mul);
         if spikes > MOST_SPIKES {
             return Err(bad(
-                "data.train_per_class",
+                "data.randman.train_per_class",
                 self.train_per_class as f64,
                 &format!("fewer, since there would be {spikes} spikes, and {MOST_SPIKES} are the most"),
             ));
         }
         if !(self.alpha > 0.0 && self.alpha.is_finite()) {
-            return Err(bad("data.alpha", self.alpha, "a number above 0"));
+            return Err(bad("data.randman.alpha", self.alpha, "a number above 0"));
         }
-        let span_ns = ns_from_us("data.span_us", self.span_us)?;
+        let span_ns = ns_from_us("data.randman.span_us", self.span_us)?;
         let window_ns = ns_from_us("data.window_us", self.window_us)?;
         if !(1..=window_ns).contains(&span_ns) {
             return Err(bad(
-                "data.span_us",
+                "data.randman.span_us",
                 self.span_us,
                 "a time above 0 µs and within data.window_us",
             ));
@@ -355,37 +355,37 @@ mod tests {
     #[test]
     fn parameters_out_of_range_are_named() {
         let wrong: [(&str, Randman); 9] = [
-            ("data.classes", Randman { classes: 0, ..small() }),
+            ("data.randman.classes", Randman { classes: 0, ..small() }),
             (
-                "data.units",
+                "data.randman.units",
                 Randman {
                     units: 65_536,
                     ..small()
                 },
             ),
             (
-                "data.dimension",
+                "data.randman.dimension",
                 Randman {
                     dimension: 0,
                     ..small()
                 },
             ),
             (
-                "data.train_per_class",
+                "data.randman.train_per_class",
                 Randman {
                     train_per_class: 0,
                     ..small()
                 },
             ),
             (
-                "data.test_per_class",
+                "data.randman.test_per_class",
                 Randman {
                     test_per_class: 0,
                     ..small()
                 },
             ),
             (
-                "data.train_per_class",
+                "data.randman.train_per_class",
                 Randman {
                     classes: 1000,
                     units: 1000,
@@ -394,14 +394,14 @@ mod tests {
                 },
             ),
             (
-                "data.alpha",
+                "data.randman.alpha",
                 Randman {
                     alpha: f64::NAN,
                     ..small()
                 },
             ),
             (
-                "data.span_us",
+                "data.randman.span_us",
                 Randman {
                     span_us: 101.0,
                     ..small()

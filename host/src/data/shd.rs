@@ -28,6 +28,8 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// large as the file: far more than real ones are, and little enough that neither a bomb nor a
 /// damaged header can fill the memory.
 const LARGEST_RATIO: usize = 64;
+/// And no part of the sets has more bytes than this, unpacked: SSC's training part has about 2.5 GB.
+const LARGEST_BYTES: usize = 1 << 32;
 /// Up to this size, bytes, nothing is too large.
 const SMALL_BYTES: usize = 1 << 20;
 
@@ -71,12 +73,12 @@ impl Set {
         self == Self::Ssc
     }
 
-    /// That it is not there.
     /// Where it is looked for.
     fn folders(self, dir: &Path) -> [PathBuf; 2] {
         [dir.join(self.name()), dir.to_path_buf()]
     }
 
+    /// That it is not there.
     fn not_there(self, looked_in: Vec<PathBuf>) -> DataError {
         let (what, files) = match self {
             Self::Shd => ("Spiking Heidelberg Digits", "shd_train.h5(.gz) and shd_test.h5(.gz)"),
@@ -203,7 +205,7 @@ pub fn read(
 
 /// What may come of so many bytes of a file.
 fn largest(bytes: usize) -> usize {
-    bytes.saturating_mul(LARGEST_RATIO).max(SMALL_BYTES)
+    bytes.saturating_mul(LARGEST_RATIO).clamp(SMALL_BYTES, LARGEST_BYTES)
 }
 
 /// Gzip data unpacked, all members of it.

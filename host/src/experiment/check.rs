@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use spikeloop_chip::drift::MAX_AGE_HOURS;
 
-use super::{Experiment, ExperimentError, Method};
+use super::{Experiment, ExperimentError, Method, RecurrentWeights};
 use crate::{
     network::{MOST_EXPONENTIALS, NeuronModel},
     train::{in_the_loop::Inject, rules::Rule},
@@ -14,6 +14,8 @@ use crate::{
 const MOST_STEPS: f64 = 1e6;
 /// Longest run, µs: times are whole ns in 32 bits.
 const LONGEST_US: f64 = 2e6;
+/// Most spikes of an input under a rate code.
+const MOST_SPIKES: usize = 10_000;
 /// Most samples that are generated.
 const MOST_SAMPLES: usize = 10_000_000;
 
@@ -151,6 +153,10 @@ impl Experiment {
         let fits = !network.hidden.is_empty() && network.hidden.iter().all(|size| (1..=65_000).contains(size));
         let message = "must list at least one layer, each of 1…65000 neurons";
         demand("network.hidden", &hidden, fits, message)?;
+        let weights = network.recurrent_weights;
+        let fits = network.recurrent || weights == RecurrentWeights::Learned;
+        let message = "says something of weights that are not there; set network.recurrent = true, or leave it out";
+        demand("network.recurrent_weights", weights.name(), fits, message)?;
         let layers = network.hidden.len() + 1;
         let ranges = &network.weight_range;
         let fits = !ranges.is_empty() && ranges.iter().all(|&range| range > 0.0 && range.is_finite());
@@ -231,6 +237,20 @@ impl Experiment {
             warm_up < training.epochs.into(),
             message,
         )?;
+        let data = &self.data;
+        let message = format!("must be at most {MOST_SPIKES}");
+        demand("data.spikes", data.spikes, data.spikes <= MOST_SPIKES, &message)?;
+        if let Some(recording) = data.recording() {
+            demand(
+                "data.recording.every",
+                recording.every,
+                recording.every > 0,
+                "must be 1 or more",
+            )?;
+            let message = format!("leaves nothing of {} channels", recording.channels);
+            let fits = recording.skip < recording.channels;
+            demand("data.recording.skip", recording.skip, fits, &message)?;
+        }
         let test = self.data.test_samples;
         demand(
             "data.test_samples",
@@ -324,9 +344,12 @@ impl Experiment {
         demand("network.recurrent", self.network.recurrent, fits, &message)?;
         let fits = needs.on_a_chip || !training.methods.iter().any(|method| method.learns_on_chips());
         let message = format!(
-            "the rule {} needs every step of the ideal network, which no chip returns: leave out all methods that learn on chips, \
-             or take bptt, whose gradient is the same",
-            rule.name()
+            "the rule {} needs every step of the ideal network, which no chip returns: leave out all methods that learn on chips{}",
+            rule.name(),
+            match rule {
+                Rule::Rtrl => ", or take bptt, whose gradient is the same",
+                _ => "; the method transfer runs on a chip what was learned",
+            }
         );
         let names: Vec<_> = training.methods.iter().map(|method| method.name()).collect();
         demand("training.methods", names.join(", "), fits, &message)?;
@@ -350,6 +373,10 @@ impl Experiment {
         demand("network.neuron", neuron.name(), fits, &message)?;
         let fits = needs.on_a_chip || rule == Rule::Rtrl || !neuron.adapts();
         let message = format!("the rule {} has no model of neurons that adapt; take bptt", rule.name());
+        demand("network.neuron", neuron.name(), fits, &message)?;
+        let smooth = matches!(rule, Rule::SoftSpikes | Rule::FiringRates);
+        let fits = !smooth || neuron != NeuronModel::Srm0;
+        let message = format!("the rule {} knows resets to a level alone; take bptt", rule.name());
         demand("network.neuron", neuron.name(), fits, &message)?;
         let trials = training.noise.trials;
         let message = "must lie in 2…1000: each trial is compared with the others";

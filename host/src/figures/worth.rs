@@ -55,10 +55,11 @@ pub fn angles(title: &str, found: &Angles) -> String {
     );
     let mut svg = Svg::new(width, height, title, &description);
     svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
-    let (software, others) = (mean(angles_of(&found.software)), mean(angles_of(&found.other_samples)));
-    let lines: [(&str, &str, Pick); 2] = [
-        ("spikes and membranes injected", of(0, 2), |point| &point.membranes),
-        ("spikes alone", of(1, 2), |point| &point.spikes),
+    let software = mean(angles_of(&found.software));
+    let lines: [(&str, &str, Pick); 3] = [
+        ("spikes and membranes injected", of(0, 3), |point| &point.membranes),
+        ("spikes alone", of(1, 3), |point| &point.spikes),
+        ("the oracle's, of other samples", of(2, 3), |point| &point.others),
     ];
     let mut x = 20.0;
     for (name, colour, _) in lines {
@@ -67,16 +68,17 @@ pub fn angles(title: &str, found: &Angles) -> String {
     }
     svg.text(
         (x, 44.0),
-        &format!("dashed: software's gradient {software:.0}°, other samples {others:.0}°"),
+        &format!("dashed: software's, {software:.0}°"),
         Style::default(),
     );
     let all = found
         .courses
         .iter()
         .flat_map(|course| &course.points)
-        .flat_map(|point| point.membranes.iter().chain(&point.spikes))
+        .flat_map(|point| [&point.membranes, &point.spikes, &point.others])
+        .flatten()
         .map(|reading| reading.angle_deg);
-    let top = all.fold(software.max(others), f64::max);
+    let top = all.fold(software, f64::max);
     for (index, course) in found.courses.iter().enumerate() {
         let (left, top_px) = place(index);
         let values: Vec<f64> = course.points.iter().map(|point| point.value).collect();
@@ -99,7 +101,6 @@ pub fn angles(title: &str, found: &Angles) -> String {
             },
         );
         panel.level(&mut svg, software);
-        panel.level(&mut svg, others);
         if let Some(usual) = course.points.iter().find(|point| point.usual) {
             let at = |y| panel.at(usual.value, y);
             svg.line(at(panel.y.min), at(panel.y.max), Stroke::new(FAINT, 0.7));

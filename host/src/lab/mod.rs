@@ -100,6 +100,12 @@ pub enum LabError {
         /// What the chip file would have to be.
         with: &'static str,
     },
+    /// Gradients of what follows a teacher.
+    #[error(
+        "here hidden neurons or recurrent weights are a teacher's, and what is looked at is the gradient of a loss alone: take \
+         another training.rule than on-target, and network.recurrent_weights = \"learned\" or \"frozen\""
+    )]
+    Taught,
     /// Learning on a board that is not there.
     #[error(
         "training.on_board lets a board learn, and none was named: name its port with --board (spikeloop board emulate gives \

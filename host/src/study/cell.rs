@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use spikeloop_chip::{random::RNG_VERSION, spec::ChipSpec};
 
-use super::folder::Folder;
+use super::{folder::Folder, spent::Spent};
 use crate::{
-    bench::memory::{forget_peak, peak_resident_bytes},
     compare::{Earlier, Row, Spectator, compare, transferred_from},
     experiment::{Experiment, Method},
     lab::{Lab, LabError, chip_digest, load_data},
@@ -100,7 +99,7 @@ pub struct Provenance {
 /// What differs from run to run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Wall time from reading data to the result, s.
+    /// Wall time from reading data to the result, s; what another cell has learned for this one is counted as if it had itself.
     pub seconds: f64,
     /// Threads.
     pub threads: usize,
@@ -142,7 +141,7 @@ impl Cell {
             Ok(Err(error)) => outcome.error = Some(error.to_string()),
             Err(panic) => outcome.error = Some(format!("it panicked: {}", message(&*panic))),
         }
-        outcome.timing.seconds = start.elapsed().as_secs_f64();
+        outcome.timing.seconds += start.elapsed().as_secs_f64();
         outcome.timing.threads = rayon::current_num_threads();
         outcome
     }
@@ -182,22 +181,28 @@ impl Cell {
         let never = AtomicBool::new(false);
         let mut earlier = Earlier::default();
         let digest = provenance.data_digest.as_deref().unwrap_or_default();
+        let (mut before, mut waited) = (Spent::default(), 0.0);
+        let mut shared = |method: Method| {
+            let start = Instant::now();
+            let (learner, spent) = folder.shared(&lab, method, digest, &never)?;
+            before = before.and(spent);
+            waited += start.elapsed().as_secs_f64();
+            Ok::<_, LabError>(learner)
+        };
         if lab.wants_teacher() {
-            let learner = folder.shared(&lab, Method::Teacher, digest, &never)?;
+            let learner = shared(Method::Teacher)?;
             lab.teach(learner.chosen());
             earlier.learners.insert(Method::Teacher, learner);
         }
         if let Some(source) = software_of(&lab, self.method) {
-            let learner = folder.shared(&lab, source, digest, &never)?;
-            earlier.learners.insert(source, learner);
+            earlier.learners.insert(source, shared(source)?);
         }
         let mut watch = Watch::default();
-        let before = forget_peak();
-        let comparison = compare(&lab, earlier, &never, &mut watch)?;
+        let (comparison, spent) = Spent::on(|| compare(&lab, earlier, &never, &mut watch));
+        let comparison = comparison?;
         outcome.learning = ChipUse::of_all(&watch.epochs);
-        outcome.timing.memory_mib = before
-            .zip(peak_resident_bytes())
-            .map(|(before, peak)| peak.saturating_sub(before) as f64 / (1 << 20) as f64);
+        outcome.timing.memory_mib = before.and(spent).memory_mib;
+        outcome.timing.seconds = before.seconds - waited;
         debug_assert_eq!(comparison.ending, Ending::Complete);
         // One method was asked for, and compare ends with its row or with an error.
         Ok(comparison

@@ -22,6 +22,7 @@ use super::{
     cell::{Outcome, SCHEMA},
     file::StudyText,
     grid::Study,
+    spent::Spent,
 };
 use crate::{
     checkpoint::{self, Origin},
@@ -207,14 +208,14 @@ impl Folder {
         let _ = fs::remove_file(self.log_path(key));
     }
 
-    /// The network that a method learns in software: trained once for all cells that begin with it.
+    /// The network that a method learns in software, trained once for all cells that begin with it, and what that took.
     pub(super) fn shared(
         &self,
         lab: &Lab,
         method: Method,
         data_digest: &str,
         stop: &AtomicBool,
-    ) -> Result<Learner, LabError> {
+    ) -> Result<(Learner, Spent), LabError> {
         let digest = software_digest(lab, method, data_digest);
         let path = self.file(&format!("shared-{digest}.safetensors"));
         let lock = fs::File::create(path.with_extension("lock")).ok();
@@ -226,16 +227,24 @@ impl Folder {
             && checkpoint.origin.weight_range == lab.placement.weight_range
             && let Ok(learner) = lab.learner(checkpoint)
         {
-            return Ok(learner);
+            let spent = fs::read(path.with_extension("json")).unwrap_or_default();
+            return Ok((learner, serde_json::from_slice(&spent).unwrap_or_default()));
         }
         let settings = lab.experiment.settings_of(method);
         let samples = lab.samples();
         let training = lab.training(&*samples, &settings, stop);
         let mut learner = Learner::new(&lab.network, lab.first_weights(method)?, settings.optimiser);
-        learner.train(&mut *engine_of(lab, method)?, &training, &mut ())?;
+        let mut engine = engine_of(lab, method)?;
+        let (ended, spent) = Spent::on(|| learner.train(&mut *engine, &training, &mut ()));
+        ended?;
+        // What it took first: whoever finds the network finds that, too.
+        let _ = fs::write(
+            path.with_extension("json"),
+            serde_json::to_vec(&spent).unwrap_or_default(),
+        );
         // Without it the next cell trains it again.
         let _ = checkpoint::save(&path, &Origin::of(lab, &digest, method, &learner), &learner);
-        Ok(learner)
+        Ok((learner, spent))
     }
 }
 

@@ -17,6 +17,7 @@
 //! | [`engine`] | where cells run |
 //! | [`table`] | results as columns; [`export`] writes them as CSV, JSON and Arrow |
 //! | [`summary`] | mean, spread and worst over chips |
+//! | [`spent`] | what a cell took |
 //! | [`costs`] | time, memory and traffic of learning |
 //! | [`plot`] | the same as a figure |
 //! | [`frontier`] | what accuracy costs in time and energy |
@@ -32,6 +33,7 @@ pub mod frontier;
 pub mod grid;
 pub mod plot;
 pub mod runner;
+pub mod spent;
 pub mod store;
 pub mod summary;
 pub mod table;

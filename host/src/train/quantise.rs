@@ -90,6 +90,12 @@ impl Quantiser {
             }
         }
     }
+
+    /// By how much a connection's weights may be multiplied before the first of them is cut off.
+    pub fn room(&self, connection: usize, weights: &Matrix) -> f32 {
+        let largest = weights.iter().fold(0.0, |most: f32, weight| most.max(weight.abs()));
+        self.max * self.per_code[connection] / largest.max(f32::MIN_POSITIVE)
+    }
 }
 
 #[cfg(test)]

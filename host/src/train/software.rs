@@ -195,6 +195,11 @@ impl Software {
         &self.loss
     }
 
+    /// By how much a connection's weights may be multiplied before the first of them is cut off.
+    pub fn room(&self, connection: usize, weights: &Matrix) -> f32 {
+        self.range.room(connection, weights)
+    }
+
     /// Weights ω as the forward pass sees them.
     pub(super) fn seen<'a>(&self, shadow: &'a [Matrix]) -> Cow<'a, [Matrix]> {
         self.split(shadow).0

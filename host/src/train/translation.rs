@@ -8,6 +8,8 @@
 //! are scaled so that a high quantile of its values over the training data becomes a given number of spikes, and the scale is
 //! taken back in the layer above. What membranes leak, and what a reset throws away, is left to show.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
 
 use crate::{
@@ -44,6 +46,8 @@ pub struct Translation<'a> {
     spikes: f64,
     /// Length of a run, µs.
     window_us: f64,
+    /// Whether weights are still those of numbers: between the first gradient and the last translation.
+    learning: AtomicBool,
     buffers: Pool<Gradients>,
 }
 
@@ -55,6 +59,7 @@ impl<'a> Translation<'a> {
             data,
             spikes,
             window_us,
+            learning: AtomicBool::new(false),
             buffers: Pool::default(),
         }
     }
@@ -101,14 +106,14 @@ impl<'a> Translation<'a> {
         let mean = self.mean_of_one();
         let shown: Blocks = values[last].iter().map(|row| row.map(|value| mean * value)).collect();
         let mut adjoint = Blocks::zeros(shown.len());
-        // A single step that is the mean of all.
+        // A single step, as long as the run, that is the mean of all.
         let output = Output {
             membranes: &shown,
             spikes: &[],
             steps: 1,
             reached: 0,
         };
-        let loss = loss.on_grid(1.0, 0.0);
+        let loss = loss.on_grid(self.window_us, 0.0);
         let outcome = loss.evaluate(output, batch.aim(sample), Some(&mut adjoint));
         sum.count(&outcome, batch.labels[sample].into());
         adjoint.as_flattened_mut().iter_mut().for_each(|slope| *slope *= mean);
@@ -145,7 +150,7 @@ impl<'a> Translation<'a> {
         }
     }
 
-    /// Scales every layer so that it spikes as much as it should.
+    /// Scales every layer so that it spikes as much as it should, as far as its weights' range goes.
     fn normalise(&self, weights: &mut [Matrix]) {
         let network = self.software.network();
         let seen = self.software.seen(weights).into_owned();
@@ -172,16 +177,17 @@ impl<'a> Translation<'a> {
                 Some(high) if !last && high > 0.0 => self.spikes as f32 / high,
                 _ => 1.0,
             };
-            let factor = here / below;
-            let matrix = &mut weights[network.connections_of(index).0];
+            let connection = network.connections_of(index).0;
+            // Rather fewer spikes than weights that are cut off.
+            let factor = (here / below).min(self.software.room(connection, &weights[connection]));
+            let matrix = &mut weights[connection];
             matrix
                 .data_mut()
                 .as_flattened_mut()
                 .iter_mut()
                 .for_each(|w| *w *= factor);
-            below = here;
+            below *= factor;
         }
-        self.software.clip(weights);
     }
 }
 
@@ -200,6 +206,7 @@ fn counts_in(network: &Network, events: &EventBatch, sample: usize) -> Vec<f32> 
 impl Engine for Translation<'_> {
     fn gradients(&mut self, shadow: &[Matrix], batch: &Batch) -> Result<Gradients, SubstrateError> {
         let network = self.software.network();
+        self.learning.store(true, Ordering::Relaxed);
         let mut seen = self.software.seen(shadow).into_owned();
         drop_columns(network, batch.dropped, &mut seen);
         let weights = PreparedWeights::of(network, seen);
@@ -228,7 +235,10 @@ impl Engine for Translation<'_> {
         data: &SpikeDataset,
         occasion: Occasion,
     ) -> Result<Evaluation, SubstrateError> {
-        // What is translated already stays as it is.
+        if !self.learning.load(Ordering::Relaxed) {
+            // What is translated stays as it is.
+            return self.software.evaluate(shadow, data, occasion);
+        }
         let mut translated = shadow.to_vec();
         self.normalise(&mut translated);
         self.software.evaluate(&translated, data, occasion)
@@ -240,5 +250,6 @@ impl Engine for Translation<'_> {
 
     fn settle(&self, shadow: &mut [Matrix]) {
         self.normalise(shadow);
+        self.learning.store(false, Ordering::Relaxed);
     }
 }

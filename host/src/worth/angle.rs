@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 use spikeloop_chip::spec::ChipSpec;
 
-use super::{Samples, dot, learned};
+use super::{Samples, dot, learned, of_epochs, of_the_loss};
 use crate::{
     data::DataSplits,
     experiment::{Experiment, Method},
@@ -26,6 +26,8 @@ use crate::{
 
 /// Bins of all gradients, and ADC interval of the yardstick, µs.
 const BIN_US: f64 = 0.1;
+/// Ends of the range in which the yardstick's ADC is linear, LSB.
+const FAR_LSB: f64 = 1e6;
 /// ADC bits of the yardstick.
 const FINEST_BITS: f64 = 14.0;
 
@@ -202,7 +204,7 @@ impl<'a> Subject<'a> {
         change: Option<Change>,
         (epochs, stop): (u32, &AtomicBool),
     ) -> Result<Self, LabError> {
-        let (mut changed, mut chip) = (experiment.clone(), spec.clone());
+        let (mut changed, mut chip) = (of_epochs(experiment, epochs), spec.clone());
         if let Some(change) = change {
             change.apply(&mut changed, &mut chip);
         }
@@ -221,6 +223,8 @@ impl<'a> Subject<'a> {
         let (mut experiment, mut spec) = (self.experiment.clone(), self.spec.clone());
         change(&mut experiment, &mut spec);
         experiment.training.refine = (spec.adc.interval_us.value / BIN_US).round().max(1.0) as usize;
+        experiment.training.ideal_dt_us = BIN_US;
+        of_the_loss(&mut experiment);
         Lab::with_data(experiment, spec, self.data.clone())
     }
 
@@ -235,6 +239,7 @@ impl<'a> Subject<'a> {
             spec.adc.interval_us.value = BIN_US;
             spec.adc.bits.value = FINEST_BITS;
             spec.adc.noise_lsb.value = 0.0;
+            (spec.adc.linear_min_lsb.value, spec.adc.linear_max_lsb.value) = (-FAR_LSB, FAR_LSB);
             experiment.training.inject = Inject::SpikesAndMembranes;
         })?;
         let mut set_up = lab.set_up(Method::InTheLoop)?;
@@ -312,7 +317,7 @@ pub fn angles(
             seed,
             ..experiment.clone()
         };
-        let [batch, others] = [0, samples].map(|first| Samples::of(&data.train, first, samples));
+        let [batch, others] = [0, samples].map(|first| Samples::of(&data.train, first, samples, epochs));
         let subject = Subject::new(&experiment, spec, data, None, (epochs, stop))?;
         let usual = subject.yardstick(&batch, None)?;
         let software = subject.changed(|_, _| {})?;

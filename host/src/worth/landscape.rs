@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 use spikeloop_chip::random::{Purpose, Stream};
 
-use super::{Samples, dot, learned};
+use super::{Samples, dot, learned, of_epochs, of_the_loss};
 use crate::{
     compare::engine_of,
-    experiment::Method,
+    experiment::{Experiment, Method},
     lab::{Lab, LabError},
     matrix::Matrix,
 };
@@ -68,9 +68,14 @@ pub fn lines(
     stop: &AtomicBool,
     seen: &mut dyn FnMut(usize, usize),
 ) -> Result<Option<Vec<Line>>, LabError> {
-    let mut engine = engine_of(lab, method)?;
-    let weights = learned(lab, &mut *engine, look.epochs, stop)?;
-    let samples = Samples::of(&lab.data.train, 0, look.samples);
+    let mut experiment = of_epochs(&lab.experiment, look.epochs);
+    let of = |experiment: &Experiment| Lab::with_data(experiment.clone(), lab.spec.clone(), lab.data.clone());
+    let school = of(&experiment)?;
+    let weights = learned(&school, &mut *engine_of(&school, method)?, look.epochs, stop)?;
+    of_the_loss(&mut experiment);
+    let lab = of(&experiment)?;
+    let mut engine = engine_of(&lab, method)?;
+    let samples = Samples::of(&lab.data.train, 0, look.samples, look.epochs);
     let (_, uphill) = samples.gradient(&mut *engine, &weights)?;
     let size = libm::sqrt(dot(&weights, &weights));
     let directions = (0..=look.random).map(|number| match number {
@@ -82,7 +87,7 @@ pub fn lines(
     for (number, direction) in directions.enumerate() {
         let along = match direction {
             Direction::Downhill => uphill.iter().map(|matrix| matrix.map(|g| -g)).collect(),
-            Direction::Random(which) => random(lab, &weights, which),
+            Direction::Random(which) => random(&lab, &weights, which),
         };
         let length = libm::sqrt(dot(&along, &along));
         let unit = if length > 0.0 { size / length } else { 0.0 };

