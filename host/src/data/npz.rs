@@ -94,7 +94,7 @@ fn member(zip: &[u8], name: &str) -> Result<Vec<u8>, String> {
     if entry.encrypted || !matches!(entry.method, 0 | 8) {
         return Err("it is packed in an unusual way; write the file with numpy.savez_compressed".into());
     }
-    if u64::from(entry.unpacked) > (zip.len() as u64 * LARGEST_RATIO).max(SMALL).min(LARGEST) {
+    if u64::from(entry.unpacked) > (zip.len() as u64 * LARGEST_RATIO).clamp(SMALL, LARGEST) {
         return Err(format!("it has {} bytes, more than any known set has", entry.unpacked));
     }
     let data = packed_data(zip, &entry).ok_or(DAMAGED)?;
