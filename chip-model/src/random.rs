@@ -119,7 +119,7 @@ impl Stream {
     /// A number uniform in the open interval (0, 1), the first word's.
     #[inline(always)]
     pub fn uniform(&self, index: u32, step: u32, draw: u32) -> f64 {
-        (f64::from(self.words(index, step, draw)[0]) + 0.5) / 4_294_967_296.0
+        in_the_open(self.words(index, step, draw)[0])
     }
 
     /// The same of [`LANES`] neighbouring indices.
@@ -128,7 +128,7 @@ impl Stream {
         let words = philox_lanes(first, step, draw, self.key);
         let mut out = [0.0; LANES];
         for lane in 0..LANES {
-            out[lane] = (f64::from(words[lane]) + 0.5) / 4_294_967_296.0;
+            out[lane] = in_the_open(words[lane]);
         }
         out
     }
@@ -180,6 +180,12 @@ impl Stream {
         }
         out
     }
+}
+
+/// A word as a number in the open interval (0, 1).
+#[inline(always)]
+fn in_the_open(word: u32) -> f64 {
+    (f64::from(word) + 0.5) / 4_294_967_296.0
 }
 
 /// SplitMix64's finaliser: spreads a seed over 64 bits.

@@ -126,9 +126,9 @@ pub fn ageing(
     watch: &mut dyn FnMut(&str),
 ) -> Result<Ageing, LabError> {
     watch("measuring the fresh chip");
-    // Codes of a method that calibrates are found now, while the chip is fresh.
     // Whoever learns again needs whom it learned from.
     find_teacher(lab, &AtomicBool::new(false))?;
+    // Codes of a method that calibrates are found now, while the chip is fresh.
     let measured = lab.measure(method)?;
     let fresh = test(&mut lab.emulated(&lab.set_up(method)?)?, weights, lab)?;
     let mut ages = Vec::new();

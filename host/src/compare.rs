@@ -177,16 +177,23 @@ pub fn engine_of(lab: &Lab, method: Method) -> Result<Box<dyn Engine + '_>, LabE
 /// # Errors
 /// That training diverged.
 pub fn find_teacher(lab: &Lab, stop: &AtomicBool) -> Result<(), LabError> {
-    if !lab.wants_teacher() {
-        return Ok(());
+    if lab.wants_teacher() {
+        lab.teach(learn(lab, Method::Teacher, stop)?.chosen());
     }
-    let settings = lab.experiment.settings_of(Method::Teacher);
+    Ok(())
+}
+
+/// Trains a method that begins with nobody's weights, with nobody watching.
+///
+/// # Errors
+/// A substrate's, or that training diverged.
+pub fn learn(lab: &Lab, method: Method, stop: &AtomicBool) -> Result<Learner, LabError> {
+    let settings = lab.experiment.settings_of(method);
     let samples = lab.samples();
     let training = lab.training(&*samples, &settings, stop);
-    let mut learner = Learner::new(&lab.network, lab.first_weights(Method::Teacher)?, settings.optimiser);
-    learner.train(&mut *engine_of(lab, Method::Teacher)?, &training, &mut ())?;
-    lab.teach(learner.chosen());
-    Ok(())
+    let mut learner = Learner::new(&lab.network, lab.first_weights(method)?, settings.optimiser);
+    learner.train(&mut *engine_of(lab, method)?, &training, &mut ())?;
+    Ok(learner)
 }
 
 /// The method whose weights a transfer deploys: trained with the same quantisation, so that it is

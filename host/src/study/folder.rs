@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     checkpoint::{self, Origin},
-    compare::engine_of,
+    compare::learn,
     experiment::Method,
     lab::{Lab, LabError, chip_digest},
     run_dir::{hex, hold, write_as, write_atomically},
@@ -230,13 +230,8 @@ impl Folder {
             let spent = fs::read(path.with_extension("json")).unwrap_or_default();
             return Ok((learner, serde_json::from_slice(&spent).unwrap_or_default()));
         }
-        let settings = lab.experiment.settings_of(method);
-        let samples = lab.samples();
-        let training = lab.training(&*samples, &settings, stop);
-        let mut learner = Learner::new(&lab.network, lab.first_weights(method)?, settings.optimiser);
-        let mut engine = engine_of(lab, method)?;
-        let (ended, spent) = Spent::on(|| learner.train(&mut *engine, &training, &mut ()));
-        ended?;
+        let (learned, spent) = Spent::on(|| learn(lab, method, stop));
+        let learner = learned?;
         // What it took first: whoever finds the network finds that, too.
         let _ = fs::write(
             path.with_extension("json"),
