@@ -1,8 +1,5 @@
 //! Bad input of every kind: one message with the way out, a code that is not 0, and nothing lost.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{
     fs,
     io::{Read, Write},
@@ -11,8 +8,8 @@ use std::{
     process::Command,
 };
 
+use crate::program::{output, program, refuse, scratch, stderr, stdout, succeed, train, write};
 use flate2::{Compression, write::GzEncoder};
-use program::{output, program, refuse, scratch, stderr, stdout, succeed, train, write};
 
 #[test]
 fn bad_experiments_are_explained() {

@@ -1,9 +1,6 @@
 //! `spikeloop bench`: its lines, its refusals. No figure is judged: that is for quiet machines.
 
-#[path = "common/program.rs"]
-mod program;
-
-use program::{program, refuse, scratch, succeed};
+use crate::program::{program, refuse, scratch, succeed};
 use serde_json::Value;
 
 fn bench(arguments: &[&str]) -> Vec<Value> {

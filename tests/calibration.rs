@@ -1,8 +1,6 @@
 //! Circuits measured from outside against what they really are.
 
-#[path = "common/lab.rs"]
-mod experiments;
-
+use crate::experiments;
 use spikeloop::{
     calibrate::{
         PerCircuit, average_codes, channels, characterise::characterise, estimate::Estimate, rig::Rig, search::search,

@@ -1,11 +1,8 @@
 //! The binary from end to end: what it prints and what it writes.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{fs, path::Path, process::Command};
 
-use program::{output, program, refuse, scratch, stderr, stdout, succeed, train};
+use crate::program::{output, program, refuse, scratch, stderr, stdout, succeed, train};
 use serde_json::Value;
 
 fn rows(text: &str) -> Vec<Value> {

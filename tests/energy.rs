@@ -1,11 +1,8 @@
 //! What a run costs, from end to end.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 
-use program::{program, refuse, scratch, succeed, train};
+use crate::program::{program, refuse, scratch, succeed, train};
 use serde_json::Value;
 
 fn number(value: &Value, path: &str) -> f64 {

@@ -1,11 +1,8 @@
 //! The learning laboratory through the program: every rule, data sets in time, and what gradients are worth.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{fs, path::Path};
 
-use program::{program, refuse, scratch, succeed, train};
+use crate::program::{program, refuse, scratch, succeed, train};
 use serde_json::Value;
 
 /// Rows of `comparison.json`: method and accuracy.
@@ -213,8 +210,39 @@ fn gradients_are_held_against_the_oracle_and_the_loss() {
     let svg = fs::read_to_string(scratch.path().join("lines.svg")).unwrap();
     assert!(roxmltree::Document::parse(&svg).is_ok() && !svg.contains("NaN"));
 
+    let mut command = program(scratch.path());
+    command.args([
+        "estimators",
+        "--seeds",
+        "1",
+        "--samples",
+        "60",
+        "--repeats",
+        "12",
+        "--epochs",
+        "0",
+        "--json",
+    ]);
+    command.args(["--svg", "chance.svg"]).args(small);
+    let found: Value = serde_json::from_str(&succeed(&mut command)).unwrap();
+    let reading = |course: usize, point: usize| &found["courses"][course]["points"][point]["readings"][0];
+    let of = |course: usize, point: usize, key: &str| reading(course, point)[key].as_f64().unwrap();
+    // Each of k trials is held against the mean of the others: scatter falls as 1/√(k − 1), from 2 to 16 by √15 = 3.9.
+    let [two, sixteen, relaxed] = [of(0, 0, "scatter"), of(0, 3, "scatter"), of(1, 2, "scatter")];
+    assert!((2.9..5.2).contains(&(two / sixteen)), "{two} {sixteen}");
+    // By runs of the network, relaxed chances scatter less; but they have a bias, more so the warmer.
+    assert!(relaxed < 4.0 * sixteen, "{relaxed} {sixteen}");
+    assert!(of(1, 4, "bias_deg") > of(1, 0, "bias_deg") && reading(0, 3)["bias_deg"].is_null());
+    let svg = fs::read_to_string(scratch.path().join("chance.svg")).unwrap();
+    assert!(roxmltree::Document::parse(&svg).is_ok() && !svg.contains("NaN"));
+
     for (words, parts) in [
-        (&["gradient", "--samples", "0"][..], &["--samples 0", "half"][..]),
+        (&["estimators", "--repeats", "1"][..], &["--repeats 1", "2 to"][..]),
+        (
+            &["estimators", "--set", "training.rule=\"bptt\""],
+            &["bptt", "training.rule=\"reparameterised\"", "gif-escape"],
+        ),
+        (&["gradient", "--samples", "0"], &["--samples 0", "half"]),
         (&["gradient", "--seeds", "0"], &["--seeds 0"]),
         (&["landscape", "--reach", "-1"], &["--reach"]),
         (&["landscape", "--points", "1"], &["--points 1", "2 to"]),

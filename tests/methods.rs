@@ -1,12 +1,9 @@
 //! Ways to live with a mismatched chip, on one as it comes from the factory; calibration files; what the program says of
 //! them.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{fs, path::Path, process::Command};
 
-use program::{output, program, scratch, stderr, stdout, succeed};
+use crate::program::{output, program, scratch, stderr, stdout, succeed};
 use serde_json::Value;
 
 /// A second or two, on a chip that a transfer loses half of its accuracy on.

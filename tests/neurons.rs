@@ -2,15 +2,12 @@
 //!
 //! The files lie in `SPIKELOOP_GOLDEN`, else in `tests/golden`; without them the tests fail.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use program::{program, refuse, scratch, succeed};
+use crate::program::{program, refuse, scratch, succeed};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use spikeloop::neuron::{

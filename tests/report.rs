@@ -1,13 +1,9 @@
 //! The page about a run: its forms hold the same figures, and nothing is missing from it.
 
-#[path = "common/page.rs"]
-mod page;
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 
-use program::{program, refuse, scratch, succeed, train};
+use crate::page;
+use crate::program::{program, refuse, scratch, succeed, train};
 use serde_json::Value;
 
 #[test]

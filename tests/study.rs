@@ -1,11 +1,6 @@
 //! Studies as a user runs them, and what becomes of them when something goes wrong.
 #![cfg(unix)]
 
-#[path = "common/program.rs"]
-mod program;
-#[path = "common/study.rs"]
-mod small;
-
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -16,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use program::{output, scratch, stderr, stdout, succeed};
-use small::{done, export, start, study};
+use crate::program::{output, program, scratch, stderr, stdout, succeed};
+use crate::small::{self, done, export, start, study};
 use spikeloop::study::{
     cell::Outcome,
     engine::{CellCommand, threads::Threads},
@@ -90,7 +85,7 @@ fn a_study_is_run_shown_exported_and_drawn() {
         "data.train_samples=500",
         "chip.sigma_d=0.3",
     ];
-    let mut train = program::program(dir);
+    let mut train = program(dir);
     train.args(["train", "--json", "--quiet", "--chip-seed", "3"]);
     train.args(["--method", "transfer", "--method", "in-the-loop"]);
     settings.iter().for_each(|setting| {

@@ -1,9 +1,6 @@
 //! Time constants that are learned beside the weights.
 
-#[path = "common/lab.rs"]
-mod experiments;
-
-use experiments::{lab, run};
+use crate::experiments::{lab, run};
 use spikeloop::{
     seeds::Occasion,
     substrate::EventBatch,

@@ -1,8 +1,5 @@
 //! Training paths beside the default one: they run, they learn, and what they compute is right.
 
-#[path = "common/lab.rs"]
-mod experiments;
-
 use proptest::prelude::*;
 use spikeloop::{
     blocks::{Blocks, LANES},
@@ -25,7 +22,7 @@ use spikeloop::{
     },
 };
 
-use experiments::{lab, run};
+use crate::experiments::{lab, run};
 
 /// Accuracy of one method after three epochs, %, where readouts rest high.
 fn soon_reached(method: &str, settings: &[&str]) -> f64 {

@@ -9,6 +9,7 @@ pub mod chip;
 pub mod compare;
 pub mod data;
 pub mod energy;
+pub mod estimators;
 pub mod eval;
 pub mod gap;
 pub mod gradient;
@@ -70,6 +71,8 @@ pub enum Command {
     Pattern(pattern::Arguments),
     /// Say how far a gradient in the loop points away from the chip's own
     Gradient(gradient::Arguments),
+    /// Say how gradients of neurons that fire by chance scatter, and where their mean points
+    Estimators(estimators::Arguments),
     /// Walk through the loss along the gradient and along random directions
     Landscape(landscape::Arguments),
     /// Bring Gaussian inputs through a bottleneck and back, learned without a teacher
@@ -114,6 +117,7 @@ impl Command {
             Self::Neuron(arguments) => arguments.run(),
             Self::Pattern(arguments) => arguments.run(),
             Self::Gradient(arguments) => arguments.run(),
+            Self::Estimators(arguments) => arguments.run(),
             Self::Landscape(arguments) => arguments.run(),
             Self::Autoencoder(arguments) => arguments.run(),
             Self::Rules(arguments) => arguments.run(),

@@ -1,4 +1,4 @@
-//! What gradients are worth: angles over what is changed, losses along lines.
+//! What gradients are worth: angles over what is changed, losses along lines, scatter by chance.
 
 use super::{
     axis::Axis,
@@ -8,6 +8,7 @@ use super::{
 };
 use crate::worth::{
     angle::{Angles, Course, Point, Reading},
+    estimators::{self, Estimators},
     landscape::{Direction, Line},
 };
 
@@ -183,6 +184,81 @@ pub fn landscape(title: &str, lines: &[Line]) -> String {
             let points: Vec<_> = line.distances.iter().zip(values).map(point).collect();
             svg.group("series", name, |svg| {
                 panel.trace(svg, &points, Stroke::new(colour, 1.4));
+            });
+        }
+    }
+    svg.finish()
+}
+
+/// Angles that chance and bias make, a panel an estimator.
+pub fn estimators(title: &str, found: &Estimators) -> String {
+    type Pick = fn(&estimators::Reading) -> Option<f64>;
+    let lines: [(&str, &str, Pick); 2] = [
+        ("one gradient to its mean: chance", of(0, 2), |reading| {
+            Some(reading.chance_deg)
+        }),
+        ("the mean to what it estimates: bias", of(1, 2), |reading| {
+            reading.bias_deg
+        }),
+    ];
+    let (width, height) = page(found.courses.len());
+    let description =
+        "Angles of gradients by chance to their mean, and of their mean to one without a bias, mean and seeds";
+    let mut svg = Svg::new(width, height, title, description);
+    svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
+    for ((name, colour, _), y) in lines.iter().zip([44.0, 60.0]) {
+        svg.text((20.0, y), name, Style::default().coloured(colour));
+    }
+    let others = mean(found.other_samples.iter().map(|reading| reading.chance_deg));
+    svg.text(
+        (300.0, 44.0),
+        &format!("dashed: other samples, too, {others:.0}°"),
+        Style::default(),
+    );
+    for (index, course) in found.courses.iter().enumerate() {
+        let (left, top) = place(index);
+        let panel = Panel {
+            left,
+            top,
+            width: PANEL.0,
+            height: PANEL.1,
+            x: Axis::around(course.points.iter().map(|point| point.value), 4),
+            y: Axis::exact(0.0, 90.0, 4),
+        };
+        panel.frame(
+            &mut svg,
+            &Frame {
+                x_name: &format!("{}: {}", course.name, course.setting),
+                y_name: if index == 0 { "angle (°)" } else { "" },
+                x_numbers: true,
+                y_numbers: true,
+                open: false,
+            },
+        );
+        panel.level(&mut svg, others);
+        for (name, colour, pick) in lines {
+            let seeds: Vec<_> = course
+                .points
+                .iter()
+                .flat_map(|point| {
+                    point
+                        .readings
+                        .iter()
+                        .filter_map(pick)
+                        .map(move |angle| (point.value, angle))
+                })
+                .collect();
+            // The yardstick has no bias to show.
+            let shown = course
+                .points
+                .iter()
+                .filter(|point| point.readings.iter().any(|reading| pick(reading).is_some()));
+            let means: Vec<_> = shown
+                .map(|point| (point.value, mean(point.readings.iter().filter_map(pick))))
+                .collect();
+            svg.group("series", name, |svg| {
+                panel.dots(svg, &seeds, 1.3, colour);
+                panel.trace(svg, &means, Stroke::new(colour, 1.6));
             });
         }
     }

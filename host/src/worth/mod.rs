@@ -1,6 +1,8 @@
-//! What gradients are worth: how far those in the loop point away from the chip's own, and what the loss does along them.
+//! What gradients are worth: how far those in the loop point away from the chip's own, how those by chance scatter, and what the
+//! loss does along them.
 
 pub mod angle;
+pub mod estimators;
 pub mod landscape;
 
 use std::sync::atomic::AtomicBool;

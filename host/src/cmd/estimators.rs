@@ -1,0 +1,166 @@
+//! `spikeloop estimators`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::bail;
+use clap::Args;
+use spikeloop::{
+    experiment::Method,
+    figures::worth,
+    lab::{load_chip, load_data},
+    report::Table,
+    worth::estimators::{Estimators, Look, Reading, estimators},
+};
+use statrs::statistics::Statistics;
+
+use super::{
+    INTERRUPTED, on_threads,
+    progress::counted,
+    shared::{Changes, Findings, Machine, stop_on_ctrl_c},
+};
+
+/// What makes the built-in experiment one of neurons that fire by chance.
+const BY_CHANCE: [&str; 3] = [
+    "training.rule=\"reparameterised\"",
+    "network.neuron=\"gif-escape\"",
+    "chip.file=\"hicann-x-escape\"",
+];
+
+/// Say how gradients of neurons that fire by chance scatter, and where their mean points: the likelihood ratio by trials, relaxed
+/// chances by temperature
+#[derive(Args)]
+pub struct Arguments {
+    /// Experiment file of a rule that learns by chance; without one, the built-in experiment with such a rule
+    experiment: Option<PathBuf>,
+    #[command(flatten)]
+    changes: Changes,
+    /// Whose gradients: software's, or a chip's
+    #[arg(long, value_name = "METHOD", value_enum, default_value = "ideal")]
+    method: Method,
+    /// Seeds, from 1: other weights and another chip each
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    seeds: u64,
+    /// Samples that a gradient is taken of
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    samples: usize,
+    /// Gradients of each estimator
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    repeats: u32,
+    /// Epochs learned before
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    epochs: u32,
+    #[command(flatten)]
+    findings: Findings,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+impl Arguments {
+    /// Looks, and says so.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        on_threads(self.machine.threads, || self.work())
+    }
+
+    fn work(mut self) -> anyhow::Result<ExitCode> {
+        if !(1..=1000).contains(&self.seeds) {
+            bail!("--seeds {}: give 1 to 1000", self.seeds);
+        }
+        if !(2..=10_000).contains(&self.repeats) {
+            bail!("--repeats {}: give 2 to 10000", self.repeats);
+        }
+        if self.experiment.is_none() {
+            self.changes.set.splice(0..0, BY_CHANCE.map(str::to_owned));
+        }
+        let method = format!("training.methods=[\"{}\"]", self.method.name());
+        let experiment = self.changes.experiment(self.experiment.as_deref(), &[method], None)?;
+        if !experiment.training.rule.needs().chance {
+            bail!(
+                "the rule {} does not learn by chance: take --set {}",
+                experiment.training.rule.name(),
+                BY_CHANCE.join(" --set ")
+            );
+        }
+        let (spec, _) = load_chip(&experiment.chip.file)?;
+        let data = load_data(&experiment, &self.machine.data_dir())?;
+        if !(1..=data.train.len()).contains(&self.samples) {
+            bail!("--samples {}: give 1 to {}", self.samples, data.train.len());
+        }
+        let look = Look {
+            method: self.method,
+            samples: self.samples,
+            repeats: self.repeats,
+            epochs: self.epochs,
+        };
+        let stop = stop_on_ctrl_c("stopping after this gradient …")?;
+        let seeds: Vec<u64> = (1..=self.seeds).collect();
+        let bar = counted("estimators");
+        let found = estimators(&experiment, &spec, &data, &seeds, look, &stop, &mut |done, of| {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        })?;
+        bar.finish_and_clear();
+        let Some(found) = found else {
+            return Ok(ExitCode::from(INTERRUPTED));
+        };
+        self.findings.give(
+            || worth::estimators(&format!("Gradients by chance: {}", experiment.name), &found),
+            || serde_json::json!(found),
+            || text(&found),
+        )?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Mean and standard deviation over the seeds that have it.
+fn over(readings: &[Reading], digits: usize, of: impl Fn(&Reading) -> Option<f64>) -> String {
+    let values: Vec<f64> = readings
+        .iter()
+        .filter_map(of)
+        .filter(|value| value.is_finite())
+        .collect();
+    let (mean, sigma) = ((&values).mean(), (&values).std_dev());
+    match (mean.is_finite(), sigma.is_finite()) {
+        (true, true) => format!("{mean:.digits$} ± {sigma:.digits$}"),
+        (true, false) => format!("{mean:.digits$}"),
+        (false, _) => "–".to_owned(),
+    }
+}
+
+fn text(found: &Estimators) -> String {
+    let mut table = Table::new(&[
+        "estimator",
+        ">setting",
+        ">runs a sample",
+        ">scatter",
+        ">by chance, °",
+        ">bias, °",
+        ">length",
+    ]);
+    for course in &found.courses {
+        for (index, point) in course.points.iter().enumerate() {
+            table.row([
+                if index == 0 { course.name } else { "" }.to_owned(),
+                format!("{} {}", course.setting, point.value),
+                point.runs.to_string(),
+                over(&point.readings, 2, |reading| Some(reading.scatter)),
+                over(&point.readings, 1, |reading| Some(reading.chance_deg)),
+                over(&point.readings, 1, |reading| reading.bias_deg),
+                over(&point.readings, 2, |reading| reading.length),
+            ]);
+        }
+    }
+    format!(
+        "{} gradients of the same {} samples, each by another chance, after {} epochs: {}, {} seeds.\n\
+         Scatter: standard deviation of one gradient over the length of their mean, and the angle that it makes.\n\
+         Bias: angle of their mean to that of the likelihood ratio in {} trials, which has none; length relative to it.\n\n{}\n\
+         Other samples each time, as in training: scatter {}, reparameterised at the experiment's temperature.\n",
+        found.repeats,
+        found.samples,
+        found.epochs,
+        found.method.name(),
+        found.seeds.len(),
+        found.courses[0].points.last().map_or(0, |point| point.runs),
+        table.to_terminal(),
+        over(&found.other_samples, 2, |reading| Some(reading.scatter)),
+    )
+}
