@@ -15,16 +15,26 @@ pub fn data_dir(flag: Option<&Path>) -> PathBuf {
     resolve(flag, cfg!(windows), |name| env::var_os(name))
 }
 
+/// The folder in the user's cache for what can be computed again; it need not exist.
+#[must_use]
+pub fn cache_dir() -> PathBuf {
+    cache(cfg!(windows), |name| env::var_os(name))
+}
+
 /// [`data_dir`] with the environment as an argument, since tests cannot change the real one
 /// safely while others run.
 fn resolve(flag: Option<&Path>, windows: bool, variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
-    let variable = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(folder) = flag {
         return folder.to_path_buf();
     }
-    if let Some(folder) = variable("SPIKELOOP_DATA") {
-        return folder;
+    match variable("SPIKELOOP_DATA").filter(|value| !value.is_empty()) {
+        Some(folder) => folder.into(),
+        None => cache(windows, variable),
     }
+}
+
+fn cache(windows: bool, variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let variable = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = if windows {
         variable("LOCALAPPDATA")
     } else {

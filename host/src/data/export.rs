@@ -40,9 +40,10 @@ pub fn safetensors(splits: &DataSplits) -> io::Result<Vec<u8>> {
     safetensors::serialize(views, Some(metadata)).map_err(io::Error::other)
 }
 
-type Tensor<'a> = (String, Dtype, usize, Cow<'a, [u8]>);
+pub(super) type Tensor<'a> = (String, Dtype, usize, Cow<'a, [u8]>);
 
-fn tensors<'a>(name: &str, part: &'a SpikeDataset) -> [Tensor<'a>; 4] {
+/// Name, type, length and bytes of times, units, offsets and labels.
+pub(super) fn tensors<'a>(name: &str, part: &'a SpikeDataset) -> [Tensor<'a>; 4] {
     let offsets: Vec<u8> = part
         .offsets
         .iter()

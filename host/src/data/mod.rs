@@ -27,6 +27,7 @@ mod dir;
 mod error;
 pub mod export;
 pub mod idx;
+mod kept;
 pub mod mnist16;
 pub mod mt19937;
 pub mod nmnist;
@@ -41,7 +42,7 @@ pub mod yin_yang;
 
 use sha2::{Digest, Sha256};
 
-pub use dir::data_dir;
+pub use dir::{cache_dir, data_dir};
 pub use error::DataError;
 
 /// A data set as spike events, stored sample after sample (CSR).

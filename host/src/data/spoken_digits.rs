@@ -9,9 +9,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::archive;
 use super::cochlea::{Cochlea, Sound, key};
+use super::kept::Place;
 use super::playback::Playback;
 use super::{DataError, SpikeDataset};
 
@@ -63,7 +65,7 @@ struct Recording {
 /// first so many recordings of `limits`, in that order, 0 being all, and the others are not computed.
 ///
 /// Looks for the folder `recordings` or the archive `fsdd-recordings.tar.xz` in `dir` and in `dir/fsdd`. Inputs
-/// are the channels of `cochlea`.
+/// are the channels of `cochlea`. What was heard is kept in the folder `heard`, where one is given, and found there again.
 ///
 /// # Errors
 /// [`DataError::NotThere`]; [`DataError::Unreadable`]; [`DataError::EmptySet`] if a part has no recordings;
@@ -73,22 +75,31 @@ pub fn load(
     cochlea: &Cochlea,
     playback: &Playback,
     limits: [usize; 2],
+    heard: Option<&Path>,
 ) -> Result<(SpikeDataset, SpikeDataset), DataError> {
     let path = find(dir)?;
     let mut all = recordings(&path)?;
     all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let (test, train): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.name.take < TEST_TAKES);
-    let heard = |name: &str, part: Vec<Recording>, limit: usize| {
+    let hear = |name: &str, part: Vec<Recording>, limit: usize| {
         if part.is_empty() {
             return Err(DataError::EmptySet { path: path.clone() });
         }
         let count = if limit == 0 { part.len() } else { limit.min(part.len()) };
-        hear(name, &path, &part[..count], cochlea, playback)
+        let part = &part[..count];
+        let empty = SpikeDataset::new(name, cochlea.channels(), CLASSES, playback.window_ns());
+        let place = heard.map(|folder| Place::new(folder, depends_on(part, cochlea, playback)));
+        if let Some(kept) = place.as_ref().and_then(|place| place.find(&empty)) {
+            return Ok(kept);
+        }
+        let set = fill(empty, &path, part, cochlea, playback)?;
+        place.iter().for_each(|place| place.keep(&set));
+        Ok(set)
     };
     let [train_limit, test_limit] = limits;
     Ok((
-        heard("spoken digits train", train, train_limit)?,
-        heard("spoken digits test", test, test_limit)?,
+        hear("spoken digits train", train, train_limit)?,
+        hear("spoken digits test", test, test_limit)?,
     ))
 }
 
@@ -134,15 +145,29 @@ fn recordings(path: &Path) -> Result<Vec<Recording>, DataError> {
     archive::members(path, wanted)?.into_iter().map(recording).collect()
 }
 
+/// All that the spikes of a part depend on.
+fn depends_on(part: &[Recording], cochlea: &Cochlea, playback: &Playback) -> Sha256 {
+    let mut digest = Sha256::new();
+    cochlea.describe(&mut digest);
+    // As it is printed: all fields, numbers to the last digit.
+    digest.update(format!("{playback:?}"));
+    for recording in part {
+        for bytes in [recording.file.as_bytes(), &recording.bytes] {
+            digest.update((bytes.len() as u64).to_le_bytes());
+            digest.update(bytes);
+        }
+    }
+    digest
+}
+
 /// A part of the set, heard.
-fn hear(
-    name: &str,
+fn fill(
+    mut set: SpikeDataset,
     path: &Path,
     part: &[Recording],
     cochlea: &Cochlea,
     playback: &Playback,
 ) -> Result<SpikeDataset, DataError> {
-    let mut set = SpikeDataset::new(name, cochlea.channels(), CLASSES, playback.window_ns());
     let events = |recording: &Recording| -> Result<Vec<(u32, u16)>, DataError> {
         let sound = Sound::from_wav(&recording.bytes, &path.join(&recording.file))?;
         let spikes = cochlea.spikes(&sound, key(&recording.file));
@@ -204,7 +229,7 @@ mod tests {
     }
 
     fn message(dir: &Path) -> String {
-        load(dir, &cochlea(), &playback(), [0, 0])
+        load(dir, &cochlea(), &playback(), [0, 0], None)
             .expect_err("it is wrong")
             .to_string()
     }
@@ -213,7 +238,7 @@ mod tests {
     fn both_parts_are_heard_in_order() {
         let folder = tempfile::tempdir().expect("a folder");
         write_set(&folder.path().join("fsdd/recordings"));
-        let (train, test) = load(folder.path(), &cochlea(), &playback(), [0, 0]).expect("it is right");
+        let (train, test) = load(folder.path(), &cochlea(), &playback(), [0, 0], None).expect("it is right");
         assert_eq!(train.labels, [0, 9, 0, 9, 0, 9, 0, 9]);
         assert_eq!(test.labels, [0, 9, 0, 9, 0, 9, 0, 9]);
         assert_eq!((train.inputs, train.classes, train.window_ns), (40, 10, 200_000));
@@ -223,17 +248,41 @@ mod tests {
             assert!(times.len() > 10 && times[times.len() - 1] < 150_000, "{i}: {times:?}");
             assert!(units.iter().all(|&unit| unit < 40));
         }
-        let (few, fewer) = load(folder.path(), &cochlea(), &playback(), [3, 1]).expect("it is right");
+        let (few, fewer) = load(folder.path(), &cochlea(), &playback(), [3, 1], None).expect("it is right");
         assert_eq!((few, fewer), (train.take(3), test.take(1)));
-        let (all, _) = load(folder.path(), &cochlea(), &playback(), [99, 1]).expect("it is right");
+        let (all, _) = load(folder.path(), &cochlea(), &playback(), [99, 1], None).expect("it is right");
         assert_eq!(all, train);
         // The folder itself may be given, and what comes after the window is left out.
         let inner = folder.path().join("fsdd");
         let short = Playback::new(1000.0, 50.0).expect("times are right");
-        let (cut, _) = load(&inner, &cochlea(), &short, [1, 1]).expect("it is right");
+        let (cut, _) = load(&inner, &cochlea(), &short, [1, 1], None).expect("it is right");
         let (times, _) = train.sample(0);
         let within: Vec<u32> = times.iter().copied().filter(|&time| time <= 50_000).collect();
         assert_eq!(cut.sample(0).0, within);
+    }
+
+    #[test]
+    fn what_was_heard_is_found_again_by_the_same_ear_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (recordings, shelf) = (folder.path().join("recordings"), folder.path().join("heard"));
+        write_set(&recordings);
+        let (ear, other) = (cochlea(), Cochlea::new(40, 2).expect("channels are right"));
+        let by = |cochlea: &Cochlea, playback: &Playback, shelf: Option<&Path>| {
+            load(folder.path(), cochlea, playback, [0, 0], shelf).expect("it is right")
+        };
+        let files = || fs::read_dir(&shelf).expect("it is there").count();
+        let first = by(&ear, &playback(), Some(&shelf));
+        assert_eq!(first, by(&ear, &playback(), None));
+        assert_eq!(first, by(&ear, &playback(), Some(&shelf)));
+        assert_eq!(files(), 2);
+        // Another seed, another tempo, another recording.
+        assert_eq!(by(&other, &playback(), Some(&shelf)), by(&other, &playback(), None));
+        let slower = Playback::new(999.0, 200.0).expect("times are right");
+        assert_eq!(by(&ear, &slower, Some(&shelf)), by(&ear, &slower, None));
+        assert_eq!(files(), 6);
+        write(&recordings, "0_ann_10.wav", 333.0);
+        assert_eq!(by(&ear, &playback(), Some(&shelf)), by(&ear, &playback(), None));
+        assert_eq!(files(), 7);
     }
 
     #[test]
@@ -245,7 +294,7 @@ mod tests {
                 .num_threads(threads)
                 .build()
                 .expect("a pool");
-            pool.install(|| load(folder.path(), &cochlea(), &playback(), [0, 0]).expect("it is right"))
+            pool.install(|| load(folder.path(), &cochlea(), &playback(), [0, 0], None).expect("it is right"))
         };
         assert_eq!(by(1), by(3));
     }
@@ -305,6 +354,6 @@ mod tests {
         let named = message(folder.path());
         assert!(named.contains("cough.wav") && named.contains("rename it"), "{named}");
         fs::remove_file(recordings.join("cough.wav")).expect("it is there");
-        assert!(load(folder.path(), &cochlea(), &playback(), [0, 0]).is_ok());
+        assert!(load(folder.path(), &cochlea(), &playback(), [0, 0], None).is_ok());
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     data::{
-        DataError, DataSplits, SpikeDataset, braille,
+        DataError, DataSplits, SpikeDataset, braille, cache_dir,
         cochlea::Cochlea,
         mnist16, nmnist,
         playback::{Channels, Playback},
@@ -85,7 +85,8 @@ fn whole(experiment: &Experiment, dir: &Path) -> Result<DataSplits, DataError> {
         DataName::SpokenDigits => {
             let cochlea = Cochlea::selected(recording.channels, channels(&recording), SEED_OF_HEARING)?;
             let limits = [section.train_samples, section.test_samples];
-            spoken_digits::load(dir, &cochlea, &playback(section, &recording)?, limits).map(parts)
+            let (playback, heard) = (playback(section, &recording)?, cache_dir().join("heard"));
+            spoken_digits::load(dir, &cochlea, &playback, limits, Some(&heard)).map(parts)
         }
         DataName::Shd | DataName::Ssc => {
             let which = match section.set {

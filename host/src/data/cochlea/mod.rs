@@ -37,6 +37,8 @@ use bushy::{BushyCells, Chance};
 use hair_cell::HairCells;
 pub use sound::Sound;
 
+use sha2::{Digest, Sha256};
+
 use super::DataError;
 use super::playback::Channels;
 
@@ -118,6 +120,23 @@ impl Cochlea {
         self.spikes_at_stapes(&sound.conditioned(), key)
     }
 
+    /// Adds what makes this ear itself to a digest: its channels, its seed, and what it says to a sound, which is another
+    /// thing once the program computes it in another way.
+    pub(super) fn describe(&self, digest: &mut Sha256) {
+        digest.update(self.seed.to_le_bytes());
+        for (channel, place) in self.chosen.iter().zip(&self.places) {
+            digest.update(channel.to_le_bytes());
+            digest.update(place.to_le_bytes());
+        }
+        let tone =
+            |hz: f64, k: u32| libm::sin(core::f64::consts::TAU * hz * f64::from(k) / f64::from(sound::SAMPLE_RATE));
+        let probe = (0..PROBE).map(|k| (0.3 * tone(330.0, k) + 0.3 * tone(1700.0, k)) as f32);
+        for (seconds, channel) in self.spikes(&Sound::new(probe.collect()), 0) {
+            digest.update(seconds.to_le_bytes());
+            digest.update(channel.to_le_bytes());
+        }
+    }
+
     /// The same for what the stapes does.
     fn spikes_at_stapes(&self, sound: &[f32], key: u64) -> Vec<(f64, u16)> {
         let pieces = self.basilar.pieces(sound);
@@ -144,6 +163,9 @@ impl Cochlea {
         spikes.iter().map(|&(step, channel)| (seconds(step), channel)).collect()
     }
 }
+
+/// So many samples of a sound that any ear hears: two tones, high and low.
+const PROBE: u32 = sound::SAMPLE_RATE / 5;
 
 /// A number of a recording's name, the same on every computer.
 #[must_use]
