@@ -239,6 +239,16 @@ fn gradients_are_held_against_the_oracle_and_the_loss() {
     for (words, parts) in [
         (&["estimators", "--repeats", "1"][..], &["--repeats 1", "2 to"][..]),
         (
+            &["estimators", "--samples", "251"],
+            &["--samples 251", "1 to 250", "--repeats"],
+        ),
+        (&["estimators", "--samples", "0"], &["--samples 0"]),
+        (
+            &["estimators", "--method", "teacher"],
+            &["teacher", "ideal, quantised, in-the-loop"],
+        ),
+        (&["estimators", "--chip-seed", "3"], &["chip seed", "--chip-seed"]),
+        (
             &["estimators", "--set", "training.rule=\"bptt\""],
             &["bptt", "training.rule=\"reparameterised\"", "gif-escape"],
         ),

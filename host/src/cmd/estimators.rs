@@ -16,7 +16,7 @@ use statrs::statistics::Statistics;
 use super::{
     INTERRUPTED, on_threads,
     progress::counted,
-    shared::{Changes, Findings, Machine, stop_on_ctrl_c},
+    shared::{Changes, Findings, Machine, refuse_chip_seed, seeds_from_1, stop_on_ctrl_c},
 };
 
 /// What makes the built-in experiment one of neurons that fire by chance.
@@ -25,6 +25,9 @@ const BY_CHANCE: [&str; 3] = [
     "network.neuron=\"gif-escape\"",
     "chip.file=\"hicann-x-escape\"",
 ];
+
+/// Whose learning is one gradient of one network, again and again.
+const METHODS: [Method; 3] = [Method::Ideal, Method::Quantised, Method::InTheLoop];
 
 /// Say how gradients of neurons that fire by chance scatter, and where their mean points: the likelihood ratio by trials, relaxed
 /// chances by temperature
@@ -62,11 +65,19 @@ impl Arguments {
     }
 
     fn work(mut self) -> anyhow::Result<ExitCode> {
-        if !(1..=1000).contains(&self.seeds) {
-            bail!("--seeds {}: give 1 to 1000", self.seeds);
-        }
+        let seeds = seeds_from_1(self.seeds)?;
         if !(2..=10_000).contains(&self.repeats) {
             bail!("--repeats {}: give 2 to 10000", self.repeats);
+        }
+        if self.epochs > 10_000 {
+            bail!("--epochs {}: give 10000 at most", self.epochs);
+        }
+        if !METHODS.contains(&self.method) {
+            bail!(
+                "--method {}: give {}",
+                self.method.name(),
+                METHODS.map(Method::name).join(", ")
+            );
         }
         if self.experiment.is_none() {
             self.changes.set.splice(0..0, BY_CHANCE.map(str::to_owned));
@@ -80,10 +91,18 @@ impl Arguments {
                 BY_CHANCE.join(" --set ")
             );
         }
+        refuse_chip_seed(&experiment)?;
         let (spec, _) = load_chip(&experiment.chip.file)?;
         let data = load_data(&experiment, &self.machine.data_dir())?;
-        if !(1..=data.train.len()).contains(&self.samples) {
-            bail!("--samples {}: give 1 to {}", self.samples, data.train.len());
+        // Each gradient of other samples has its own.
+        let most = data.train.len() / self.repeats as usize;
+        if !(1..=most).contains(&self.samples) {
+            bail!(
+                "--samples {}: give 1 to {most}, so that {} times as many are in the {} training samples; or fewer --repeats",
+                self.samples,
+                self.repeats,
+                data.train.len()
+            );
         }
         let look = Look {
             method: self.method,
@@ -92,7 +111,6 @@ impl Arguments {
             epochs: self.epochs,
         };
         let stop = stop_on_ctrl_c("stopping after this gradient …")?;
-        let seeds: Vec<u64> = (1..=self.seeds).collect();
         let bar = counted("estimators");
         let found = estimators(&experiment, &spec, &data, &seeds, look, &stop, &mut |done, of| {
             bar.set_length(of as u64);
@@ -111,18 +129,18 @@ impl Arguments {
     }
 }
 
-/// Mean and standard deviation over the seeds that have it.
+/// Mean and standard deviation over the seeds that have it; how many, where not all do.
 fn over(readings: &[Reading], digits: usize, of: impl Fn(&Reading) -> Option<f64>) -> String {
-    let values: Vec<f64> = readings
-        .iter()
-        .filter_map(of)
-        .filter(|value| value.is_finite())
-        .collect();
+    let values: Vec<f64> = readings.iter().filter_map(of).collect();
     let (mean, sigma) = ((&values).mean(), (&values).std_dev());
-    match (mean.is_finite(), sigma.is_finite()) {
+    let found = match (mean.is_finite(), sigma.is_finite()) {
         (true, true) => format!("{mean:.digits$} ± {sigma:.digits$}"),
         (true, false) => format!("{mean:.digits$}"),
-        (false, _) => "–".to_owned(),
+        (false, _) => return "–".to_owned(),
+    };
+    match values.len() {
+        count if count < readings.len() => format!("{found} ({count} of {})", readings.len()),
+        _ => found,
     }
 }
 
@@ -142,18 +160,24 @@ fn text(found: &Estimators) -> String {
                 if index == 0 { course.name } else { "" }.to_owned(),
                 format!("{} {}", course.setting, point.value),
                 point.runs.to_string(),
-                over(&point.readings, 2, |reading| Some(reading.scatter)),
+                over(&point.readings, 2, |reading| reading.scatter),
                 over(&point.readings, 1, |reading| Some(reading.chance_deg)),
                 over(&point.readings, 1, |reading| reading.bias_deg),
                 over(&point.readings, 2, |reading| reading.length),
             ]);
         }
     }
+    let unbiased = match found.method {
+        Method::Ideal | Method::Quantised => "which has none",
+        _ => "which is as good as nominal chances are on this chip",
+    };
     format!(
-        "{} gradients of the same {} samples, each by another chance, after {} epochs: {}, {} seeds.\n\
+        "{} gradients of the same {} samples, each by another chance, after {} epochs: {}, {} seeds, ± over them.\n\
          Scatter: standard deviation of one gradient over the length of their mean, and the angle that it makes.\n\
-         Bias: angle of their mean to that of the likelihood ratio in {} trials, which has none; length relative to it.\n\n{}\n\
-         Other samples each time, as in training: scatter {}, reparameterised at the experiment's temperature.\n",
+         Bias: angle of their mean to that of the likelihood ratio in {} trials, {unbiased}; length relative to it.\n\
+         In fewer trials that points to the same: the angles in its rows are how well angles are known here.\n\n{}\n\
+         Chance and choice of samples together, {} other ones each time: scatter {}, reparameterised at the experiment's \
+         temperature.\n",
         found.repeats,
         found.samples,
         found.epochs,
@@ -161,6 +185,7 @@ fn text(found: &Estimators) -> String {
         found.seeds.len(),
         found.courses[0].points.last().map_or(0, |point| point.runs),
         table.to_terminal(),
-        over(&found.other_samples, 2, |reading| Some(reading.scatter)),
+        found.samples,
+        over(&found.other_samples, 2, |reading| reading.scatter),
     )
 }

@@ -15,7 +15,7 @@ use statrs::statistics::Statistics;
 use super::{
     INTERRUPTED, on_threads,
     progress::counted,
-    shared::{Changes, Findings, Machine, stop_on_ctrl_c},
+    shared::{Changes, Findings, Machine, refuse_chip_seed, seeds_from_1, stop_on_ctrl_c},
 };
 
 /// Say how far a gradient in the loop points away from the chip's own: the angle to that of an oracle, over what the host sees
@@ -48,13 +48,9 @@ impl Arguments {
     }
 
     fn work(self) -> anyhow::Result<ExitCode> {
-        if !(1..=1000).contains(&self.seeds) {
-            bail!("--seeds {}: give 1 to 1000", self.seeds);
-        }
+        let seeds = seeds_from_1(self.seeds)?;
         let experiment = self.changes.experiment(self.experiment.as_deref(), &[], None)?;
-        if experiment.chip_seed.is_some() {
-            bail!("a chip seed: here every seed has a chip of its own; leave out --chip-seed and chip_seed");
-        }
+        refuse_chip_seed(&experiment)?;
         let (spec, _) = load_chip(&experiment.chip.file)?;
         let data = load_data(&experiment, &self.machine.data_dir())?;
         if self.samples == 0 || 2 * self.samples > data.train.len() {
@@ -65,7 +61,6 @@ impl Arguments {
             );
         }
         let stop = stop_on_ctrl_c("stopping after this gradient …")?;
-        let seeds: Vec<u64> = (1..=self.seeds).collect();
         let bar = counted("gradients");
         let look = (self.samples, self.epochs);
         let found = angles(&experiment, &spec, &data, &seeds, look, &stop, &mut |done, of| {

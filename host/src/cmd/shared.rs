@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use spikeloop::{data::data_dir, experiment::Experiment, run_dir::write_atomically};
 
@@ -78,6 +78,22 @@ impl Changes {
         experiment.chip_seed = self.chip_seed.or(experiment.chip_seed);
         Ok(experiment)
     }
+}
+
+/// The seeds 1 to N.
+pub fn seeds_from_1(count: u64) -> anyhow::Result<Vec<u64>> {
+    if !(1..=1000).contains(&count) {
+        bail!("--seeds {count}: give 1 to 1000");
+    }
+    Ok((1..=count).collect())
+}
+
+/// Refuses an experiment that names a chip, where every seed has a chip of its own.
+pub fn refuse_chip_seed(experiment: &Experiment) -> anyhow::Result<()> {
+    if experiment.chip_seed.is_some() {
+        bail!("a chip seed: here every seed has a chip of its own; leave out --chip-seed and chip_seed");
+    }
+    Ok(())
 }
 
 /// A flag that the first Ctrl-C, or SIGTERM, sets; a second one ends the program at once. `word` is

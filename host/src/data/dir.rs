@@ -15,9 +15,10 @@ pub fn data_dir(flag: Option<&Path>) -> PathBuf {
     resolve(flag, cfg!(windows), |name| env::var_os(name))
 }
 
-/// The folder in the user's cache for what can be computed again; it need not exist.
+/// The folder `spikeloop` in the user's cache, for what can be computed again; it need not exist. None where the user has no
+/// cache: the current folder is no place for what nobody asked for.
 #[must_use]
-pub fn cache_dir() -> PathBuf {
+pub fn cache_dir() -> Option<PathBuf> {
     cache(cfg!(windows), |name| env::var_os(name))
 }
 
@@ -29,11 +30,11 @@ fn resolve(flag: Option<&Path>, windows: bool, variable: impl Fn(&str) -> Option
     }
     match variable("SPIKELOOP_DATA").filter(|value| !value.is_empty()) {
         Some(folder) => folder.into(),
-        None => cache(windows, variable),
+        None => cache(windows, variable).unwrap_or_else(|| Path::new(".cache").join("spikeloop")),
     }
 }
 
-fn cache(windows: bool, variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+fn cache(windows: bool, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = if windows {
         variable("LOCALAPPDATA")
@@ -43,7 +44,7 @@ fn cache(windows: bool, variable: impl Fn(&str) -> Option<OsString>) -> PathBuf 
             .filter(|folder| folder.is_absolute())
             .or_else(|| variable("HOME").map(|home| home.join(".cache")))
     };
-    cache.unwrap_or_else(|| PathBuf::from(".cache")).join("spikeloop")
+    Some(cache?.join("spikeloop"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What recordings came to as spikes, kept in the user's cache: an ear takes some ms for each, and a study asks for all of them
 //! in every cell.
 //!
-//! A set lies under the digest of all that it depends on: of the recordings' bytes, of how they are played, and of what the ear
-//! says to a sound of its own, so that another ear, or another version of it, has other files. Files may be deleted at any
+//! A set lies under the digest of all that it depends on: of the recordings' bytes, of how they are played, of the ear, and of
+//! the source that computes it, so that another ear, or another version of it, has other files. Files may be deleted at any
 //! time; one that is damaged counts as none, and where none can be written all is heard again.
 
 use std::{

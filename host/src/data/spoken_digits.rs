@@ -149,6 +149,13 @@ fn recordings(path: &Path) -> Result<Vec<Recording>, DataError> {
 fn depends_on(part: &[Recording], cochlea: &Cochlea, playback: &Playback) -> Sha256 {
     let mut digest = Sha256::new();
     cochlea.describe(&mut digest);
+    [
+        include_str!("spoken_digits.rs"),
+        include_str!("playback.rs"),
+        env!("CARGO_PKG_VERSION"),
+    ]
+    .iter()
+    .for_each(|source| digest.update(source));
     // As it is printed: all fields, numbers to the last digit.
     digest.update(format!("{playback:?}"));
     for recording in part {

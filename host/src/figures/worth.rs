@@ -210,11 +210,17 @@ pub fn estimators(title: &str, found: &Estimators) -> String {
         svg.text((20.0, y), name, Style::default().coloured(colour));
     }
     let others = mean(found.other_samples.iter().map(|reading| reading.chance_deg));
-    svg.text(
-        (300.0, 44.0),
-        &format!("dashed: other samples, too, {others:.0}°"),
-        Style::default(),
-    );
+    let dashed = format!("dashed: chance and choice of samples, {others:.0}°");
+    svg.text((300.0, 44.0), &dashed, Style::default());
+    let all = found
+        .courses
+        .iter()
+        .flat_map(|course| &course.points)
+        .flat_map(|point| &point.readings);
+    let highest = match all.filter_map(|reading| reading.bias_deg).any(|bias| bias > 90.0) {
+        true => 180.0,
+        false => 90.0,
+    };
     for (index, course) in found.courses.iter().enumerate() {
         let (left, top) = place(index);
         let panel = Panel {
@@ -223,7 +229,7 @@ pub fn estimators(title: &str, found: &Estimators) -> String {
             width: PANEL.0,
             height: PANEL.1,
             x: Axis::around(course.points.iter().map(|point| point.value), 4),
-            y: Axis::exact(0.0, 90.0, 4),
+            y: Axis::exact(0.0, highest, 4),
         };
         panel.frame(
             &mut svg,
@@ -235,7 +241,10 @@ pub fn estimators(title: &str, found: &Estimators) -> String {
                 open: false,
             },
         );
-        panel.level(&mut svg, others);
+        // Of relaxed chances alone.
+        if index == 1 {
+            panel.level(&mut svg, others);
+        }
         for (name, colour, pick) in lines {
             let seeds: Vec<_> = course
                 .points

@@ -18,7 +18,7 @@ use crate::{
 /// Seed of generated Yin-Yang test samples; the published splits have 40, 41 and 42.
 const YIN_YANG_EXTRA_SEED: u32 = 2026;
 
-/// The data of an experiment, encoded as spikes.
+/// The data of an experiment, encoded as spikes. What an ear heard is kept in the user's cache.
 ///
 /// # Errors
 /// [`DataError`] names what is missing or wrong.
@@ -85,8 +85,11 @@ fn whole(experiment: &Experiment, dir: &Path) -> Result<DataSplits, DataError> {
         DataName::SpokenDigits => {
             let cochlea = Cochlea::selected(recording.channels, channels(&recording), SEED_OF_HEARING)?;
             let limits = [section.train_samples, section.test_samples];
-            let (playback, heard) = (playback(section, &recording)?, cache_dir().join("heard"));
-            spoken_digits::load(dir, &cochlea, &playback, limits, Some(&heard)).map(parts)
+            let (playback, heard) = (
+                playback(section, &recording)?,
+                cache_dir().map(|cache| cache.join("heard")),
+            );
+            spoken_digits::load(dir, &cochlea, &playback, limits, heard.as_deref()).map(parts)
         }
         DataName::Shd | DataName::Ssc => {
             let which = match section.set {

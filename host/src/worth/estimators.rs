@@ -2,8 +2,9 @@
 //! each time.
 //!
 //! Each estimator is asked again and again, by another chance each time. The mean over these is what it estimates, what they
-//! scatter about it is its variance. The likelihood ratio is without a bias: its mean, in as many trials as are tried, is the
-//! yardstick of all others' means. Lengths are without the bias that scatter gives to squares: |ĝ|² − s²/n of a mean over n.
+//! scatter about it is its variance. In software the likelihood ratio is without a bias, and on a chip as good as nominal chances
+//! are: its mean, in as many trials as are tried, is the yardstick of all others' means. Lengths are without the bias that scatter
+//! gives to squares: |ĝ|² − s²/n of a mean over n.
 
 use std::{
     array,
@@ -36,7 +37,7 @@ pub struct Look {
     pub method: Method,
     /// Samples of a gradient.
     pub samples: usize,
-    /// Gradients of each estimator: two at least.
+    /// Gradients of each estimator: two at least, and so many that all are of other samples where that is asked.
     pub repeats: u32,
     /// Epochs learned before.
     pub epochs: u32,
@@ -57,7 +58,8 @@ pub struct Estimators {
     pub epochs: u32,
     /// By estimator.
     pub courses: [Course; 2],
-    /// What the choice of samples adds: relaxed chances at the experiment's temperature, of other samples each time. `[seed]`
+    /// Chance and choice of samples together: relaxed chances at the experiment's temperature, of other samples each time,
+    /// `[seed]`.
     pub other_samples: Vec<Reading>,
 }
 
@@ -86,67 +88,66 @@ pub struct Point {
 /// How gradients by chance lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Reading {
-    /// Standard deviation of one gradient, over all weights, relative to the length of the mean. Without bound where so many
-    /// gradients do not show their mean.
-    pub scatter: f64,
-    /// Angle that this makes of one gradient to the mean, degrees.
+    /// Standard deviation of one gradient, over all weights, relative to the length of the mean. None where so few gradients do
+    /// not show their mean.
+    pub scatter: Option<f64>,
+    /// Angle that this makes of one gradient to the mean, degrees; 90 where the mean does not show.
     pub chance_deg: f64,
     /// Length of the mean, relative to the yardstick's.
     pub length: Option<f64>,
-    /// Angle of the mean to the yardstick, degrees: what no number of trials takes away.
+    /// Angle of the mean to the yardstick, degrees. Of so many gradients: those of the likelihood ratio in fewer trials, which
+    /// point to the same, say how well it is known.
     pub bias_deg: Option<f64>,
 }
 
 /// The mean of some gradients, and how they scatter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Cloud {
+    count: f64,
     mean: Vec<f64>,
-    /// Squared length of what they estimate; what scatter gives to that of the mean is taken away.
-    squared: f64,
-    /// Variance of one, summed over all weights.
-    variance: f64,
+    /// Squared distances from the mean, summed.
+    squares: f64,
 }
 
 impl Cloud {
-    /// Of two at least.
-    fn of(gradients: &[Vec<Matrix>]) -> Self {
-        let count = gradients.len() as f64;
-        let values = |gradient: &[Matrix]| {
-            gradient
-                .iter()
-                .flat_map(Matrix::iter)
-                .map(f64::from)
-                .collect::<Vec<_>>()
-        };
-        let all: Vec<Vec<f64>> = gradients.iter().map(|gradient| values(gradient)).collect();
-        let mut mean = vec![0.0; all.first().map_or(0, Vec::len)];
-        for gradient in &all {
-            mean.iter_mut().zip(gradient).for_each(|(mean, g)| *mean += g / count);
+    /// Counts one more (Welford's recurrence).
+    fn add(&mut self, gradient: &[Matrix]) {
+        let values = || gradient.iter().flat_map(Matrix::iter).map(f64::from);
+        if self.mean.is_empty() {
+            self.mean = vec![0.0; values().count()];
         }
-        let away = |gradient: &Vec<f64>| gradient.iter().zip(&mean).map(|(g, m)| (g - m) * (g - m)).sum::<f64>();
-        let variance = all.iter().map(away).sum::<f64>() / (count - 1.0);
-        Self {
-            squared: mean.iter().map(|m| m * m).sum::<f64>() - variance / count,
-            mean,
-            variance,
+        self.count += 1.0;
+        for (mean, value) in self.mean.iter_mut().zip(values()) {
+            let before = value - *mean;
+            *mean += before / self.count;
+            self.squares += before * (value - *mean);
         }
     }
 
+    /// Variance of one, summed over all weights.
+    fn variance(&self) -> f64 {
+        self.squares / (self.count - 1.0)
+    }
+
+    /// Squared length of what they estimate, where it shows: what scatter gives to that of the mean is taken away.
+    fn squared(&self) -> Option<f64> {
+        let squared = self.mean.iter().map(|m| m * m).sum::<f64>() - self.variance() / self.count;
+        (squared > 0.0).then_some(squared)
+    }
+
     fn reading(&self, yardstick: Option<&Self>) -> Reading {
-        let scatter = match self.squared > 0.0 {
-            true => libm::sqrt(self.variance / self.squared),
-            false => f64::INFINITY,
-        };
-        let seen = yardstick.filter(|yardstick| yardstick.squared > 0.0 && self.squared > 0.0);
-        let cosine = |yardstick: &Self| {
-            let along: f64 = self.mean.iter().zip(&yardstick.mean).map(|(a, b)| a * b).sum();
-            along / libm::sqrt(self.squared * yardstick.squared)
-        };
+        let scatter = self.squared().map(|squared| libm::sqrt(self.variance() / squared));
+        let both = |yardstick: &Self| Some((self.squared()?, yardstick.squared()?));
+        let seen = yardstick.and_then(both);
+        let along = |yardstick: &Self| self.mean.iter().zip(&yardstick.mean).map(|(a, b)| a * b).sum::<f64>();
+        let cosine = seen.zip(yardstick.map(along));
         Reading {
             scatter,
-            chance_deg: libm::atan(scatter).to_degrees(),
-            length: seen.map(|yardstick| libm::sqrt(self.squared / yardstick.squared)),
-            bias_deg: seen.map(|yardstick| libm::acos(cosine(yardstick).clamp(-1.0, 1.0)).to_degrees()),
+            chance_deg: scatter.map_or(90.0, |scatter| libm::atan(scatter).to_degrees()),
+            length: seen.map(|(own, other)| libm::sqrt(own / other)),
+            bias_deg: cosine.map(|((own, other), along)| {
+                libm::acos((along / libm::sqrt(own * other)).clamp(-1.0, 1.0)).to_degrees()
+            }),
         }
     }
 }
@@ -217,19 +218,23 @@ impl Subject<'_> {
         let mut experiment = self.experiment.clone();
         asked.apply(&mut experiment);
         of_the_loss(&mut experiment);
+        // What recruits readouts is no slope of a loss, and the estimators do not treat it alike.
+        experiment.training.recruit = false;
         let lab = Lab::with_data(experiment, self.spec.clone(), self.data.clone())?;
         let mut engine = engine_of(&lab, method)?;
-        let mut gradients = Vec::new();
+        let of = |repeat: u32| Samples::of(&self.data.train, repeat as usize * samples, samples, epochs);
+        let (mut batch, mut cloud) = (of(0), Cloud::default());
         for repeat in 0..repeats {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let from = if others { repeat as usize * samples } else { 0 };
-            let mut batch = Samples::of(&self.data.train, from, samples, epochs);
+            if others {
+                batch = of(repeat);
+            }
             batch.occasion = Occasion::Train(epochs + first + repeat);
-            gradients.push(batch.gradient(&mut *engine, &self.weights)?.1);
+            cloud.add(&batch.gradient(&mut *engine, &self.weights)?.1);
         }
-        Ok(Some(Cloud::of(&gradients)))
+        Ok(Some(cloud))
     }
 }
 
@@ -288,9 +293,11 @@ pub fn estimators(
             stop,
         };
         let mut clouds: [Vec<Cloud>; 2] = Default::default();
-        let mut chances = (0..).step_by(look.repeats as usize);
+        // Each estimator has a chance of its own.
+        let mut chance = 0;
         let mut ask = |asked, others| {
-            let cloud = subject.cloud(asked, chances.next().unwrap_or(0), others)?;
+            let cloud = subject.cloud(asked, chance, others)?;
+            chance += look.repeats;
             done += 1;
             seen(done, each * seeds.len());
             Ok::<_, LabError>(cloud)
@@ -328,11 +335,12 @@ mod tests {
     /// Gradients of a known mean and a known scatter.
     fn drawn(mean: [f32; 2], sigma: f32, seed: u64) -> Cloud {
         let stream = Stream::new(Purpose::Initialisation, &[seed]);
-        let gradient = |k: u32| {
+        let mut cloud = Cloud::default();
+        for k in 0..200 {
             let value = |w: u32| mean[w as usize % 2] + sigma * stream.gaussian(k, w, 0);
-            vec![Matrix::from_rows([10, 10], &(0..100).map(value).collect::<Vec<_>>())]
-        };
-        Cloud::of(&(0..200).map(gradient).collect::<Vec<_>>())
+            cloud.add(&[Matrix::from_rows([10, 10], &(0..100).map(value).collect::<Vec<_>>())]);
+        }
+        cloud
     }
 
     #[test]
@@ -340,7 +348,7 @@ mod tests {
         // 100 weights: lengths of the means are 10 and 10 √2, 45° apart.
         let (one, other) = (drawn([1.0, 1.0], 3.0, 1), drawn([0.0, 2.0], 0.5, 2));
         let reading = one.reading(Some(&other));
-        assert!((reading.scatter - 3.0).abs() < 0.1, "{reading:?}");
+        assert!((reading.scatter.unwrap() - 3.0).abs() < 0.1, "{reading:?}");
         assert!((reading.chance_deg - 71.6).abs() < 1.0, "{reading:?}");
         assert!((reading.bias_deg.unwrap() - 45.0).abs() < 3.0, "{reading:?}");
         assert!((reading.length.unwrap() - 0.707).abs() < 0.03, "{reading:?}");
@@ -348,14 +356,20 @@ mod tests {
 
     #[test]
     fn a_mean_that_cannot_be_seen_has_no_direction() {
-        let one = Cloud {
-            squared: -0.1,
-            ..drawn([0.0, 0.0], 1.0, 3)
-        };
+        let gradient = |w: f32| [Matrix::from_rows([1, 1], &[w])];
+        let mut one = Cloud::default();
+        for w in [1.0, -1.0] {
+            one.add(&gradient(w));
+        }
+        assert_eq!((one.variance(), one.squared()), (2.0, None));
         let reading = one.reading(Some(&drawn([1.0, 1.0], 0.1, 4)));
-        assert_eq!(
-            (reading.chance_deg, reading.bias_deg, reading.length),
-            (90.0, None, None)
-        );
+        assert_eq!((reading.scatter, reading.chance_deg), (None, 90.0));
+        assert_eq!((reading.bias_deg, reading.length), (None, None));
+        // Nobody fires: there is nothing to see, either.
+        let mut silent = Cloud::default();
+        for _ in 0..2 {
+            silent.add(&gradient(0.0));
+        }
+        assert_eq!(silent.reading(None).scatter, None);
     }
 }

@@ -22,19 +22,19 @@ use crate::{
     },
 };
 
-/// Samples to take a gradient of: always the same ones, under the same chance.
+/// Samples to take a gradient of.
 struct Samples {
     indices: Vec<usize>,
     labels: Vec<u16>,
     events: EventBatch,
     /// Regularisers have gradients of their own: these are of the loss.
     regulariser: SpikeRegulariser,
-    /// That of the last epoch learned.
+    /// What chance they are under.
     occasion: Occasion,
 }
 
 impl Samples {
-    /// So many of these, from this one on, around the end.
+    /// So many of these, from this one on, around the end; under the chance of the last epoch learned.
     fn of(data: &SpikeDataset, first: usize, count: usize, epochs: u32) -> Self {
         let indices: Vec<usize> = (first..first + count).map(|index| index % data.len()).collect();
         Self {

@@ -32,12 +32,13 @@ pub mod fourier;
 pub mod hair_cell;
 pub mod sound;
 
+use sha2::{Digest, Sha256};
+use spikeloop_chip::random::RNG_VERSION;
+
 use basilar::{Basilar, LENGTH, Motion, PLACES, RATE};
 use bushy::{BushyCells, Chance};
 use hair_cell::HairCells;
 pub use sound::Sound;
-
-use sha2::{Digest, Sha256};
 
 use super::DataError;
 use super::playback::Channels;
@@ -120,20 +121,14 @@ impl Cochlea {
         self.spikes_at_stapes(&sound.conditioned(), key)
     }
 
-    /// Adds what makes this ear itself to a digest: its channels, its seed, and what it says to a sound, which is another
-    /// thing once the program computes it in another way.
+    /// Adds what makes this ear itself to a digest: its channels, its seed, and the program that computes it.
     pub(super) fn describe(&self, digest: &mut Sha256) {
+        SOURCES.iter().for_each(|source| digest.update(source));
+        digest.update(RNG_VERSION.to_le_bytes());
         digest.update(self.seed.to_le_bytes());
         for (channel, place) in self.chosen.iter().zip(&self.places) {
             digest.update(channel.to_le_bytes());
             digest.update(place.to_le_bytes());
-        }
-        let tone =
-            |hz: f64, k: u32| libm::sin(core::f64::consts::TAU * hz * f64::from(k) / f64::from(sound::SAMPLE_RATE));
-        let probe = (0..PROBE).map(|k| (0.3 * tone(330.0, k) + 0.3 * tone(1700.0, k)) as f32);
-        for (seconds, channel) in self.spikes(&Sound::new(probe.collect()), 0) {
-            digest.update(seconds.to_le_bytes());
-            digest.update(channel.to_le_bytes());
         }
     }
 
@@ -164,8 +159,15 @@ impl Cochlea {
     }
 }
 
-/// So many samples of a sound that any ear hears: two tones, high and low.
-const PROBE: u32 = sound::SAMPLE_RATE / 5;
+/// The ear's own source: what is kept of what it heard must not outlive a change of it.
+const SOURCES: [&str; 6] = [
+    include_str!("mod.rs"),
+    include_str!("sound.rs"),
+    include_str!("basilar.rs"),
+    include_str!("fourier.rs"),
+    include_str!("hair_cell.rs"),
+    include_str!("bushy.rs"),
+];
 
 /// A number of a recording's name, the same on every computer.
 #[must_use]

@@ -179,10 +179,11 @@ impl Set {
                     Some((more.0 - less.0) / (more.1 - less.1))
                 };
                 // A spike that grazes the threshold moves so fast that only the smallest steps show a slope: or not even those,
-                // and what two of them tend to (Richardson) does.
-                let mut slopes: Vec<f64> = (0..8).filter_map(|k| slope(step * 0.5_f32.powi(k))).collect();
-                let limits: Vec<f64> = slopes.windows(2).map(|two| (4.0 * two[1] - two[0]) / 3.0).collect();
-                slopes.extend(limits);
+                // and what one of them and its half tend to (Richardson) does.
+                let steps: Vec<Option<f64>> = (0..8).map(|k| slope(step * 0.5_f32.powi(k))).collect();
+                let limit = |two: &[Option<f64>]| Some((4.0 * two[1]? - two[0]?) / 3.0);
+                let limits = steps.windows(2).filter_map(limit);
+                let slopes: Vec<f64> = steps.iter().copied().flatten().chain(limits).collect();
                 if slopes.is_empty() {
                     continue;
                 }
