@@ -2,7 +2,7 @@
 //! own, and every file that was ever a crash.
 
 #[path = "common/readers.rs"]
-mod readers;
+mod inputs;
 
 use std::{fs, path::Path};
 
@@ -12,13 +12,13 @@ fn the_seed_calibration_is_accepted() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/calibration/small");
     let text = fs::read_to_string(path).unwrap();
     let record = spikeloop::calibrate::record::Record::from_toml("small", &text).unwrap();
-    record.codes("small", readers::small_instance()).unwrap();
+    record.codes("small", inputs::small_instance()).unwrap();
 }
 
 #[test]
 fn every_file_of_the_corpus_has_its_answer() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    for (name, read) in readers::ALL {
+    for (name, read) in inputs::ALL {
         let folder = corpus.join(name);
         let mut count = 0;
         for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {

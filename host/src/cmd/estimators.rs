@@ -145,20 +145,11 @@ fn over(readings: &[Reading], digits: usize, of: impl Fn(&Reading) -> Option<f64
 }
 
 fn text(found: &Estimators) -> String {
-    let mut table = Table::new(&[
-        "estimator",
-        ">setting",
-        ">runs a sample",
-        ">scatter",
-        ">by chance, °",
-        ">bias, °",
-        ">length",
-    ]);
+    let mut table = Table::new(&["estimator", ">runs", ">scatter", ">chance, °", ">bias, °", ">length"]);
     for course in &found.courses {
-        for (index, point) in course.points.iter().enumerate() {
+        for point in &course.points {
             table.row([
-                if index == 0 { course.name } else { "" }.to_owned(),
-                format!("{} {}", course.setting, point.value),
+                format!("{}, {} {}", course.name, course.setting, point.value),
                 point.runs.to_string(),
                 over(&point.readings, 2, |reading| reading.scatter),
                 over(&point.readings, 1, |reading| Some(reading.chance_deg)),
@@ -173,7 +164,8 @@ fn text(found: &Estimators) -> String {
     };
     format!(
         "{} gradients of the same {} samples, each by another chance, after {} epochs: {}, {} seeds, ± over them.\n\
-         Scatter: standard deviation of one gradient over the length of their mean, and the angle that it makes.\n\
+         Runs: of each sample. Scatter: standard deviation of one gradient over the length of their mean; chance: the angle that it \
+         makes.\n\
          Bias: angle of their mean to that of the likelihood ratio in {} trials, {unbiased}; length relative to it.\n\
          In fewer trials that points to the same: the angles in its rows are how well angles are known here.\n\n{}\n\
          Chance and choice of samples together, {} other ones each time: scatter {}, reparameterised at the experiment's \
