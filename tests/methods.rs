@@ -82,11 +82,10 @@ fn every_method_wins_something_back() {
     }
 
     // What a chip gives when it is looked at again is what the comparison says, whatever a method knows of it.
-    for method in ["calibrated-gradient", "calibrated-in-the-loop"] {
-        let words = ["age", "run", "--json", "--hours", "1", "--method", method];
-        let aged: Value = serde_json::from_str(&succeed(program(scratch.path()).args(words))).unwrap();
-        assert_eq!(aged["fresh"].as_f64().unwrap(), of(method), "{method}");
-    }
+    let method = "calibrated-in-the-loop";
+    let words = ["age", "run", "--json", "--hours", "1", "--method", method];
+    let aged: Value = serde_json::from_str(&succeed(program(scratch.path()).args(words))).unwrap();
+    assert_eq!(aged["fresh"].as_f64().unwrap(), of(method));
     let words = ["gap", "run", "--json", "--method", "calibrated-in-the-loop"];
     let gap: Value = serde_json::from_str(&succeed(program(scratch.path()).args(words))).unwrap();
     assert_eq!(gap["all"].as_f64().unwrap(), of("calibrated-in-the-loop"));
