@@ -15,7 +15,7 @@ use crate::{
     train::{
         engine::{Engine, Evaluation},
         mismatch_aware::MismatchAware,
-        run::{Ending, EpochMetrics, Learner, Observer},
+        run::{Ending, EpochMetrics, Learner, Observer, TrainSettings},
         time_constants::{Summary, summaries},
     },
 };
@@ -189,10 +189,24 @@ pub fn find_teacher(lab: &Lab, stop: &AtomicBool) -> Result<(), LabError> {
 /// A substrate's, or that training diverged.
 pub fn learn(lab: &Lab, method: Method, stop: &AtomicBool) -> Result<Learner, LabError> {
     let settings = lab.experiment.settings_of(method);
+    learn_by(lab, &mut *engine_of(lab, method)?, method, &settings, stop)
+}
+
+/// The same by an engine and under settings of one's own, from a method's first weights.
+///
+/// # Errors
+/// As [`learn`].
+pub fn learn_by(
+    lab: &Lab,
+    engine: &mut dyn Engine,
+    method: Method,
+    settings: &TrainSettings,
+    stop: &AtomicBool,
+) -> Result<Learner, LabError> {
     let samples = lab.samples();
-    let training = lab.training(&*samples, &settings, stop);
+    let training = lab.training(&*samples, settings, stop);
     let mut learner = Learner::new(&lab.network, lab.first_weights(method)?, settings.optimiser);
-    learner.train(&mut *engine_of(lab, method)?, &training, &mut ())?;
+    learner.train(engine, &training, &mut ())?;
     Ok(learner)
 }
 

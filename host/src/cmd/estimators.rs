@@ -11,12 +11,11 @@ use spikeloop::{
     report::Table,
     worth::estimators::{Estimators, Look, Reading, estimators},
 };
-use statrs::statistics::Statistics;
 
 use super::{
     INTERRUPTED, on_threads,
-    progress::counted,
-    shared::{Changes, Findings, Machine, refuse_chip_seed, seeds_from_1, stop_on_ctrl_c},
+    progress::counting,
+    shared::{Changes, Findings, Machine, refuse_chip_seed, seeds_from_1, spread, stop_on_ctrl_c},
 };
 
 /// What makes the built-in experiment one of neurons that fire by chance.
@@ -111,12 +110,9 @@ impl Arguments {
             epochs: self.epochs,
         };
         let stop = stop_on_ctrl_c("stopping after this gradient …")?;
-        let bar = counted("estimators");
-        let found = estimators(&experiment, &spec, &data, &seeds, look, &stop, &mut |done, of| {
-            bar.set_length(of as u64);
-            bar.set_position(done as u64);
+        let found = counting("estimators", |seen| {
+            estimators(&experiment, &spec, &data, &seeds, look, &stop, seen)
         })?;
-        bar.finish_and_clear();
         let Some(found) = found else {
             return Ok(ExitCode::from(INTERRUPTED));
         };
@@ -132,14 +128,9 @@ impl Arguments {
 /// Mean and standard deviation over the seeds that have it; how many, where not all do.
 fn over(readings: &[Reading], digits: usize, of: impl Fn(&Reading) -> Option<f64>) -> String {
     let values: Vec<f64> = readings.iter().filter_map(of).collect();
-    let (mean, sigma) = ((&values).mean(), (&values).std_dev());
-    let found = match (mean.is_finite(), sigma.is_finite()) {
-        (true, true) => format!("{mean:.digits$} ± {sigma:.digits$}"),
-        (true, false) => format!("{mean:.digits$}"),
-        (false, _) => return "–".to_owned(),
-    };
+    let found = spread(&values, digits);
     match values.len() {
-        count if count < readings.len() => format!("{found} ({count} of {})", readings.len()),
+        count if (1..readings.len()).contains(&count) => format!("{found} ({count} of {})", readings.len()),
         _ => found,
     }
 }
@@ -158,7 +149,8 @@ fn text(found: &Estimators) -> String {
             ]);
         }
     }
-    let unbiased = match found.method {
+    let look = found.look;
+    let unbiased = match look.method {
         Method::Ideal | Method::Quantised => "which has none",
         _ => "which is as good as nominal chances are on this chip",
     };
@@ -170,14 +162,14 @@ fn text(found: &Estimators) -> String {
          In fewer trials that points to the same: the angles in its rows are how well angles are known here.\n\n{}\n\
          Chance and choice of samples together, {} other ones each time: scatter {}, reparameterised at the experiment's \
          temperature.\n",
-        found.repeats,
-        found.samples,
-        found.epochs,
-        found.method.name(),
+        look.repeats,
+        look.samples,
+        look.epochs,
+        look.method.name(),
         found.seeds.len(),
         found.courses[0].points.last().map_or(0, |point| point.runs),
         table.to_terminal(),
-        found.samples,
+        look.samples,
         over(&found.other_samples, 2, |reading| reading.scatter),
     )
 }

@@ -14,8 +14,8 @@ use statrs::statistics::Statistics;
 
 use super::{
     INTERRUPTED, on_threads,
-    progress::counted,
-    shared::{Changes, Findings, Machine, refuse_chip_seed, seeds_from_1, stop_on_ctrl_c},
+    progress::counting,
+    shared::{Changes, Findings, Machine, refuse_chip_seed, seeds_from_1, spread, stop_on_ctrl_c},
 };
 
 /// Say how far a gradient in the loop points away from the chip's own: the angle to that of an oracle, over what the host sees
@@ -61,13 +61,10 @@ impl Arguments {
             );
         }
         let stop = stop_on_ctrl_c("stopping after this gradient …")?;
-        let bar = counted("gradients");
         let look = (self.samples, self.epochs);
-        let found = angles(&experiment, &spec, &data, &seeds, look, &stop, &mut |done, of| {
-            bar.set_length(of as u64);
-            bar.set_position(done as u64);
+        let found = counting("gradients", |seen| {
+            angles(&experiment, &spec, &data, &seeds, look, &stop, seen)
         })?;
-        bar.finish_and_clear();
         let Some(found) = found else {
             return Ok(ExitCode::from(INTERRUPTED));
         };
@@ -82,11 +79,7 @@ impl Arguments {
 
 fn angle(readings: &[Reading]) -> String {
     let angles: Vec<f64> = readings.iter().map(|reading| reading.angle_deg).collect();
-    let (mean, sigma) = ((&angles).mean(), (&angles).std_dev());
-    match sigma.is_finite() {
-        true => format!("{mean:.1} ± {sigma:.1}"),
-        false => format!("{mean:.1}"),
-    }
+    spread(&angles, 1)
 }
 
 fn length(readings: &[Reading]) -> String {

@@ -14,7 +14,7 @@ use spikeloop::{
 
 use super::{
     INTERRUPTED, on_threads,
-    progress::counted,
+    progress::counting,
     shared::{Changes, Findings, Machine, stop_on_ctrl_c},
 };
 
@@ -70,12 +70,7 @@ impl Arguments {
             bail!("--samples {}: give 1 to {available}", look.samples);
         }
         let stop = stop_on_ctrl_c("stopping after this point …")?;
-        let bar = counted("points");
-        let found = lines(&lab, self.method, &look, &stop, &mut |done, of| {
-            bar.set_length(of as u64);
-            bar.set_position(done as u64);
-        })?;
-        bar.finish_and_clear();
+        let found = counting("points", |seen| lines(&lab, self.method, &look, &stop, seen))?;
         let Some(found) = found else {
             return Ok(ExitCode::from(INTERRUPTED));
         };

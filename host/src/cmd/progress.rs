@@ -5,8 +5,19 @@ use std::{io::IsTerminal, time::Duration, time::Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use spikeloop::{compare::Row, experiment::Method, train::run::EpochMetrics};
 
+/// Does some work, which tells how much of how much is done, beside a bar where there is a terminal.
+pub fn counting<R>(what: &'static str, work: impl FnOnce(&mut dyn FnMut(usize, usize)) -> R) -> R {
+    let bar = counted(what);
+    let done = work(&mut |done, of| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    done
+}
+
 /// A bar for something that is counted, where there is a terminal.
-pub fn counted(what: &'static str) -> ProgressBar {
+fn counted(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:40} {pos}/{len}  {eta} left") {
         bar.set_style(style.progress_chars("━╸─"));

@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Args;
 use spikeloop::{data::data_dir, experiment::Experiment, run_dir::write_atomically};
+use statrs::statistics::Statistics;
 
 use super::{INTERRUPTED, parse_threads, print, say};
 
@@ -77,6 +78,16 @@ impl Changes {
         experiment.seed = seed.unwrap_or(experiment.seed);
         experiment.chip_seed = self.chip_seed.or(experiment.chip_seed);
         Ok(experiment)
+    }
+}
+
+/// Mean and standard deviation; of one value that value, of none a dash.
+pub fn spread(values: &[f64], digits: usize) -> String {
+    let (mean, sigma) = (values.mean(), values.std_dev());
+    match (mean.is_finite(), sigma.is_finite()) {
+        (true, true) => format!("{mean:.digits$} ± {sigma:.digits$}"),
+        (true, false) => format!("{mean:.digits$}"),
+        (false, _) => "–".to_owned(),
     }
 }
 

@@ -23,6 +23,17 @@ pub fn safetensors(splits: &DataSplits) -> io::Result<Vec<u8>> {
     ];
     let parts = parts.into_iter().filter_map(|(name, part)| Some((name, part?)));
     let tensors: Vec<_> = parts.clone().flat_map(|(name, part)| tensors(name, part)).collect();
+    let about = serde_json::json!({
+        "inputs": splits.train.inputs,
+        "classes": splits.train.classes,
+        "window_ns": splits.train.window_ns,
+        "digest": splits.digest(),
+    });
+    serialized(&tensors, ("spikeloop", about.to_string()))
+}
+
+/// A file of tensors, with one thing said about them.
+pub(super) fn serialized(tensors: &[Tensor], (key, about): (&str, String)) -> io::Result<Vec<u8>> {
     let views = tensors
         .iter()
         .map(|(name, kind, length, bytes)| {
@@ -30,13 +41,7 @@ pub fn safetensors(splits: &DataSplits) -> io::Result<Vec<u8>> {
             Ok((name.clone(), view))
         })
         .collect::<io::Result<Vec<_>>>()?;
-    let about = serde_json::json!({
-        "inputs": splits.train.inputs,
-        "classes": splits.train.classes,
-        "window_ns": splits.train.window_ns,
-        "digest": splits.digest(),
-    });
-    let metadata = HashMap::from([("spikeloop".to_owned(), about.to_string())]);
+    let metadata = HashMap::from([(key.to_owned(), about)]);
     safetensors::serialize(views, Some(metadata)).map_err(io::Error::other)
 }
 

@@ -6,12 +6,12 @@
 //! time; one that is damaged counts as none, and where none can be written all is heard again.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process,
 };
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use super::{SpikeDataset, export};
@@ -37,7 +37,7 @@ impl Place {
 
     /// Puts a set there, if that can be done.
     pub fn keep(&self, set: &SpikeDataset) {
-        let (Some(folder), Some(bytes)) = (self.path.parent(), written(set)) else {
+        let (Some(folder), Ok(bytes)) = (self.path.parent(), written(set)) else {
             return;
         };
         // Several processes may hear the same at once: each has a name of its own for what is not whole yet.
@@ -53,14 +53,10 @@ fn digest<'a>(tensors: impl Iterator<Item = &'a [u8]>) -> String {
     hex(&hash.finalize())
 }
 
-fn written(set: &SpikeDataset) -> Option<Vec<u8>> {
+fn written(set: &SpikeDataset) -> io::Result<Vec<u8>> {
     let tensors = export::tensors("set", set);
-    let about = ("sha256".to_owned(), digest(tensors.iter().map(|tensor| &*tensor.3)));
-    let views = tensors
-        .iter()
-        .map(|(name, kind, length, bytes)| Some((name, TensorView::new(*kind, vec![*length], bytes).ok()?)));
-    let views: Option<Vec<_>> = views.collect();
-    safetensors::serialize(views?, Some([about].into())).ok()
+    let digest = digest(tensors.iter().map(|tensor| &*tensor.3));
+    export::serialized(&tensors, ("sha256", digest))
 }
 
 /// The set in a file; none where it is damaged, or a set of something else.

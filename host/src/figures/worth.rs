@@ -7,7 +7,7 @@ use super::{
     svg::{Stroke, Style, Svg, TEXT},
 };
 use crate::worth::{
-    angle::{Angles, Course, Point, Reading},
+    angle::{Angles, Point, Reading},
     estimators::{self, Estimators},
     landscape::{Direction, Line},
 };
@@ -107,23 +107,24 @@ pub fn angles(title: &str, found: &Angles) -> String {
             svg.line(at(panel.y.min), at(panel.y.max), Stroke::new(FAINT, 0.7));
         }
         for (name, colour, of) in lines {
-            draw(&mut svg, &panel, course, (name, colour), of);
+            let points = course.points.iter();
+            let points: Vec<_> = points
+                .map(|point| (point.value, angles_of(of(point)).collect()))
+                .collect();
+            draw(&mut svg, &panel, (name, colour), &points);
         }
     }
     svg.finish()
 }
 
-fn draw(svg: &mut Svg, panel: &Panel, course: &Course, (name, colour): (&str, &str), of: Pick) {
-    let means: Vec<_> = course
-        .points
+/// Readings over what is changed, of all seeds; a line through their means where there are any.
+fn draw(svg: &mut Svg, panel: &Panel, (name, colour): (&str, &str), points: &[(f64, Vec<f64>)]) {
+    let seeds: Vec<_> = points
         .iter()
-        .map(|point| (point.value, mean(angles_of(of(point)))))
+        .flat_map(|(x, values)| values.iter().map(move |&y| (*x, y)))
         .collect();
-    let seeds: Vec<_> = course
-        .points
-        .iter()
-        .flat_map(|point| angles_of(of(point)).map(move |angle| (point.value, angle)))
-        .collect();
+    let known = points.iter().filter(|(_, values)| !values.is_empty());
+    let means: Vec<_> = known.map(|(x, values)| (*x, mean(values.iter().copied()))).collect();
     svg.group("series", name, |svg| {
         panel.dots(svg, &seeds, 1.3, colour);
         panel.trace(svg, &means, Stroke::new(colour, 1.6));
@@ -246,29 +247,11 @@ pub fn estimators(title: &str, found: &Estimators) -> String {
             panel.level(&mut svg, others);
         }
         for (name, colour, pick) in lines {
-            let seeds: Vec<_> = course
-                .points
-                .iter()
-                .flat_map(|point| {
-                    point
-                        .readings
-                        .iter()
-                        .filter_map(pick)
-                        .map(move |angle| (point.value, angle))
-                })
+            let points = course.points.iter();
+            let points: Vec<_> = points
+                .map(|point| (point.value, point.readings.iter().filter_map(pick).collect()))
                 .collect();
-            // The yardstick has no bias to show.
-            let shown = course
-                .points
-                .iter()
-                .filter(|point| point.readings.iter().any(|reading| pick(reading).is_some()));
-            let means: Vec<_> = shown
-                .map(|point| (point.value, mean(point.readings.iter().filter_map(pick))))
-                .collect();
-            svg.group("series", name, |svg| {
-                panel.dots(svg, &seeds, 1.3, colour);
-                panel.trace(svg, &means, Stroke::new(colour, 1.6));
-            });
+            draw(&mut svg, &panel, (name, colour), &points);
         }
     }
     svg.finish()

@@ -31,7 +31,7 @@ const TRIALS: [usize; 4] = [2, 4, 8, 16];
 const TEMPERATURES: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 
 /// What is looked at.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Look {
     /// In software, or on a chip.
     pub method: Method,
@@ -48,14 +48,9 @@ pub struct Look {
 pub struct Estimators {
     /// Seeds, each with weights and a chip of its own.
     pub seeds: Vec<u64>,
-    /// In software, or on a chip.
-    pub method: Method,
-    /// Samples of a gradient.
-    pub samples: usize,
-    /// Gradients of each estimator.
-    pub repeats: u32,
-    /// Epochs learned before.
-    pub epochs: u32,
+    /// What was looked at.
+    #[serde(flatten)]
+    pub look: Look,
     /// By estimator.
     pub courses: [Course; 2],
     /// Chance and choice of samples together: relaxed chances at the experiment's temperature, of other samples each time,
@@ -263,10 +258,7 @@ pub fn estimators(
     let names = [("likelihood ratio", "trials"), ("reparameterised", "temperature")];
     let mut found = Estimators {
         seeds: seeds.to_vec(),
-        method: look.method,
-        samples: look.samples,
-        repeats: look.repeats,
-        epochs: look.epochs,
+        look,
         courses: array::from_fn(|index| Course {
             name: names[index].0,
             setting: names[index].1,

@@ -8,6 +8,7 @@ pub mod landscape;
 use std::sync::atomic::AtomicBool;
 
 use crate::{
+    compare::learn_by,
     data::SpikeDataset,
     experiment::{Experiment, Method},
     lab::{Lab, LabError},
@@ -18,7 +19,6 @@ use crate::{
         engine::{Batch, Engine},
         gradient::Gradients,
         recursion::SpikeRegulariser,
-        run::Learner,
     },
 };
 
@@ -80,15 +80,12 @@ fn learned(lab: &Lab, engine: &mut dyn Engine, epochs: u32, stop: &AtomicBool) -
     if lab.wants_teacher() {
         return Err(LabError::Taught);
     }
+    if epochs == 0 {
+        return lab.first_weights(Method::InTheLoop);
+    }
     let mut settings = lab.experiment.train_settings();
     settings.epochs = epochs;
-    let samples = lab.samples();
-    let training = lab.training(&*samples, &settings, stop);
-    let mut learner = Learner::new(&lab.network, lab.first_weights(Method::InTheLoop)?, settings.optimiser);
-    if epochs > 0 {
-        learner.train(engine, &training, &mut ())?;
-    }
-    Ok(learner.weights)
+    Ok(learn_by(lab, engine, Method::InTheLoop, &settings, stop)?.weights)
 }
 
 /// Σ a b over all weights.
