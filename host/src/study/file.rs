@@ -76,6 +76,10 @@ pub struct PlotSection {
     pub panels: Vec<String>,
     /// Result along y.
     pub y: Option<String>,
+    /// Equal ratios equally far apart along x.
+    pub logarithmic: bool,
+    /// Each row of panels has a y axis of its own.
+    pub rows_apart: bool,
 }
 
 /// A study with the text of every file that it names: all that its cells depend on but data.

@@ -229,6 +229,22 @@ impl Points {
     }
 }
 
+/// Panels side by side that only their last axis tells apart, as many as there is room for.
+fn rows(panels: Vec<Vec<Value>>) -> Vec<Vec<Vec<Value>>> {
+    let mut rows: Vec<Vec<Vec<Value>>> = Vec::new();
+    for panel in panels {
+        let kin = |row: &&mut Vec<Vec<Value>>| {
+            let last = panel.len().saturating_sub(1);
+            row.len() < MOST_ACROSS && row[0][..last] == panel[..last]
+        };
+        match rows.last_mut().filter(kin) {
+            Some(row) => row.push(panel),
+            None => rows.push(vec![panel]),
+        }
+    }
+    rows
+}
+
 fn places(groups: &Groups, names: &[String]) -> Vec<usize> {
     let place = |name: &String| groups.axes.iter().position(|axis| axis == name);
     names.iter().filter_map(place).collect()
@@ -256,15 +272,18 @@ pub fn svg(title: &str, results: &Results, axes: &[String], asked: &PlotSection)
         let message = format!("plot: no cell has a number for {figure:?} yet");
         return Err(StudyError::Figure(message));
     }
-    let names = points.panels();
+    if asked.logarithmic && points.all.iter().any(|point| point.mean.0 <= 0.0) {
+        let message = format!("plot: logarithmic needs numbers above 0, but {} has others", points.x);
+        return Err(StudyError::Figure(message));
+    }
+    let rows = rows(points.panels());
     let lines: Vec<Value> = distinct(points.all.iter().map(|point| &point.line))
         .into_iter()
         .cloned()
         .collect();
-    let across = names.len().clamp(1, MOST_ACROSS);
-    let down = names.len().div_ceil(across).max(1);
+    let across = rows.iter().map(Vec::len).max().unwrap_or(1);
     let width = LEFT + across as f64 * (PANEL_WIDTH + GAP) + NAMES;
-    let height = TOP + down as f64 * ROW;
+    let height = TOP + rows.len() as f64 * ROW;
     let description = format!(
         "{} against {}, one line for each {}",
         points.y,
@@ -273,16 +292,25 @@ pub fn svg(title: &str, results: &Results, axes: &[String], asked: &PlotSection)
     );
     let mut svg = Svg::new(width, height, title, &description);
     svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
-    let cells = || points.all.iter().flat_map(|point| &point.cells);
-    for (number, name) in names.iter().enumerate() {
-        let (column, row) = (number % across, number / across);
+    let along_x = || points.all.iter().flat_map(|point| &point.cells).map(|cell| cell.0);
+    let places = rows.iter().enumerate().flat_map(|(row, names)| {
+        let place = move |(column, name)| (row, column, name);
+        names.iter().enumerate().map(place)
+    });
+    for (number, (row, column, name)) in places.enumerate() {
+        let together = |point: &&Point| !asked.rows_apart || rows[row].contains(&point.panel);
+        let along_y = points.all.iter().filter(together).flat_map(|point| &point.cells);
         let panel = Panel {
             left: LEFT + column as f64 * (PANEL_WIDTH + GAP),
             top: TOP + row as f64 * ROW,
             width: PANEL_WIDTH,
             height: PANEL_HEIGHT,
-            x: Axis::around(cells().map(|cell| cell.0), 5),
-            y: Axis::around(cells().map(|cell| cell.1), 5),
+            x: if asked.logarithmic {
+                Axis::logarithmic(along_x())
+            } else {
+                Axis::around(along_x(), 5)
+            },
+            y: Axis::around(along_y.map(|cell| cell.1), 5),
         };
         let frame = Frame {
             x_name: in_words(&points.x),
@@ -313,7 +341,7 @@ pub fn svg(title: &str, results: &Results, axes: &[String], asked: &PlotSection)
             }
         }
         // Names once in each row, beside its last panel.
-        if column + 1 == across || number + 1 == names.len() {
+        if column + 1 == rows[row].len() {
             if let Some(series) = points.series.as_ref().filter(|name| *name != "method") {
                 let style = Style::default().coloured(FAINT).sized(TEXT - 1.0);
                 svg.text((panel.right() + 8.0, panel.top - 12.0), series, style);
