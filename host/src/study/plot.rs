@@ -439,6 +439,40 @@ mod tests {
     }
 
     #[test]
+    fn rows_hold_what_the_last_axis_tells_apart() {
+        let panels = [("a", 1), ("a", 2), ("b", 1), ("b", 2), ("b", 3), ("b", 4)];
+        let panels = panels.map(|(task, rate)| vec![Value::from(task), Value::from(rate)]);
+        let lengths = |panels: &[Vec<Value>]| rows(panels.to_vec()).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(&panels), [2, 3, 1]);
+        assert_eq!(lengths(&panels.map(|panel| panel[..1].to_vec())), [3, 3]);
+        assert_eq!(lengths(&[vec![]]), [1]);
+    }
+
+    #[test]
+    fn logarithmic_axes_need_numbers_above_zero() {
+        let (results, axes) = results();
+        let asked = PlotSection {
+            logarithmic: true,
+            ..PlotSection::default()
+        };
+        let error = svg("x", &results, &axes, &asked).unwrap_err().to_string();
+        assert!(error.contains("chip.sigma_d"), "{error}");
+    }
+
+    #[test]
+    fn rows_may_have_axes_of_their_own() {
+        let (results, axes) = results();
+        let asked = PlotSection {
+            panels: vec!["drawn".into(), "method".into()],
+            series: Some("chip_seed".into()),
+            rows_apart: true,
+            ..PlotSection::default()
+        };
+        let text = svg("x", &results, &axes, &asked).unwrap();
+        assert_eq!(text.matches("test accuracy (%)</text>").count(), 2);
+    }
+
+    #[test]
     fn a_result_can_stand_along_x() {
         let (mut results, axes) = results();
         results.columns.push("latency_us".into());
@@ -450,7 +484,7 @@ mod tests {
             x: Some("latency_us".into()),
             series: Some("method".into()),
             panels: vec!["drawn".into()],
-            y: None,
+            ..PlotSection::default()
         };
         let text = svg("frontier", &results, &axes, &asked).unwrap();
         assert_eq!(text.matches("class=\"series\"").count(), 4);
