@@ -272,7 +272,8 @@ pub fn svg(title: &str, results: &Results, axes: &[String], asked: &PlotSection)
         let message = format!("plot: no cell has a number for {figure:?} yet");
         return Err(StudyError::Figure(message));
     }
-    if asked.logarithmic && points.all.iter().any(|point| point.mean.0 <= 0.0) {
+    let along_x = || points.all.iter().flat_map(|point| &point.cells).map(|cell| cell.0);
+    if asked.logarithmic && along_x().any(|x| x <= 0.0) {
         let message = format!("plot: logarithmic needs numbers above 0, but {} has others", points.x);
         return Err(StudyError::Figure(message));
     }
@@ -292,7 +293,6 @@ pub fn svg(title: &str, results: &Results, axes: &[String], asked: &PlotSection)
     );
     let mut svg = Svg::new(width, height, title, &description);
     svg.text((20.0, 24.0), title, Style::default().bold(true).sized(TEXT + 2.0));
-    let along_x = || points.all.iter().flat_map(|point| &point.cells).map(|cell| cell.0);
     let places = rows.iter().enumerate().flat_map(|(row, names)| {
         let place = move |(column, name)| (row, column, name);
         names.iter().enumerate().map(place)
